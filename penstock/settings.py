@@ -27,9 +27,7 @@ class Settings(pydantic_settings.BaseSettings):
     model_config = pydantic_settings.SettingsConfigDict(env_prefix="PENSTOCK_", extra="forbid", frozen=True)
 
     # Where things are
-    home: pathlib.Path = _field(
-        pathlib.Path(".penstock"), "Folder that holds everything of the embedded mode."
-    )
+    home: pathlib.Path = _field(pathlib.Path(".penstock"), "Folder that holds everything of the embedded mode.")
     database_url: str = _field("", "SQLAlchemy URL; empty: SQLite in the home folder.")
     lake_path: str = _field("", "Folder of the event tables; empty: `lake` in the home folder.")
     master_key: pydantic.SecretStr = _field(
@@ -41,16 +39,12 @@ class Settings(pydantic_settings.BaseSettings):
     host: str = _field("127.0.0.1", "Address the API listens on.")
     port: int = _field(8080, "Port the API listens on.")
     public_url: str = _field("", "URL under which clients reach the API; empty: derived from host and port.")
-    log_level: Literal["debug", "info", "warning", "error"] = _field(
-        "info", "Least severe log level written."
-    )
+    log_level: Literal["debug", "info", "warning", "error"] = _field("info", "Least severe log level written.")
     log_format: Literal["text", "json"] = _field("text", "How log events are written.")
 
     # Limits (the product's published ones)
     export_max_events: int = _field(100_000_000, "Most events one export may hold.")
-    quota_bytes_per_month: int = _field(
-        10_000_000_000, "Compressed bytes a community may export a UTC month."
-    )
+    quota_bytes_per_month: int = _field(10_000_000_000, "Compressed bytes a community may export a UTC month.")
     active_exports_per_community: int = _field(1, "Exports of one community that may be active at once.")
     exports_per_search_job: int = _field(10, "Exports one search job may start, whatever became of them.")
     download_window_seconds: int = _field(86_400, "How long a finished export can be downloaded.")
@@ -66,9 +60,7 @@ class Settings(pydantic_settings.BaseSettings):
     lake_max_columns: int = _field(2000, "Columns a table may have; further new fields live in the overflow.")
     ingest_batch_events: int = _field(50_000, "Events per ingest batch.")
     ingest_max_line_bytes: int = _field(16 * 1024 * 1024, "A longer line is rejected.")
-    request_max_bytes: int = _field(
-        256 * 1024 * 1024, "Largest body of an ingest request, after decompression."
-    )
+    request_max_bytes: int = _field(256 * 1024 * 1024, "Largest body of an ingest request, after decompression.")
 
     # The pipeline. Peak memory ~ base + encoding_threads x slice + upload_threads x part (docs/design.md, memory).
     slice_rows: int = _field(131_072, "Most rows of one slice.")
@@ -76,9 +68,7 @@ class Settings(pydantic_settings.BaseSettings):
     encoding_threads: int = _field(_CORES, "Slices scanned, encoded and compressed at once.")
     upload_threads: int = _field(2, "Parts uploaded at once.")
     compression: Literal["fast", "small"] = _field("fast", "`fast`: ISA-L level 1; `small`: zlib-ng.")
-    part_bytes: int = _field(
-        16 * 1024 * 1024, "Least bytes of a part (5 MiB or more); grows for huge exports."
-    )
+    part_bytes: int = _field(16 * 1024 * 1024, "Least bytes of a part (5 MiB or more); grows for huge exports.")
 
     # Workers
     lease_seconds: float = _field(15.0, "A worker that does not renew for this long has lost its export.")
@@ -94,16 +84,12 @@ class Settings(pydantic_settings.BaseSettings):
     s3_access_key_id: str = _field("", "Access key; empty: the machine's own AWS credentials.")
     s3_secret_access_key: pydantic.SecretStr = _field(pydantic.SecretStr(""), "Secret of the access key.")
     s3_ca_file: str = _field("", "CA file for the S3 endpoint's certificate; empty: the system's.")
-    s3_allow_http: bool = _field(
-        False, "Allow plain http to a loopback endpoint. For tests only: SSE-C keys travel."
-    )
+    s3_allow_http: bool = _field(False, "Allow plain http to a loopback endpoint. For tests only: SSE-C keys travel.")
     endpoint_allow_list: tuple[str, ...] = _field(
         (), "Hosts or CIDR ranges of customers' endpoints that are allowed though private (JSON list)."
     )
     customer_ca_file: str = _field("", "CA file for customers' endpoints; empty: the system's.")
-    allow_unencrypted_exports: bool = _field(
-        False, "Honour --no-sse-c. Not offered: every export is encrypted."
-    )
+    allow_unencrypted_exports: bool = _field(False, "Honour --no-sse-c. Not offered: every export is encrypted.")
 
     @classmethod
     def settings_customise_sources(

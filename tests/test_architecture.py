@@ -72,9 +72,7 @@ def test_file_has_a_room(path: pathlib.Path) -> None:
     assert room_of(path) in MAY_IMPORT or path.name in {"__init__.py", "__main__.py"}
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in FILES if p.suffix == ".py"], ids=lambda p: str(p.relative_to(ROOT))
-)
+@pytest.mark.parametrize("path", [p for p in FILES if p.suffix == ".py"], ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_follow_the_arrows(path: pathlib.Path) -> None:
     room = room_of(path)
     if room in {"__init__", "__main__"}:
@@ -86,6 +84,4 @@ def test_imports_follow_the_arrows(path: pathlib.Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_module_says_what_it_is_for(path: pathlib.Path) -> None:
     if path.suffix == ".py" and path.read_text().strip():
-        assert ast.get_docstring(ast.parse(path.read_text())), (
-            "a module's first line says its one reason to exist"
-        )
+        assert ast.get_docstring(ast.parse(path.read_text())), "a module's first line says its one reason to exist"

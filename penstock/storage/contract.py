@@ -74,9 +74,7 @@ class Store(Protocol):
         """Starts a multipart upload. `filename` is what a browser saves the object as."""
         ...
 
-    def put_part(
-        self, upload: Upload, number: int, body: bytes | memoryview, customer_key: CustomerKey
-    ) -> Receipt:
+    def put_part(self, upload: Upload, number: int, body: bytes | memoryview, customer_key: CustomerKey) -> Receipt:
         """Puts part `number` (again replaces it). Parts may come in any order and from several threads."""
         ...
 
@@ -88,9 +86,7 @@ class Store(Protocol):
         """Drops the upload and its parts. Idempotent; no error if it is gone."""
         ...
 
-    def put(
-        self, key: str, body: bytes, customer_key: CustomerKey, *, content_type: str, filename: str
-    ) -> ObjectInfo:
+    def put(self, key: str, body: bytes, customer_key: CustomerKey, *, content_type: str, filename: str) -> ObjectInfo:
         """Puts a small object in one go (the manifest)."""
         ...
 
@@ -102,9 +98,7 @@ class Store(Protocol):
         """Facts of a finished object."""
         ...
 
-    def read(
-        self, key: str, customer_key: CustomerKey, *, start: int = 0, end: int | None = None
-    ) -> Iterator[bytes]:
+    def read(self, key: str, customer_key: CustomerKey, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The plain bytes [start, end) in pieces of bounded size."""
         ...
 
