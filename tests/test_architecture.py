@@ -20,9 +20,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "encode": {"errors", "fields"},
     "storage": BASE,
     "control": BASE | {"fields", "storage"},
-    "pipeline": BASE | {"fields", "query", "lake", "encode", "storage", "control"},
-    "worker": BASE | {"fields", "query", "lake", "encode", "storage", "control", "pipeline"},
-    "api": BASE | {"fields", "query", "lake", "storage", "control", "pipeline", "worker"},
+    "pipeline": BASE | {"fields", "query", "lake", "encode", "storage"},
+    "services": BASE | {"fields", "lake", "storage", "control", "pipeline"},
+    "worker": BASE | {"fields", "query", "lake", "encode", "storage", "control", "pipeline", "services"},
+    "api": BASE | {"fields", "query", "lake", "storage", "control", "pipeline", "services", "worker"},
     "console": BASE | {"api", "client"},
     "client": {"errors", "fields", "storage", "pipeline"},
     "cli": BASE

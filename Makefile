@@ -1,0 +1,63 @@
+# Every task of the project. `make` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := penstock tests benchmarks setup.py
+KERNEL := $(wildcard penstock/encode/*.pyx penstock/encode/*.h) setup.py
+PYTEST ?= $(BIN)/pytest -n 2 --dist loadgroup
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types sanitize bench soak serve format clean
+
+help: ## List the tasks
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: .venv/runtime ## Set up, then the whole path on sample events: search, export, download, verify, look at the file
+	@$(BIN)/penstock demo
+
+test: .venv/dev ## Set up, then pass the tests (PostgreSQL and Ceph too where scripts/servers.sh has started them)
+	$(PYTEST) tests
+
+check: lint types sanitize test ## What CI runs
+
+lint: .venv/dev
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+
+types: .venv/dev
+	$(BIN)/mypy penstock
+
+sanitize: .venv/dev
+	scripts/kernel_sanitized.sh
+
+bench: .venv/bench ## Measure exports side by side with ClickHouse, Polars, DuckDB and the floor
+	$(BIN)/python benchmarks/export.py
+
+soak: .venv/dev ## The long crash and load runs
+	$(BIN)/pytest -m soak tests -s
+
+serve: .venv/runtime ## Run the service on this machine, home folder .penstock
+	$(BIN)/penstock init --if-missing && $(BIN)/penstock serve
+
+format: .venv/dev ## Format the code
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+clean: ## Remove what the tasks made, the virtual environment included
+	rm -rf .venv .demo .bench build *.egg-info penstock/encode/_jsonl.c penstock/encode/*.so
+
+# Set-up. Each stamp is made anew when what it depends on changes.
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -c constraints.txt setuptools wheel Cython
+
+.venv/runtime: .venv/bin/python pyproject.toml constraints.txt $(KERNEL)
+	$(BIN)/pip install -q -c constraints.txt --no-build-isolation -e .
+	@touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml constraints.txt $(KERNEL)
+	$(BIN)/pip install -q -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@ .venv/runtime
+
+.venv/bench: .venv/dev
+	$(BIN)/pip install -q -c constraints.txt --no-build-isolation -e '.[dev,bench]'
+	@touch $@
