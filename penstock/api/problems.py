@@ -1,0 +1,169 @@
+"""What a client is told when something goes wrong: RFC 9457 problem documents, made in one place.
+
+A problem has `type`, `title`, `status`, `code`, `detail`, `hint`, `request_id` and whatever more the error knows
+(`extra`). The value of a request is never echoed from a validation error: it may be a secret.
+"""
+
+from __future__ import annotations
+
+import http
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import fastapi
+import starlette.exceptions
+import structlog
+from fastapi import exceptions as fastapi_exceptions
+from fastapi import responses
+
+from penstock import errors
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:penstock:problem:"
+"""A problem's `type` is this and its code."""
+
+_LOG = structlog.get_logger("penstock.api")
+
+_CODES_BY_STATUS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_HINTS_BY_STATUS = {
+    404: "All paths start with /v1 or /api/v1; /docs lists them.",
+    405: "The Allow header names the methods of this path.",
+}
+
+
+class Problem(responses.JSONResponse):
+    """A problem document as a response."""
+
+    media_type = MEDIA_TYPE
+
+
+def document(
+    request: fastapi.Request, *, status: int, code: str, title: str, detail: str, hint: str = "", **extra: Any
+) -> Problem:
+    """The response for one problem; 401 and 429 get the headers that go with them."""
+    content: dict[str, Any] = {
+        **extra,
+        "type": TYPE_PREFIX + code,
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "hint": hint,
+        "instance": request.url.path,
+        "request_id": request.scope.get("penstock.request_id"),
+    }
+    headers: dict[str, str] = {}
+    if status == http.HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="penstock"'
+    if "retry_after_seconds" in extra:
+        headers["Retry-After"] = str(max(1, int(extra["retry_after_seconds"])))
+    request.scope["penstock.problem_code"] = code
+    return Problem(content, status_code=status, headers=headers)
+
+
+def of_error(request: fastapi.Request, error: errors.PenstockError) -> Problem:
+    """The problem of an error of the tree. What the operator must mend is logged with an id that the client gets too."""
+    extra = dict(error.extra)
+    if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        extra["error_id"] = _log_failure(request, error)
+    return document(
+        request,
+        status=error.status,
+        code=error.code,
+        title=error.title,
+        detail=error.detail,
+        hint=error.hint,
+        **{name: value for name, value in extra.items() if name not in _OWN_MEMBERS},
+    )
+
+
+def of_bug(request: fastapi.Request, error: Exception) -> Problem:
+    """The problem of an error nobody foresaw: an id to find it in the log by, and nothing of its inside."""
+    return document(
+        request,
+        status=500,
+        code="internal_error",
+        title="Internal error",
+        detail="The service failed to answer this request.",
+        hint="Try again; if it stays, give the operator the error_id: the log has the rest.",
+        error_id=_log_failure(request, error),
+    )
+
+
+def of_http(request: fastapi.Request, error: starlette.exceptions.HTTPException) -> Problem:
+    """The problem of what the framework refuses: unknown path, wrong method, too large a body."""
+    problem = document(
+        request,
+        status=error.status_code,
+        code=_CODES_BY_STATUS.get(error.status_code, "http_error"),
+        title=http.HTTPStatus(error.status_code).phrase,
+        detail=_http_detail(request, error),
+        hint=_HINTS_BY_STATUS.get(error.status_code, ""),
+    )
+    problem.headers.update(error.headers or {})
+    return problem
+
+
+def of_validation(request: fastapi.Request, error: fastapi_exceptions.RequestValidationError) -> Problem:
+    """The problem of a request that does not have the shape the route wants; every place that is wrong is listed."""
+    found = error.errors()
+    if any(item["type"] == "json_invalid" for item in found):
+        return document(
+            request,
+            status=400,
+            code="invalid_json",
+            title="Invalid JSON",
+            detail=f"The body is not valid JSON: {_json_complaint(found)}.",
+            hint="Send one JSON object, UTF-8, with Content-Type: application/json.",
+        )
+    places = [{"location": _location(item["loc"]), "message": str(item["msg"])} for item in found]
+    listed = "; ".join(f"{place['location']}: {place['message']}" for place in places)
+    return document(
+        request,
+        status=422,
+        code="invalid_request",
+        title="Invalid request",
+        detail=f"The request does not have the right shape: {listed}.",
+        hint="/docs shows the shape of every request; send JSON with Content-Type: application/json.",
+        errors=places,
+    )
+
+
+def install(app: fastapi.FastAPI) -> None:
+    """Makes `app` answer with problems. Errors nobody foresaw are caught by `middleware.RequestFrame`."""
+    app.add_exception_handler(errors.PenstockError, of_error)  # type: ignore[arg-type]
+    app.add_exception_handler(fastapi_exceptions.RequestValidationError, of_validation)  # type: ignore[arg-type]
+    app.add_exception_handler(starlette.exceptions.HTTPException, of_http)  # type: ignore[arg-type]
+
+
+_OWN_MEMBERS = frozenset(("status", "code", "title", "detail", "hint", "request"))
+
+
+def _log_failure(request: fastapi.Request, error: Exception) -> str:
+    error_id = uuid.uuid4().hex
+    _LOG.error(
+        "request_failed",
+        error_id=error_id,
+        request_id=request.scope.get("penstock.request_id"),
+        error_code=getattr(error, "code", type(error).__name__),
+        exc_info=error,
+    )
+    return error_id
+
+
+def _http_detail(request: fastapi.Request, error: starlette.exceptions.HTTPException) -> str:
+    if error.status_code == http.HTTPStatus.NOT_FOUND:
+        return f"There is nothing at {request.url.path}."
+    if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"{request.method} is not a method of {request.url.path}."
+    return str(error.detail)
+
+
+def _location(parts: Sequence[Any]) -> str:
+    return ".".join(str(part) for part in parts)
+
+
+def _json_complaint(found: Sequence[Mapping[str, Any]]) -> str:
+    item = next(item for item in found if item["type"] == "json_invalid")
+    return f"{item.get('ctx', {}).get('error', item['msg'])} at character {item['loc'][-1]}"
