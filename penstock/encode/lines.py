@@ -1,0 +1,150 @@
+"""LineEncoder: one selection of fields, ready to turn frames into JSON Lines by the kernel or the reference."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from penstock import errors
+from penstock.encode import reference
+from penstock.fields.types import FieldType
+
+logger = logging.getLogger(__name__)
+
+CHUNK_BYTES = 256 * 1024
+"""Lines handed to the deflater at once. Small enough that they never leave the core's cache (docs/encoding.md)."""
+
+_NEWLINE = re.compile(b"\n")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Lines:
+    """JSON Lines of one frame.
+
+    Attributes:
+        data: bytes-like (buffer protocol), one line an event, each ended by a newline; a memoryview copies nothing.
+        events: how many lines there are.
+    """
+
+    data: Any
+    events: int
+
+
+def cut(data: Any, chunk_bytes: int = CHUNK_BYTES) -> Iterator[memoryview]:
+    """Whole lines of `data`, each piece ending with the first line that brings it to `chunk_bytes` or more.
+
+    Where the pieces end depends on the lines alone, which keeps the deflated bytes the same however they were made.
+    """
+    view = memoryview(data)
+    start = 0
+    while start < len(view):
+        newline = _NEWLINE.search(view, start + chunk_bytes - 1)
+        end = newline.end() if newline else len(view)
+        yield view[start:end]
+        start = end
+
+
+class LineEncoder:
+    """Turns frames into JSON Lines of the chosen fields, in the order asked. Holds no state between frames.
+
+    Safe to share between threads. The compiled kernel does the work without the GIL; where it was not built, a
+    RuntimeWarning says so once and the reference encoder (about a hundred times slower) takes over.
+    """
+
+    def __init__(self, fields: Sequence[str], types: Mapping[str, FieldType], *, kernel: bool = True) -> None:
+        """Prepare for `fields`.
+
+        Args:
+            fields: names to write, without duplicates, in this order.
+            types: type of each typed column; a field without one is rendered as its Arrow type says.
+            kernel: False forces the reference encoder.
+
+        Raises:
+            ValueError: a field is named twice.
+        """
+        self.fields = tuple(fields)
+        if len(set(self.fields)) != len(self.fields):
+            raise ValueError(f"a field is named twice: {self.fields}")
+        self.types = dict(types)
+        module = _kernel() if kernel else None
+        json_fields = frozenset(name for name in self.fields if self.types.get(name) is FieldType.JSON)
+        self._layout = module.Layout(self.fields, json_fields) if module else None
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the kernel does the work."""
+        return self._layout is not None
+
+    def encode(self, frame: Any) -> Lines:
+        """All lines of a frame at once.
+
+        Args:
+            frame: anything with `__arrow_c_stream__`, such as a Polars DataFrame.
+
+        Raises:
+            TypeError: a column's Arrow type has no JSON form here.
+            ExportFailed: `corrupt_event`: a stored value cannot have come from ingest.
+        """
+        try:
+            if self._layout is None:
+                data = reference.encode(frame, self.fields, self.types)
+                return Lines(data=data, events=data.count(b"\n"))
+            data, events = self._layout.encode(frame)
+            return Lines(data=data, events=events)
+        except ValueError as error:
+            raise _corrupt(error) from error
+
+    def chunks(self, frame: Any, chunk_bytes: int = CHUNK_BYTES) -> Iterator[tuple[memoryview, int]]:
+        """The same lines piece by piece as (lines, events), each piece cut as `cut` does.
+
+        The memory of a piece is used again once nobody holds it, so a frame of any size needs about two pieces.
+
+        Raises:
+            TypeError, ExportFailed: as `encode`.
+        """
+        if self._layout is None:
+            for piece in cut(self.encode(frame).data, chunk_bytes):
+                yield piece, bytes(piece).count(b"\n")
+            return
+        try:
+            yield from self._layout.chunks(frame, chunk_bytes)
+        except ValueError as error:
+            raise _corrupt(error) from error
+
+
+def _corrupt(error: ValueError) -> errors.ExportFailed:
+    return errors.ExportFailed(
+        "corrupt_event",
+        f"An event of the lake cannot be written as JSON: {error}.",
+        "Another program than Penstock wrote or changed the table. Mend or remove that event, then export again.",
+    )
+
+
+def _kernel() -> Any:
+    """The compiled kernel, or None after one warning."""
+    try:
+        return importlib.import_module("penstock.encode._jsonl")
+    except ImportError as error:
+        _warn_once(str(error))
+        return None
+
+
+_warned: list[str] = []
+
+
+def _warn_once(reason: str) -> None:
+    if _warned:
+        return
+    _warned.append(reason)
+    logger.warning("encode kernel missing, the slow reference encoder takes over", extra={"reason": reason})
+    warnings.warn(
+        f"Penstock's compiled encoder is missing ({reason}); exports run about a hundred times slower. "
+        "Build it with `python setup.py build_ext --inplace`.",
+        RuntimeWarning,
+        stacklevel=4,
+    )
