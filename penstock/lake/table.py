@@ -1,0 +1,329 @@
+"""One community's events: a Delta table that is appended to atomically and read by pinned snapshots."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import os
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import deltalake
+import polars as pl
+from deltalake import exceptions as delta_errors
+from deltalake import transaction
+
+from penstock import errors
+from penstock.fields import types
+from penstock.fields.types import FieldType
+from penstock.lake import columns, files
+from penstock.lake.files import DataFile
+
+COMMIT_ATTEMPTS = 40
+"""Commits tried before an append gives up; each waits up to `_BACKOFF_SECONDS` x attempt, 2 s at most."""
+
+_BACKOFF_SECONDS = 0.02
+
+_CONFIGURATION = {
+    "delta.dataSkippingNumIndexedCols": "2",  # @timestamp and the overflow: all that planning needs
+    "delta.checkpointInterval": "20",
+}
+
+
+class Stopped(Exception):
+    """The caller's `should_stop` said so. Nothing was changed."""
+
+
+def check_stop(should_stop: Callable[[], bool] | None) -> None:
+    """Raises Stopped when asked to stop."""
+    if should_stop is not None and should_stop():
+        raise Stopped
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """One pinned version of a table; readable until its files are vacuumed.
+
+    Attributes:
+        root: the table's folder.
+        version: Delta version.
+        columns: type of every column, reserved ones left out.
+        files: data files in file order, which is the order in which they came in.
+    """
+
+    root: str
+    version: int
+    columns: Mapping[str, FieldType]
+    files: tuple[DataFile, ...]
+
+    def location(self, path: str) -> str:
+        """Where a data file lies."""
+        return os.path.join(self.root, path)
+
+    @property
+    def rows(self) -> int:
+        """Events in the snapshot."""
+        return sum(file.rows for file in self.files)
+
+    def files_by_field(self) -> dict[str, int]:
+        """How many files hold each column. Reads every file's footer: about a millisecond each."""
+        held = dict.fromkeys(self.columns, 0)
+        for file in self.files:
+            for name in pl.read_parquet_schema(self.location(file.path)):
+                if name in held:
+                    held[name] += 1
+        return held
+
+
+class EventTable:
+    """The event table of one community, in the folder `path/COMMUNITY_UUID`; made on first use.
+
+    Safe from several threads and processes. Only Penstock writes to it: every file is sorted by @timestamp, holds one
+    UTC day, and its exact first and last microsecond are in the table's log.
+    """
+
+    def __init__(self, path: str, community_uuid: str | uuid.UUID) -> None:
+        self.community_uuid = str(community_uuid)
+        self.root = os.path.join(path, self.community_uuid)
+        self._lock = threading.RLock()
+        self._delta: deltalake.DeltaTable | None = None
+        self._newest: Snapshot | None = None
+
+    def snapshot(self, version: int | None = None) -> Snapshot:
+        """The newest snapshot, or the one of `version`.
+
+        Raises:
+            NotFound: `snapshot_not_found`, the version does not exist (any more).
+            StorageError: `lake_failed`.
+        """
+        with self._lock, translated(self.root):
+            if version is None:
+                return self._load_newest()
+            if self._newest is not None and self._newest.version == version:
+                return self._newest
+            self._open()
+            try:
+                return _read_snapshot(self.root, deltalake.DeltaTable(self.root, version=version))
+            except delta_errors.DeltaError as error:
+                raise errors.NotFound(
+                    "snapshot_not_found",
+                    f"Version {version} of the event table cannot be read any more.",
+                    "Run the search again.",
+                ) from error
+
+    def has_batch(self, batch_id: str) -> bool:
+        """Whether an append with this batch id was committed."""
+        with self._lock, translated(self.root):
+            return self._refreshed().transaction_version(batch_id) is not None
+
+    def append(
+        self, frames: Iterable[pl.DataFrame], *, types: Mapping[str, FieldType], batch_id: str | None = None
+    ) -> int:
+        """Adds events, all or none, and returns the version that holds them.
+
+        Each frame holds TIMESTAMP (no nulls), any columns of `types` in their Polars types and, if need be, OVERFLOW;
+        it need not be sorted. One frame is in memory at a time. Events with one @timestamp keep the order in which
+        they come. Columns the table lacks are added. With a `batch_id` that was committed before, nothing happens and
+        the newest version is returned. A crash before the commit leaves files that nothing refers to; `vacuum` takes
+        them.
+
+        Raises:
+            IngestError: `column_conflict` (another type, or a name that differs only in case, in the table; `extra`
+                holds `columns`), `invalid_frame`.
+            StorageError: `lake_failed`, `lake_busy` (the commit lost every race).
+        """
+        writer = files.FileWriter(self.root)
+        try:
+            if batch_id is not None and self.has_batch(batch_id):
+                return self.snapshot().version
+            with translated(self.root):
+                self._check(types)
+            for frame in frames:  # what the caller's iterator raises is the caller's
+                with translated(self.root):
+                    writer.write(frame, types)
+            with translated(self.root):
+                return self._commit(writer, types, batch_id)
+        except BaseException:
+            writer.discard()
+            raise
+
+    def replace(self, removed: Sequence[DataFile], added: Sequence[files.Written]) -> int | None:
+        """Swaps files for others that hold the same events; the version, or None if `removed` are no longer there."""
+        with self._lock, translated(self.root):
+            for attempt in range(COMMIT_ATTEMPTS):
+                delta = self._refreshed()
+                present = {file.path for file in self._load_newest().files}
+                if not all(file.path in present for file in removed):
+                    return None
+                actions: list[transaction.AddAction | transaction.RemoveAction] = [
+                    files.remove_action(file) for file in removed
+                ]
+                actions += [files.add_action(written, data_change=False) for written in added]
+                if self._try_commit(delta, actions, None, attempt):
+                    return self._load_newest().version
+        raise _busy()
+
+    def _commit(self, writer: files.FileWriter, wanted: Mapping[str, FieldType], batch_id: str | None) -> int:
+        used = {name: wanted[name] for name in sorted(writer.columns - {types.TIMESTAMP})}
+        for attempt in range(COMMIT_ATTEMPTS):
+            with self._lock:
+                delta = self._refreshed()
+                if batch_id is not None and delta.transaction_version(batch_id) is not None:
+                    writer.discard()
+                    return delta.version()
+                if not writer.written and batch_id is None:
+                    return delta.version()
+                if not self._add_columns(delta, used, attempt):
+                    continue
+                actions = [files.add_action(written, data_change=True) for written in writer.written]
+                if self._try_commit(delta, actions, batch_id, attempt):
+                    writer.written.clear()
+                    return self._delta_version()
+        raise _busy()
+
+    def _add_columns(self, delta: deltalake.DeltaTable, used: Mapping[str, FieldType], attempt: int) -> bool:
+        """Adds the columns that are missing; False if another writer changed the table meanwhile."""
+        self._check(used)
+        known = columns.recorded_types(delta.schema())
+        missing = [columns.delta_field(name, field_type) for name, field_type in used.items() if name not in known]
+        if not missing:
+            return True
+        try:
+            delta.alter.add_columns(missing)
+        except delta_errors.DeltaError as error:
+            self._lost_race(error, attempt)
+            return False
+        return True
+
+    def _check(self, wanted: Mapping[str, FieldType]) -> None:
+        """Refuses columns that the table cannot hold beside those it has."""
+        known = columns.recorded_types(self._refreshed().schema())
+        by_fold = {name.lower(): name for name in (*known, types.OVERFLOW, types.DAY)}
+        clashes = []
+        for name, field_type in wanted.items():
+            other = by_fold.setdefault(name.lower(), name)
+            if other != name or known.get(name, field_type) != field_type:
+                clashes.append(name)
+        if clashes:
+            raise errors.IngestError(
+                "column_conflict",
+                f"The event table cannot hold these columns beside its own: {', '.join(clashes)}.",
+                "Keep values of another type, and names that differ only in case, in the overflow.",
+                columns=clashes,
+            )
+
+    def _try_commit(
+        self,
+        delta: deltalake.DeltaTable,
+        actions: Sequence[transaction.AddAction | transaction.RemoveAction],
+        batch_id: str | None,
+        attempt: int,
+    ) -> bool:
+        marks = [transaction.Transaction(batch_id, 1)] if batch_id is not None else None
+        try:
+            delta.create_write_transaction(
+                list(actions),
+                "append",
+                delta.schema(),
+                [types.DAY],
+                commit_properties=transaction.CommitProperties(app_transactions=marks),
+            )
+        except delta_errors.DeltaError as error:
+            self._lost_race(error, attempt)
+            return False
+        return True
+
+    def _lost_race(self, error: delta_errors.DeltaError, attempt: int) -> None:
+        """Waits before the next attempt if another writer got in between; raises what is no race."""
+        self._delta = None
+        if not isinstance(error, delta_errors.CommitFailedError):
+            raise error
+        time.sleep(min(2.0, _BACKOFF_SECONDS * (attempt + 1)) * random.random())
+
+    def _delta_version(self) -> int:
+        return self._refreshed().version()
+
+    def _load_newest(self) -> Snapshot:
+        delta = self._refreshed()
+        if self._newest is None or self._newest.version != delta.version():
+            self._newest = _read_snapshot(self.root, delta)
+        return self._newest
+
+    def _refreshed(self) -> deltalake.DeltaTable:
+        with self._lock:
+            delta = self._open()
+            delta.update_incremental()
+            return delta
+
+    def _open(self) -> deltalake.DeltaTable:
+        if self._delta is None:
+            if not deltalake.DeltaTable.is_deltatable(self.root):
+                self._create()
+            self._delta = deltalake.DeltaTable(self.root)
+        return self._delta
+
+    def _create(self) -> None:
+        os.makedirs(self.root, exist_ok=True)
+        try:
+            deltalake.DeltaTable.create(
+                self.root,
+                columns.initial_schema(),
+                partition_by=[types.DAY],
+                configuration=_CONFIGURATION,
+                name=self.community_uuid,
+                description="Penstock events",
+            )
+        except delta_errors.DeltaError:
+            if not deltalake.DeltaTable.is_deltatable(self.root):  # else another process made it first
+                raise
+
+
+@contextlib.contextmanager
+def translated(root: str) -> Iterator[None]:
+    """The border of the foreign libraries: what they raise becomes StorageError `lake_failed`."""
+    try:
+        yield
+    except (delta_errors.DeltaError, pl.exceptions.PolarsError, OSError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise errors.StorageError(
+            "lake_failed",
+            f"The event table in {root} failed: {type(error).__name__}: {reason}",
+            "Look at the disk's space and rights and at the folder; nothing was changed.",
+        ) from error
+
+
+def _busy() -> errors.StorageError:
+    return errors.StorageError(
+        "lake_busy",
+        f"Other writers were faster {COMMIT_ATTEMPTS} times in a row.",
+        "Try again; use fewer writers at once for one community.",
+    )
+
+
+def _read_snapshot(root: str, delta: deltalake.DeltaTable) -> Snapshot:
+    actions = pl.DataFrame(delta.get_add_actions(flatten=True))
+    found: list[DataFile] = []
+    if actions.height:
+        chosen = actions.select(
+            path="path",
+            bytes="size_bytes",
+            rows="num_records",
+            first=pl.col(f"min.{types.TIMESTAMP}").to_physical(),
+            last=pl.col(f"max.{types.TIMESTAMP}").to_physical(),
+            overflow=pl.col("num_records") - pl.col(f"null_count.{types.OVERFLOW}"),
+            day=pl.col(f"partition.{types.DAY}"),
+        )
+        found = [_data_file(row) for row in chosen.iter_rows()]
+    found.sort(key=lambda file: file.order)
+    return Snapshot(
+        root=root, version=delta.version(), columns=columns.recorded_types(delta.schema()), files=tuple(found)
+    )
+
+
+def _data_file(row: tuple[str, int, int, int, int, int, dt.date]) -> DataFile:
+    path, size, rows, first, last, overflow, day = row
+    return DataFile(path=path, bytes=size, rows=rows, first_us=first, last_us=last, overflow_rows=overflow, day=day)
