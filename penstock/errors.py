@@ -16,6 +16,7 @@ PenstockError                    status  raised when
 ├─ StorageError                    502   a store failed after all retries, or refused
 │  ├─ ObjectMissing                404     no such object or upload
 │  └─ AccessDenied                 403     no key, wrong key, expired or tampered URL
+├─ NetworkError                    503   a client cannot reach a host, or the connection keeps breaking
 ├─ ExportFailed                     ·    an export ends FAILED; its message says why
 └─ LeaseLost                        ·    another worker owns the export now: stop at once, write nothing more
 """
@@ -153,6 +154,13 @@ class AccessDenied(StorageError):
 
     status = 403
     title = "Access denied"
+
+
+class NetworkError(PenstockError):
+    """A client cannot reach the service or the download host, or what answers is not understood."""
+
+    status = 503
+    title = "Cannot reach the host"
 
 
 class ExportFailed(PenstockError):

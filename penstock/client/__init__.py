@@ -1,0 +1,53 @@
+"""The Python API of a Penstock service: search, export, download, from a script.
+
+    from penstock.client import Penstock
+
+    with Penstock("https://penstock.example", key) as penstock:
+        job = penstock.search("source.ip:10.0.0.0/8", earliest="-7d")
+        export = job.export(preset="network")
+        export.wait()
+        export.download("case-17.jsonl.gz")          # resumes, verifies, replaces the target only when whole
+        for event in export.events():                # or without a file
+            print(event["@timestamp"])
+
+Every problem that the service answers is raised as an error of `penstock.errors` with its `code`, `detail` and `hint`.
+All calls block and may be made from several threads.
+"""
+
+from __future__ import annotations
+
+from penstock.client.api import Penstock
+from penstock.client.download import Downloaded
+from penstock.client.exports import Export
+from penstock.client.searchjobs import SearchJob
+from penstock.client.values import (
+    Estimate,
+    ExportFacts,
+    Field,
+    Histogram,
+    Ingested,
+    Preset,
+    Quota,
+    SearchStatus,
+    Task,
+    TaskStatus,
+)
+from penstock.storage.keys import CustomerKey
+
+__all__ = [
+    "CustomerKey",
+    "Downloaded",
+    "Estimate",
+    "Export",
+    "ExportFacts",
+    "Field",
+    "Histogram",
+    "Ingested",
+    "Penstock",
+    "Preset",
+    "Quota",
+    "SearchJob",
+    "SearchStatus",
+    "Task",
+    "TaskStatus",
+]

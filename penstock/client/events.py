@@ -1,0 +1,75 @@
+"""Events out of a stream of gzip-compressed JSON Lines, without a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from penstock import errors
+
+_INFLATE_BYTES = 4 * 1024 * 1024
+
+
+def parse(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """The events of a gzip member that comes in chunks. Memory: one chunk and 4 MiB of lines.
+
+    Raises:
+        StorageError: `export_damaged` if the stream is no whole gzip member; events before the damage were yielded.
+    """
+    rest = b""
+    for text in inflate(chunks):
+        lines = (rest + text).split(b"\n")
+        rest = lines.pop()
+        for line in lines:
+            yield json.loads(line)
+    if rest:
+        yield json.loads(rest)
+
+
+def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The plain bytes of one gzip member; its CRC and length are checked at the end."""
+    member = zlib.decompressobj(wbits=31)
+    try:
+        for chunk in chunks:
+            while chunk:
+                yield member.decompress(chunk, _INFLATE_BYTES)
+                chunk = member.unconsumed_tail
+    except zlib.error as error:
+        raise damaged(f"The gzip stream is damaged: {error}.") from error
+    if not member.eof:
+        raise damaged("The gzip stream ends too early.")
+
+
+def checked(chunks: Iterable[bytes], parts: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
+    """The chunks, each part's SHA-256 compared with the manifest's as soon as it has gone by.
+
+    Raises:
+        StorageError: `export_damaged`, naming the part.
+    """
+    waiting = iter(parts)
+    part = next(waiting, None)
+    digest, left = hashlib.sha256(), int(part["size"]) if part else 0
+    for chunk in chunks:
+        view = memoryview(chunk)
+        while view and part is not None:
+            piece, view = view[:left], view[left:]
+            digest.update(piece)
+            left -= len(piece)
+            if left == 0:
+                if digest.hexdigest() != part["sha256"]:
+                    raise damaged(f"Part {part['number']} of the export does not match its manifest.")
+                part = next(waiting, None)
+                digest, left = hashlib.sha256(), int(part["size"]) if part else 0
+        yield chunk
+    if part is not None:
+        raise damaged(f"The export ends before part {part['number']} of its manifest.")
+
+
+def damaged(detail: str) -> errors.StorageError:
+    """What came is not what was exported."""
+    return errors.StorageError(
+        "export_damaged", detail, "Download again. If it happens again, the store or a proxy alters the file."
+    )

@@ -1,0 +1,229 @@
+"""An export as its owner holds it: wait, download, stream, cancel."""
+
+from __future__ import annotations
+
+import datetime as dt
+import pathlib
+import time
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
+
+from penstock import errors
+from penstock.client import download, events, problems, remote
+from penstock.client.retry import Retry
+from penstock.client.transport import Transport
+from penstock.client.values import Task, TaskStatus
+from penstock.storage.keys import CustomerKey
+
+TASKS = "/v1/tasks"
+
+
+class Export:
+    """One export.
+
+    Attributes:
+        task_uuid: names the export.
+        customer_key: the key its file is encrypted with; None when this object was made from a task's UUID alone.
+    """
+
+    def __init__(self, transport: Transport, task_uuid: str, customer_key: CustomerKey | None = None) -> None:
+        self._transport = transport
+        self._task: Task | None = None
+        self.task_uuid = task_uuid
+        self.customer_key = customer_key
+
+    def __repr__(self) -> str:
+        return f"Export({self.task_uuid!r})"
+
+    @property
+    def task(self) -> Task:
+        """The task as last seen; asked for on first use."""
+        return self._task or self.refresh()
+
+    @property
+    def status(self) -> TaskStatus:
+        """Where the export stands now (asks the service unless it has ended)."""
+        return self.task.status if self.task.status.is_final else self.refresh().status
+
+    def refresh(self) -> Task:
+        """Asks the service."""
+        self._task = Task.parse(self._transport.get(f"{TASKS}/{self.task_uuid}"))
+        return self._task
+
+    def wait(
+        self,
+        progress: Callable[[Task], None] | None = None,
+        *,
+        interval_seconds: float = 2.0,
+        max_wait_seconds: float | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> Task:
+        """Waits until the export has ended; returns the finished task.
+
+        Args:
+            progress: called with the task each time it was asked for.
+            interval_seconds: between two questions; the first ones come sooner, so that a short export is not slowed.
+            max_wait_seconds: None for no limit.
+
+        Raises:
+            ExportFailed: `export_failed`, `export_canceled` (with the task's message), `wait_timeout`.
+        """
+        deadline = None if max_wait_seconds is None else monotonic() + max_wait_seconds
+        pause = min(0.1, interval_seconds)
+        while True:
+            task = self.refresh()
+            if progress is not None:
+                progress(task)
+            if task.status is TaskStatus.FINISHED:
+                return task
+            if task.status.is_final:
+                raise _ended_badly(task)
+            if deadline is not None and monotonic() + pause > deadline:
+                raise errors.ExportFailed(
+                    "wait_timeout",
+                    f"Timed out after {max_wait_seconds:g} s waiting for task {self.task_uuid}.",
+                    "The export goes on: look with `status`, fetch it with `download`.",
+                )
+            sleep(pause)
+            pause = min(interval_seconds, pause * 1.5)
+
+    def cancel(self) -> Task:
+        """Asks the service to stop the export; it does within about a second."""
+        self._transport.post(f"{TASKS}/{self.task_uuid}/cancel")
+        return self.refresh()
+
+    def manifest(self, customer_key: CustomerKey | str | None = None) -> dict[str, Any] | None:
+        """The signed manifest, its signature checked; None if the service offers none.
+
+        Raises:
+            AccessDenied, ObjectMissing, StorageError, NetworkError: as for `download`.
+            InvalidRequest: `invalid_manifest`, `manifest_signature_invalid`.
+        """
+        task = self._finished()
+        if task.manifest_url is None:
+            return None
+        from penstock.pipeline import manifest as manifests  # here, since it brings the whole lake along
+
+        source = self._remote(task.manifest_url, self._key(customer_key), None)
+        try:
+            found = manifests.loads(source.read_all())
+        finally:
+            source.close()
+        manifests.check_signature(found)
+        if found["task_uuid"] != self.task_uuid:
+            raise events.damaged(f"The manifest is of export {found['task_uuid']}, not of {self.task_uuid}.")
+        return found
+
+    def download(
+        self,
+        path: str | pathlib.Path | None = None,
+        *,
+        customer_key: CustomerKey | str | None = None,
+        parallel: int = download.DEFAULT_PARALLEL,
+        progress: download.Progress | None = None,
+        check: bool = True,
+        retry: Retry | None = None,
+    ) -> download.Downloaded:
+        """Fetches the file: resumes, verifies every part, replaces `path` only when whole.
+
+        Args:
+            path: the target; None: `export_YYYYMMDD_HHMMSS.json.gz` in the working directory.
+            customer_key: of the export, if this object does not know it (base64 or a CustomerKey).
+            check: False: do without the manifest.
+
+        Raises:
+            Conflict: `export_not_finished`.
+            As `penstock.client.download.download`.
+        """
+        task = self._finished()
+        key = self._key(customer_key)
+        if task.download_url is None:
+            raise _window_over(task)
+        return download.download(
+            task.download_url,
+            pathlib.Path(path) if path is not None else default_name(),
+            customer_key=key,
+            manifest=self.manifest(key) if check else None,
+            parallel=parallel,
+            progress=progress,
+            verify=self._transport.context,
+            timeout_seconds=self._transport.timeout_seconds,
+            retry=retry,
+        )
+
+    def events(self, *, customer_key: CustomerKey | str | None = None, check: bool = True) -> Generator[dict[str, Any]]:
+        """The events, streamed and parsed without a file; goes on after breaks, checks each part as it goes by.
+
+        Raises:
+            StorageError: `export_damaged`; events of the damaged part may have been yielded before.
+            As `download`.
+        """
+        task = self._finished()
+        key = self._key(customer_key)
+        if task.download_url is None:
+            raise _window_over(task)
+        found = self.manifest(key) if check else None
+        return self._stream(self._remote(task.download_url, key, found), found)
+
+    def _stream(self, source: remote.RemoteObject, found: Mapping[str, Any] | None) -> Generator[dict[str, Any]]:
+        try:
+            chunks = source.read(0, None)
+            yield from events.parse(events.checked(chunks, found["parts"]) if found else chunks)
+        except remote.ObjectChanged as error:
+            raise events.damaged("The file on the server changed while it was read.") from error
+        finally:
+            source.close()
+
+    def _remote(self, url: str, key: CustomerKey | None, found: Mapping[str, Any] | None) -> remote.RemoteObject:
+        return remote.RemoteObject(
+            url,
+            key,
+            verify=self._transport.context,
+            timeout_seconds=self._transport.timeout_seconds,
+            size=found["size"] if found else None,
+        )
+
+    def _key(self, given: CustomerKey | str | None) -> CustomerKey | None:
+        return as_key(given) or self.customer_key
+
+    def _finished(self) -> Task:
+        task = self.task if self.task.status.is_final else self.refresh()
+        if task.status is TaskStatus.FINISHED:
+            return task
+        if task.status.is_final:
+            raise _ended_badly(task)
+        raise errors.Conflict(
+            "export_not_finished",
+            f"Export {self.task_uuid} is {task.status} ({task.progress:,} of {task.total or 0:,} events).",
+            "Wait for it: `status`, or Export.wait().",
+        )
+
+
+def as_key(given: CustomerKey | str | None) -> CustomerKey | None:
+    """A customer key from what a caller may give."""
+    return CustomerKey.parse(given) if isinstance(given, str) else given
+
+
+def default_name(now: dt.datetime | None = None) -> pathlib.Path:
+    """`export_YYYYMMDD_HHMMSS.json.gz`, in local time, as the reference client names files."""
+    return pathlib.Path(f"export_{now or dt.datetime.now():%Y%m%d_%H%M%S}.json.gz")
+
+
+def _ended_badly(task: Task) -> errors.ExportFailed:
+    if task.status is TaskStatus.CANCELED:
+        return errors.ExportFailed(
+            "export_canceled", f"Export {task.uuid} was canceled.", "Start another export of the search job."
+        )
+    reason = (task.message or "the service gives no reason").rstrip(".")
+    return errors.ExportFailed(
+        "export_failed", f"Export {task.uuid} failed: {reason}.", "Mend the cause, then export the search job again."
+    )
+
+
+def _window_over(task: Task) -> errors.AccessDenied:
+    if task.expire_at is not None and task.expire_at <= dt.datetime.now(dt.UTC):
+        said = problems.expired(f"it ended at {task.expire_at:%Y-%m-%d %H:%M} UTC")
+    else:
+        said = problems.expired("the task has no download URL any more")
+    return said

@@ -1,0 +1,205 @@
+"""A search job as its owner holds it: its total, its newest events, its histogram, its exports."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from penstock import errors
+from penstock.client import exports
+from penstock.client.exports import Export
+from penstock.client.transport import Transport
+from penstock.client.values import Estimate, ExportFacts, Histogram, SearchStatus
+from penstock.storage.keys import CustomerKey
+
+JOBS = "/v1/sic/conf/events/search/jobs"
+_PAGE = 1000
+
+
+class SearchJob:
+    """One search job.
+
+    Attributes:
+        uuid: names it.
+        facts: the service's last answer about it, as JSON.
+    """
+
+    def __init__(self, transport: Transport, facts: Mapping[str, Any]) -> None:
+        self._transport = transport
+        self.facts = facts
+        self.uuid = str(facts["uuid"])
+
+    def __repr__(self) -> str:
+        return f"SearchJob({self.uuid!r})"
+
+    @property
+    def status(self) -> SearchStatus:
+        """Where it stood when last asked."""
+        return SearchStatus(self.facts["status"])
+
+    @property
+    def total(self) -> int:
+        """Events that match; 0 until it is done."""
+        return self.facts.get("total") or 0
+
+    def refresh(self) -> SearchJob:
+        """Asks the service."""
+        self.facts = self._transport.get(f"{JOBS}/{self.uuid}")
+        return self
+
+    def wait(
+        self,
+        progress: Callable[[SearchJob], None] | None = None,
+        *,
+        max_wait_seconds: float | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> SearchJob:
+        """Waits until the search job is done.
+
+        Raises:
+            Conflict: `search_job_failed`, `search_job_canceled`, `wait_timeout`.
+        """
+        deadline = None if max_wait_seconds is None else monotonic() + max_wait_seconds
+        pause = 0.05
+        while not self.status.is_final:
+            if deadline is not None and monotonic() > deadline:
+                raise errors.Conflict(
+                    "wait_timeout", f"Search job {self.uuid} is not done after {max_wait_seconds:g} s.", "Wait longer."
+                )
+            sleep(pause)
+            pause = min(1.0, pause * 1.5)
+            self.refresh()
+            if progress is not None:
+                progress(self)
+        if self.status is SearchStatus.DONE:
+            return self
+        word = "failed" if self.status is SearchStatus.FAILED else "canceled"
+        reason = self.facts.get("error")
+        raise errors.Conflict(
+            f"search_job_{word}",
+            f"Search job {self.uuid} {'was ' if word == 'canceled' else ''}{word}{f': {reason}' if reason else ''}.",
+            "Start the search again.",
+        )
+
+    def events(self, limit: int = 100, *, flat: bool = True) -> Iterator[dict[str, Any]]:
+        """Up to `limit` of the newest matches (at most 1,000), newest first.
+
+        Args:
+            flat: dotted names; False: nested objects.
+        """
+        offset = 0
+        while offset < min(limit, _PAGE):
+            page = self._transport.get(
+                f"{JOBS}/{self.uuid}/events",
+                {"limit": min(limit, _PAGE) - offset, "offset": offset, "flat": "true" if flat else "false"},
+            )
+            yield from page["items"]
+            offset += len(page["items"])
+            if not page["items"]:
+                return
+
+    def csv(self, fields: Sequence[str], limit: int = 1000) -> str:
+        """The small direct export: the newest matches (at most 1,000) as CSV."""
+        return self._transport.get_text(
+            f"{JOBS}/{self.uuid}/events", {"format": "csv", "fields": ",".join(fields), "limit": min(limit, _PAGE)}
+        )
+
+    def histogram(self, buckets: int = 60) -> Histogram:
+        """Matches over time."""
+        return Histogram.parse(self._transport.get(f"{JOBS}/{self.uuid}/histogram", {"buckets": buckets}))
+
+    def export(
+        self,
+        fields: Sequence[str] | None = None,
+        *,
+        preset: str | None = None,
+        customer_key: CustomerKey | str | None = None,
+        destination: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Export:
+        """Starts an export of all matches.
+
+        Args:
+            fields: what each line holds, in this order; None: `@timestamp` and `message`.
+            preset: `network`, `identity` or `endpoint`, instead of `fields`.
+            customer_key: 256 bits of your own; None: one is made here. Keep `Export.customer_key`: without it nobody
+                can read the file.
+            destination: settings of your own bucket, as the `s3` member of the API names them.
+            idempotency_key: None: a random one, so that a lost answer starts nothing twice.
+
+        Raises:
+            The refusals of the API: Conflict, FieldSelectionError, QuotaExhausted, DestinationError ...
+        """
+        key = exports.as_key(customer_key) or CustomerKey.generate()
+        answer = self._transport.post(
+            f"{JOBS}/{self.uuid}/export",
+            self._body(fields, preset, key, destination),
+            idempotency_key=idempotency_key or str(uuid.uuid4()),
+        )
+        if answer.get("sse_customer_key"):
+            key = CustomerKey.parse(answer["sse_customer_key"])
+        return Export(self._transport, answer["task_uuid"], key)
+
+    def estimate(
+        self,
+        fields: Sequence[str] | None = None,
+        *,
+        preset: str | None = None,
+        destination: Mapping[str, str] | None = None,
+    ) -> Estimate:
+        """What an export would be; starts nothing."""
+        body = self._body(fields, preset, None, destination)
+        return Estimate.parse(self._transport.post(f"{JOBS}/{self.uuid}/export/estimate", body))
+
+    def exports(self) -> tuple[ExportFacts, ...]:
+        """The exports of this search job."""
+        answer = self._transport.get(f"{JOBS}/{self.uuid}/export-jobs")
+        return tuple(ExportFacts.parse(item) for item in answer["items"])
+
+    def cancel(self) -> SearchJob:
+        """Stops the search job."""
+        self._transport.post(f"{JOBS}/{self.uuid}/cancel")
+        return self.refresh()
+
+    def delete(self) -> None:
+        """Deletes the search job."""
+        self._transport.delete(f"{JOBS}/{self.uuid}")
+
+    def _body(
+        self,
+        fields: Sequence[str] | None,
+        preset: str | None,
+        key: CustomerKey | None,
+        destination: Mapping[str, str] | None,
+    ) -> dict[str, Any]:
+        if fields is not None and preset is not None:
+            raise errors.InvalidRequest(
+                "fields_and_preset", "Both fields and a preset were given.", "Give one of the two."
+            )
+        body: dict[str, Any] = {}
+        if preset is not None:
+            fields = self._preset(preset)
+        if fields is not None:
+            body["fields"] = list(fields)
+        s3 = dict(destination or {})
+        if key is not None:
+            s3 |= {
+                "sse_customer_key": key.base64,
+                "sse_customer_algorithm": "AES256",
+                "sse_customer_key_md5": key.md5,
+            }
+        if s3:
+            body["s3"] = s3
+        return body
+
+    def _preset(self, name: str) -> tuple[str, ...]:
+        from penstock.fields import presets
+
+        if name not in presets.PRESETS:
+            raise errors.InvalidRequest(
+                "unknown_preset", f"There is no preset {name!r}.", f"Choose one of {', '.join(presets.PRESETS)}."
+            )
+        return tuple(presets.PRESETS[name].fields)
