@@ -26,6 +26,7 @@ from penstock.pipeline import parts
 FORMAT = "penstock-manifest/1"
 _READ_BYTES = 1 << 20
 _INFLATE_BYTES = 16 << 20
+_INFLATE_ERROR: type[Exception] = isal_zlib.error
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -251,7 +252,7 @@ class _LineCounter:
         while piece:
             try:
                 text = self._inflate.decompress(piece, _INFLATE_BYTES)
-            except isal_zlib.error as error:
+            except _INFLATE_ERROR as error:
                 raise _damaged(f"The gzip stream is damaged ({error}).") from error
             self.count += text.count(b"\n")
             self.raw_bytes += len(text)

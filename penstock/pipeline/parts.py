@@ -99,7 +99,7 @@ class PartCutter:
         self._ordinal = 0
         self._next_slice = 0
         for facts in done:
-            self._member.add_checksum(crc32=facts.crc32, raw_bytes=facts.raw_bytes)
+            self._member.add(gzip.Segment(data=b"", raw_bytes=facts.raw_bytes, crc32=facts.crc32))
             self._ordinal = facts.ordinal + 1
             self._next_slice = facts.next_slice
         self._pieces: list[bytes] = [] if self._ordinal else [gzip.HEADER]
@@ -111,8 +111,8 @@ class PartCutter:
         """The slice to be added next."""
         return self._next_slice
 
-    def add(self, segment: gzip.Segment, *, events: int) -> Part | None:
-        """Adds the next slice's segment (empty if it has no events); a part if one is complete."""
+    def add(self, segment: gzip.Segment) -> Part | None:
+        """Adds the next slice's segment (empty if nothing of the slice matched); a part if one is complete."""
         number = self._next_slice
         self._next_slice += 1
         if segment.raw_bytes:
@@ -126,7 +126,7 @@ class PartCutter:
                     raw_bytes=segment.raw_bytes,
                     crc32=segment.crc32,
                     sha256=self._digest(segment.data),
-                    events=events,
+                    events=segment.events,
                 )
             )
         if sum(map(len, self._pieces)) < least_bytes(self._ordinal, self._part_bytes):

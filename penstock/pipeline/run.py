@@ -1,7 +1,7 @@
 """Runs an export: slices are scanned, encoded and compressed in parallel, and leave as parts, in order.
 
-    slices ──▶ threads: scan → encode → deflate ──▶ in order ──▶ cut into parts ──▶ upload threads ──▶ checkpoints, in order
-              (at most 2 x threads segments)                     (at most upload_threads + 1 parts)
+    slices ─▶ threads: scan → encode → deflate ─▶ in order ─▶ cut into parts ─▶ upload threads ─▶ journal, in order
+              (at most 2 x threads segments)                   (at most upload_threads + 1 parts)
 
 Nothing waits without a bound: a slow store fills the parts, then the segments, then the scan stops.
 """
@@ -108,9 +108,9 @@ def run(
     events = sum(facts.events for facts, _ in done)
     todo = work.slices[cutter.next_slice :]
     with _Uploads(put, journal, threads=upload_threads, done=done) as uploads:
-        for encoded in engine.ordered(_encoder(work), todo, threads=threads, check=journal.check):
-            part = cutter.add(encoded.segment, events=encoded.events)
-            events += encoded.events
+        for segment in engine.ordered(_encoder(work), todo, threads=threads, check=journal.check):
+            part = cutter.add(segment)
+            events += segment.events
             journal.progress(events)
             if part is not None:
                 uploads.add(part)
@@ -118,16 +118,16 @@ def run(
         return uploads.finish()
 
 
-def _encoder(work: Work) -> Callable[[plan.Slice], gzip.EncodedSlice]:
+def _encoder(work: Work) -> Callable[[plan.Slice], gzip.Segment]:
     """The function that turns a slice into its segment; safe on several threads."""
     columns: Mapping[str, types.FieldType] = work.snapshot.columns
     encoder = encode.LineEncoder(work.fields, columns)
 
-    def encode_slice(piece: plan.Slice) -> gzip.EncodedSlice:
+    def segment_of(piece: plan.Slice) -> gzip.Segment:
         frame = scan.read_slice(work.snapshot, piece, work.fields, work.predicate)
         return gzip.encode_slice(encoder, frame, work.compression)
 
-    return encode_slice
+    return segment_of
 
 
 class _Uploads:

@@ -1,0 +1,97 @@
+"""Holds a lease while work goes on: renews it, and notices what must stop the work."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from penstock import clock as clocks
+from penstock import errors
+
+log = structlog.get_logger(__name__)
+
+WATCH_SECONDS = 0.25
+"""How often a cancel request is looked for: a cancelled export stops within a second."""
+
+
+class CancelRequested(Exception):
+    """Somebody asked for the work to be cancelled."""
+
+
+class ShuttingDown(Exception):
+    """This process is asked to end; the work goes back to the queue."""
+
+
+class Holding:
+    """A thread that renews a lease every third of its length while the `with` block runs.
+
+    Args:
+        renew: renews the lease; raises LeaseLost if another worker owns the work, ExportFailed if it must end.
+        cancel_requested: whether somebody asked for the work to be cancelled; one light read.
+        lease_seconds: the lease's length.
+        clock: measures since when the lease has not been renewed.
+        shutdown: set when the process must end.
+
+    A database that does not answer is retried until the lease has run out; then the lease counts as lost, since
+    another worker may have taken it.
+    """
+
+    def __init__(
+        self,
+        *,
+        renew: Callable[[], None],
+        cancel_requested: Callable[[], bool],
+        lease_seconds: float,
+        clock: clocks.Clock,
+        shutdown: threading.Event,
+    ) -> None:
+        self._renew = renew
+        self._cancel_requested = cancel_requested
+        self._lease_seconds = lease_seconds
+        self._clock = clock
+        self._shutdown = shutdown
+        self._over = threading.Event()
+        self._reason: Exception | None = None
+        self._thread = threading.Thread(target=self._watch, name="penstock-lease", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._renewed_at = self._clock.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raises what must stop the work: LeaseLost, CancelRequested or ShuttingDown."""
+        if self._reason is not None:
+            raise self._reason
+        if self._shutdown.is_set():
+            raise ShuttingDown
+
+    def _watch(self) -> None:
+        while not self._clock.wait(self._over, min(WATCH_SECONDS, self._lease_seconds / 3)):
+            try:
+                self._step()
+            except (errors.LeaseLost, errors.ExportFailed) as reason:
+                self._reason = reason
+                return
+            except errors.PenstockError as error:
+                log.warning("lease_not_renewed", code=error.code)
+            if self._clock.monotonic() - self._renewed_at > self._lease_seconds:
+                self._reason = errors.LeaseLost("lease_lost", "The lease could not be renewed in time.")
+                return
+
+    def _step(self) -> None:
+        if self._clock.monotonic() - self._renewed_at >= self._lease_seconds / 3:
+            self._renew()
+            self._renewed_at = self._clock.monotonic()
+        if self._reason is None and self._cancel_requested():
+            self._reason = CancelRequested()

@@ -1,0 +1,159 @@
+"""Writes an export's steps down under its lease, so that any other worker can go on from there."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+
+from penstock import pipeline, services, storage
+from penstock.control import exports, limits, quota
+from penstock.pipeline import parts
+from penstock.worker import retrying
+
+PROGRESS_SECONDS = 0.5
+"""How often the number of encoded events is written down between parts."""
+
+Step = Callable[[str], None]
+"""Told the name of each step with an effect, before (`begin`) and after (`begin done`). Crash tests die in it."""
+
+
+def no_step(name: str) -> None:
+    """The observer of every day."""
+
+
+class ExportJournal:
+    """The `pipeline.Journal` of a claimed export.
+
+    Args:
+        open_services: the process's parts.
+        claim: the hold on the export.
+        check: raises what must stop the run.
+        step: told of each step.
+
+    A database that does not answer is waited for as long as the lease may last; then the fault ends the run, and the
+    export waits for its next worker.
+    """
+
+    def __init__(
+        self,
+        open_services: services.Services,
+        claim: exports.Claim,
+        *,
+        check: Callable[[], None],
+        step: Step = no_step,
+    ) -> None:
+        self._services = open_services
+        self._claim = claim
+        self._step = step
+        self.check = check
+        self._numbers: dict[int, int] = {}
+        self._next_number = claim.export.last_part_number + 1
+        self._unrecorded_bytes = 0
+        self._told_at = open_services.clock.monotonic()
+
+    def put(
+        self, store: storage.Store, upload: storage.Upload, part: pipeline.Part, key: storage.CustomerKey
+    ) -> storage.Receipt:
+        """Puts one part under the number that `before_part` wrote down for it."""
+        number = self._numbers[part.facts.ordinal]
+        self._step(f"part {number}")
+        receipt = store.put_part(upload, number, part.body, key)
+        self._step(f"part {number} done")
+        return receipt
+
+    def before_part(self, facts: parts.PartFacts) -> None:
+        """Writes the part's number down under the lease, if the quota has room for the part.
+
+        Raises:
+            LeaseLost: then the part must not be put.
+            ExportFailed: `monthly_quota_exceeded`.
+        """
+        number = self._next_number
+        self._write(lambda: self._intend(number, facts))
+        self._next_number += 1
+        self._numbers[facts.ordinal] = number
+        self._unrecorded_bytes += facts.size
+
+    def _intend(self, number: int, facts: parts.PartFacts) -> None:
+        now, settings = self._services.clock.now(), self._services.settings
+        with self._services.database.begin() as tx:
+            exports.intend_part(tx, self._claim, number, now)
+            own = limits.for_community(tx, self._claim.export.community_uuid, settings)
+            if quota.would_exceed(tx, self._claim, self._unrecorded_bytes + facts.size, limits=own, now=now):
+                raise quota.exceeded(own, now)
+
+    def after_part(self, facts: parts.PartFacts, receipt: storage.Receipt) -> None:
+        """Writes the checkpoint down."""
+        part = _record(facts, receipt)
+        self._step(f"record {receipt.number}")
+        self._write(lambda: self._record_part(part))
+        self._step(f"record {receipt.number} done")
+        self._unrecorded_bytes -= facts.size
+
+    def _record_part(self, part: exports.Part) -> None:
+        with self._services.database.begin() as tx:
+            exports.record_part(tx, self._claim, part, self._services.clock.now())
+
+    def progress(self, events: int) -> None:
+        """Writes the number of encoded events down, twice a second at most."""
+        now = self._services.clock.monotonic()
+        if now - self._told_at < PROGRESS_SECONDS:
+            return
+        self._told_at = now
+        self._write(lambda: self._record_progress(events))
+
+    def _record_progress(self, events: int) -> None:
+        with self._services.database.begin() as tx:
+            exports.record_progress(tx, self._claim, events, self._services.clock.now())
+
+    def _write(self, work: Callable[[], None]) -> None:
+        retrying.until(
+            work,
+            clock=self._services.clock,
+            give_up_after_seconds=self._claim.lease_seconds,
+            check=self.check,
+        )
+
+
+def done(recorded: Sequence[exports.Part]) -> list[tuple[parts.PartFacts, storage.Receipt]]:
+    """The parts of earlier attempts as the pipeline wants them."""
+    return [
+        (_facts(part), storage.Receipt(number=part.number, etag=part.etag, size=part.size))
+        for part in sorted(recorded, key=lambda part: part.number)
+    ]
+
+
+def _record(facts: parts.PartFacts, receipt: storage.Receipt) -> exports.Part:
+    return exports.Part(
+        number=receipt.number,
+        etag=receipt.etag,
+        size=facts.size,
+        events=facts.events,
+        raw_bytes=facts.raw_bytes,
+        sha256=facts.sha256,
+        crc32=facts.crc32,
+        next_slice=facts.next_slice,
+        segments_json=json.dumps(
+            {
+                "ordinal": facts.ordinal,
+                "is_last": facts.is_last,
+                "segments": [dataclasses.asdict(segment) for segment in facts.segments],
+            }
+        ),
+    )
+
+
+def _facts(part: exports.Part) -> parts.PartFacts:
+    more = json.loads(part.segments_json)
+    return parts.PartFacts(
+        ordinal=more["ordinal"],
+        size=part.size,
+        events=part.events,
+        raw_bytes=part.raw_bytes,
+        crc32=part.crc32,
+        sha256=part.sha256,
+        next_slice=part.next_slice,
+        is_last=more["is_last"],
+        segments=tuple(parts.SegmentFacts(**segment) for segment in more["segments"]),
+    )

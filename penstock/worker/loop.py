@@ -1,0 +1,124 @@
+"""The worker: threads that look for search jobs, exports and things to sweep, and do one at a time."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from penstock import errors, services
+from penstock.control import exports, searchjobs
+from penstock.worker import exports as export_room
+from penstock.worker import journal, searches, sweeper
+
+log = structlog.get_logger(__name__)
+
+FAULT_WAIT_SECONDS = 1.0
+"""After a fault of the database or a surprise, a loop waits this long before it looks again."""
+
+
+class Worker:
+    """Claims search jobs and exports and drives them, on threads of this process.
+
+    Args:
+        open_services: the process's parts; not closed by the worker.
+        worker_id: names the holder of leases; unique for each process.
+        step: told of each step with an effect; for crash tests.
+
+    `start` and `stop` for a service; `run_pending` for a process that works until nothing is left.
+    """
+
+    def __init__(
+        self,
+        open_services: services.Services,
+        *,
+        worker_id: str | None = None,
+        step: journal.Step = journal.no_step,
+    ) -> None:
+        self.worker_id = worker_id or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self._services = open_services
+        self._step = step
+        self._sweeper = sweeper.Sweeper(open_services, step=step)
+        self._shutdown = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Starts the threads and returns."""
+        poll_seconds = self._services.settings.poll_seconds
+        loops: tuple[tuple[str, Callable[[], bool], float], ...] = (
+            ("search", self.run_search, poll_seconds),
+            ("export", self.run_export, poll_seconds),
+            ("sweep", self._sweep, self._services.settings.sweep_seconds),
+        )
+        for name, work, idle_seconds in loops:
+            thread = threading.Thread(target=self._loop, args=(work, idle_seconds), name=f"penstock-{name}")
+            thread.start()
+            self._threads.append(thread)
+        log.info("worker_started", worker_id=self.worker_id)
+
+    def stop(self) -> None:
+        """Ends the threads: parts in flight are finished, leases are given back. Returns when all have ended."""
+        self._shutdown.set()
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+        log.info("worker_stopped", worker_id=self.worker_id)
+
+    def run_pending(self) -> None:
+        """Works in this thread until no search job and no export is left to claim."""
+        while self.run_search() or self.run_export():
+            pass
+
+    def run_search(self) -> bool:
+        """Claims and runs one search job; False if there was none."""
+        now, lease_seconds = self._services.clock.now(), self._services.settings.lease_seconds
+        with self._services.database.read() as tx:
+            if not searchjobs.has_work(tx, now):
+                return False
+        with self._services.database.begin() as tx:
+            claim = searchjobs.claim(tx, self.worker_id, now, lease_seconds)
+        if claim is None:
+            return False
+        searches.SearchRun(self._services, claim, shutdown=self._shutdown).run()
+        return True
+
+    def run_export(self) -> bool:
+        """Claims and drives one export; False if there was none."""
+        now, lease_seconds = self._services.clock.now(), self._services.settings.lease_seconds
+        with self._services.database.read() as tx:
+            if not exports.has_work(tx, now):
+                return False
+        with self._services.database.begin() as tx:
+            claim = exports.claim(tx, self.worker_id, now, lease_seconds)
+        if claim is None:
+            return False
+        self._step("claimed")
+        export_room.ExportRun(self._services, claim, shutdown=self._shutdown, step=self._step).run()
+        return True
+
+    def sweep(self) -> None:
+        """One pass of the sweeper."""
+        self._sweeper.sweep()
+
+    def _sweep(self) -> bool:
+        self._sweeper.sweep()
+        return False
+
+    def _loop(self, work: Callable[[], bool], idle_seconds: float) -> None:
+        """The one place of the worker that catches everything: a surprise must not end the loop."""
+        while not self._shutdown.is_set():
+            try:
+                found = work()
+            except errors.PenstockError as error:
+                log.warning("worker_fault", code=error.code, detail=error.detail)
+                self._shutdown.wait(FAULT_WAIT_SECONDS)
+            except Exception:
+                log.exception("worker_surprise")
+                self._shutdown.wait(FAULT_WAIT_SECONDS)
+            else:
+                if not found:
+                    self._shutdown.wait(idle_seconds)

@@ -1,0 +1,94 @@
+"""Sweeps what is over: expired files, orphan uploads, exports nobody will finish, secrets and rows past their time.
+
+Every sweep may be cut off anywhere and repeated by anybody: each item is first removed, then forgotten.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+import structlog
+
+from penstock import errors, services, storage
+from penstock.control import audit, exports, idempotency, searchjobs, secrets
+from penstock.worker import journal
+
+log = structlog.get_logger(__name__)
+
+ORPHAN_GRACE_SECONDS = 3600
+"""An unfinished upload younger than this is left alone even if no export owns it: its worker may be about to say so."""
+
+
+class Sweeper:
+    """One pass is `sweep`. A step that fails is logged and does not keep the others from running.
+
+    Args:
+        open_services: the process's parts.
+        step: told of each step with an effect.
+    """
+
+    def __init__(self, open_services: services.Services, *, step: journal.Step = journal.no_step) -> None:
+        self._services = open_services
+        self._database = open_services.database
+        self._store = open_services.store
+        self._settings = open_services.settings
+        self._step = step
+
+    def sweep(self) -> None:
+        """Does everything that is due now."""
+        for work in (
+            self._end_dead_exports,
+            self._remove_objects,
+            self._abort_orphans,
+            self._erase_secrets,
+            self._delete_old_rows,
+        ):
+            self._guarded(work)
+
+    def _guarded(self, work: Callable[[dt.datetime], None]) -> None:
+        try:
+            work(self._services.clock.now())
+        except errors.PenstockError as error:
+            log.warning("sweep_failed", step=work.__name__, code=error.code, detail=error.detail)
+
+    def _end_dead_exports(self, now: dt.datetime) -> None:
+        with self._database.begin() as tx:
+            for task_uuid in exports.end_dead(tx, now):
+                log.warning("export_ended_without_worker", export_id=task_uuid)
+
+    def _remove_objects(self, now: dt.datetime) -> None:
+        with self._database.read() as tx:
+            left = exports.expired_objects(tx, now)
+        for item in left:
+            self._step("remove")
+            if item.upload_id is not None:
+                self._store.abort(storage.Upload(key=item.object_key, upload_id=item.upload_id))
+            self._store.delete(item.object_key)
+            self._store.delete(storage.manifest_key(item.object_key))
+            self._step("remove done")
+            with self._database.begin() as tx:
+                exports.forget_object(tx, item.task_uuid, now)
+            log.info("export_removed", export_id=item.task_uuid, status=item.status)
+
+    def _abort_orphans(self, now: dt.datetime) -> None:
+        for upload in self._store.list_unfinished():
+            young = upload.started_at is not None and (now - upload.started_at).total_seconds() < ORPHAN_GRACE_SECONDS
+            with self._database.read() as tx:
+                owned = exports.owns_upload(tx, upload.upload_id, upload.key)
+            if not owned and not young:
+                self._store.abort(upload)
+                log.info("orphan_upload_aborted", object_key=upload.key)
+
+    def _erase_secrets(self, now: dt.datetime) -> None:
+        with self._database.begin() as tx:
+            erased = secrets.erase_stale(tx)
+        if erased:
+            log.warning("stale_secrets_erased", exports=erased)
+
+    def _delete_old_rows(self, now: dt.datetime) -> None:
+        with self._database.begin() as tx:
+            searchjobs.delete_expired(tx, now)
+            idempotency.delete_expired(tx, now)
+            audit.delete_old(tx, now, self._settings.audit_keep_days)
+            exports.delete_old(tx, now, self._settings.audit_keep_days)
