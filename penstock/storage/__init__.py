@@ -1,12 +1,12 @@
 """Where exports are put: one contract, S3 and the embedded store; customer keys.
 
-    contract        Store, Upload, Receipt, ObjectInfo: what every store does
-    keys            CustomerKey
-    bucket          CustomerBucket: the `s3` member of a request
-    naming          object keys and file names
-    embedded        EmbeddedStore, and embedded_http for its downloads
-    s3              S3Store; s3_errors translates every botocore error; s3_http sends requests
-    endpoint_guard  which endpoints of customers may be spoken to
+contract        Store, Upload, Receipt, ObjectInfo: what every store does
+keys            CustomerKey
+bucket          CustomerBucket: the `s3` member of a request
+naming          object keys and file names
+embedded        EmbeddedStore, and embedded_http for its downloads
+s3              S3Store; s3_errors translates every botocore error; s3_http sends requests
+endpoint_guard  which endpoints of customers may be spoken to
 """
 
 from __future__ import annotations

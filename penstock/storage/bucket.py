@@ -74,8 +74,8 @@ class CustomerBucket:
         Only the text is judged here. `storage.open_customer_store` judges the endpoint, its `probe` the bucket.
 
         Raises:
-            DestinationError: `incomplete_s3_settings` (names every missing member), `invalid_s3_settings` (a member that
-                is no text, no bucket name, no region name), `invalid_prefix`.
+            DestinationError: `incomplete_s3_settings` (names every missing member), `invalid_s3_settings` (a member
+                that is no text, no bucket name, no region name), `invalid_prefix`.
         """
         for name in MEMBERS:
             if not isinstance(members.get(name), str | None):

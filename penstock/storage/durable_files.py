@@ -1,0 +1,102 @@
+"""Files that survive a power cut, and the one border where OSError becomes StorageError."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import pathlib
+import secrets
+import shutil
+from collections.abc import Iterator
+
+from penstock import errors
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_UNWRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+@contextlib.contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Translates every OSError of the block.
+
+    Raises:
+        StorageError: `storage_full`, `storage_unwritable`, or `storage_io_error`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _explained(error, doing) from error
+
+
+def _explained(error: OSError, doing: str) -> errors.StorageError:
+    what = f"{doing} failed: {error.strerror or error} ({error.filename or 'no file name'})."
+    if error.errno in _FULL:
+        return errors.StorageError(
+            "storage_full", what, "Free space on the disk of the home folder; the export goes on."
+        )
+    if error.errno in _UNWRITABLE:
+        return errors.StorageError("storage_unwritable", what, "Make the home folder writable for the service's user.")
+    return errors.StorageError("storage_io_error", what, "Look at the disk of the home folder and the system's log.")
+
+
+def make_folder(path: pathlib.Path) -> None:
+    """Makes a folder for this user only, durably; no error if it exists."""
+    if path.is_dir():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+        sync_folder(path.parent)
+
+
+def sync_folder(path: pathlib.Path) -> None:
+    """Makes the names in a folder durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def new_file(target: pathlib.Path, scratch: pathlib.Path) -> Iterator[int]:
+    """A descriptor to write a file's content to; it appears as `target`, whole and durable, when the block ends well.
+
+    An existing `target` is replaced. If the block fails there is no trace; a kill leaves at most a file in `scratch`,
+    which is a folder of the same file system.
+    """
+    temporary = scratch / f".{secrets.token_hex(8)}.tmp"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        try:
+            yield fd
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        temporary.rename(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def exclusive(lock_file: pathlib.Path) -> Iterator[None]:
+    """Holds a lock that threads and processes of this machine share; a kill releases it."""
+    fd = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def remove_folder(path: pathlib.Path) -> None:
+    """Removes a folder and what is in it; no error if it is gone or another process removes it at the same time."""
+    for _ in range(3):
+        shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
+            return
+    shutil.rmtree(path)
