@@ -1,0 +1,1 @@
+"""The ECS field sets, as tables that read well. `fields.registry` expands them into names."""

@@ -1,0 +1,78 @@
+"""Nested events to dotted names, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.fields import refused
+
+MAX_DEPTH = 200
+"""Levels of objects and lists an event may have. Far beyond real events, far below Python's recursion limit."""
+
+
+def flatten(event: dict[str, Any]) -> dict[str, Any]:
+    """The event under dotted names, in its order. Lists and empty objects are values.
+
+    `a` and `a.b` may both come out, where the event has `{"a": 1, "a.b": 2}`.
+
+    Raises:
+        EventRefused: `duplicate_name` when two paths give one name (`{"a.b": 1, "a": {"b": 2}}`); `too_deep` when
+            objects and lists nest more than `MAX_DEPTH` levels.
+    """
+    flat: dict[str, Any] = {}
+    _walk(event, "", flat, 1)
+    return flat
+
+
+def _walk(members: dict[str, Any], prefix: str, flat: dict[str, Any], depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise _too_deep()
+    for key, value in members.items():
+        name = prefix + key
+        if isinstance(value, dict) and value:
+            _walk(value, name + ".", flat, depth + 1)
+            continue
+        if isinstance(value, list):
+            _measure(value, depth + 1)
+        if name in flat:
+            raise refused.EventRefused("duplicate_name", f"two paths of the event give the one name {name!r}")
+        flat[name] = value
+
+
+def _measure(value: list[Any], depth: int) -> None:
+    """Refuses a list that nests too deep; looks level by level, without recursion."""
+    level: list[Any] = [value]
+    while level:
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        below: list[Any] = []
+        for item in level:
+            children = item.values() if isinstance(item, dict) else item
+            below.extend(child for child in children if isinstance(child, (dict, list)) and child)
+        level = below
+        depth += 1
+
+
+def _too_deep() -> refused.EventRefused:
+    return refused.EventRefused("too_deep", f"objects and lists nest more than {MAX_DEPTH} levels deep")
+
+
+def nest(flat: dict[str, Any]) -> dict[str, Any]:
+    """Dotted names as nested objects, where the names allow.
+
+    Where a name is both a value and a prefix (`a` and `a.b`), or a part of it is empty (`a..b`), the longer name
+    stays dotted below the deepest object there is; so `flatten(nest(flat))` holds what `flat` holds.
+    """
+    values = set(flat)
+    root: dict[str, Any] = {}
+    for name, value in flat.items():
+        parts = name.split(".")
+        target, used = root, 0
+        if all(parts):
+            while used < len(parts) - 1 and used < MAX_DEPTH // 2:
+                if ".".join(parts[: used + 1]) in values:
+                    break
+                target = target.setdefault(parts[used], {})
+                used += 1
+        target[".".join(parts[used:])] = value
+    return root

@@ -1,0 +1,129 @@
+"""Checks a list of fields before anything is started: explicit names, each known, each once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Container, Iterable, Sequence
+
+from penstock import errors
+from penstock.fields import registry
+
+_SUGGESTIONS = 5
+_LISTED = 5
+_COMMONEST = (
+    "@timestamp",
+    "message",
+    "event.category",
+    "event.action",
+    "source.ip",
+    "source.port",
+    "destination.ip",
+    "destination.port",
+    "user.name",
+    "host.name",
+)
+
+
+def check(selection: Sequence[str], known: Container[str]) -> tuple[str, ...]:
+    """The selection as a tuple, in its order, if every name can be exported.
+
+    A name is known if ECS has it or if `known` (the table's columns and overflow names) contains it.
+    When `known` can be iterated, its names are also suggested.
+
+    Raises:
+        FieldSelectionError: `empty_selection`, `wildcard_not_supported`, `duplicate_field` or `unknown_field`
+            (looked for in this order). `extra["fields"]` lists every name that is wrong in that way;
+            `unknown_field` also has `extra["suggestions"]`: name -> close matches.
+    """
+    names = tuple(selection)
+    if not names:
+        raise errors.FieldSelectionError(
+            "empty_selection",
+            "The list of fields is empty.",
+            "Name at least one field, or leave the list out for the default fields.",
+            fields=[],
+        )
+    _refuse_wildcards(names, known)
+    _refuse_duplicates(names)
+    _refuse_unknown(names, known)
+    return names
+
+
+def _is_known(name: str, known: Container[str]) -> bool:
+    return name in registry.ECS or name in known
+
+
+def _refuse_wildcards(names: Sequence[str], known: Container[str]) -> None:
+    """A name with `*` or `?` is a wildcard, unless an event brought a field of that very name."""
+    wrong = [name for name in names if ("*" in name or "?" in name) and not _is_known(name, known)]
+    if wrong:
+        raise errors.FieldSelectionError(
+            "wildcard_not_supported",
+            f"Wildcards are not supported in field names: {_quoted(wrong)}.",
+            "Name each field; `penstock fields MATCH` lists them.",
+            fields=wrong,
+        )
+
+
+def _refuse_duplicates(names: Sequence[str]) -> None:
+    wrong = [name for position, name in enumerate(names) if name in names[:position]]
+    if wrong:
+        wrong = list(dict.fromkeys(wrong))
+        raise errors.FieldSelectionError(
+            "duplicate_field",
+            f"Named more than once: {_quoted(wrong)}.",
+            "Name each field once.",
+            fields=wrong,
+        )
+
+
+def _refuse_unknown(names: Sequence[str], known: Container[str]) -> None:
+    wrong = [name for name in names if not _is_known(name, known)]
+    if not wrong:
+        return
+    candidates = _candidates(known)
+    suggestions = {name: _suggest(name, candidates) for name in wrong}
+    raise errors.FieldSelectionError(
+        "unknown_field",
+        f"Unknown field{'s' if len(wrong) > 1 else ''}: {_quoted(wrong)}.",
+        " ".join(_hint(name, suggestions[name]) for name in wrong[:_LISTED]),
+        fields=wrong,
+        suggestions=suggestions,
+    )
+
+
+def _candidates(known: Container[str]) -> list[str]:
+    """Names that can be suggested, each once, ECS's first."""
+    more = known if isinstance(known, Iterable) else ()
+    return list(dict.fromkeys([*registry.ECS, *more]))
+
+
+def _suggest(name: str, candidates: Sequence[str]) -> list[str]:
+    """Fields of an object, the commonest first; else the closest names."""
+    members = [candidate for candidate in candidates if candidate.startswith(f"{name}.")]
+    if members:
+        members.sort(key=lambda member: (_rank(member), member.count("."), member))
+        return members[:_SUGGESTIONS]
+    lower = {candidate.lower(): candidate for candidate in candidates}
+    close = difflib.get_close_matches(name.lower(), lower, n=_SUGGESTIONS, cutoff=0.6)
+    suffix = f".{name.lower()}"
+    ends_alike = [lower[key] for key in lower if key.endswith(suffix)]
+    ends_alike.sort(key=lambda member: (_rank(member), member.count("."), member))
+    return list(dict.fromkeys([*(lower[key] for key in close), *ends_alike]))[:_SUGGESTIONS]
+
+
+def _rank(name: str) -> int:
+    return _COMMONEST.index(name) if name in _COMMONEST else len(_COMMONEST)
+
+
+def _hint(name: str, suggested: Sequence[str]) -> str:
+    if suggested and suggested[0].startswith(f"{name}."):
+        return f"`{name}` is an object; list its fields, such as {', '.join(suggested)}."
+    if suggested:
+        return f"Instead of `{name}`, did you mean {' or '.join(suggested[:3])}?"
+    return f"Nothing is like `{name}`; `penstock fields MATCH` lists the fields."
+
+
+def _quoted(names: Sequence[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:_LISTED])
+    return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more"
