@@ -14,7 +14,6 @@ from penstock.client import problems, urls
 from penstock.client.retry import Retry
 from penstock.storage.keys import CustomerKey
 
-_CHUNK_BYTES = 256 * 1024
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -132,7 +131,9 @@ class RemoteObject:
             self._refuse_bad(response)
             skip = self._learn(response, start, ranged=not whole)
             left = self._left(start, end)
-            for chunk in response.iter_raw(_CHUNK_BYTES):
+            for (
+                chunk
+            ) in response.iter_raw():  # as they come: a chunk size would hold back, and lose, what came before a break
                 if skip:
                     skip, chunk = skip - min(skip, len(chunk)), chunk[skip:]
                 if left is not None:
