@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from penstock.encode import gzip
 
 PARTS_PER_SIZE = 2_000
-"""After this many parts the least part size doubles. From 5 MiB, 9,900 parts then hold 300 GB: with at most
+"""After this many parts the least part size doubles. From 5 MiB, 9,000 parts then hold 240 GB: with at most
 100 M events no export reaches S3's 10,000 parts, and no size need be guessed beforehand."""
 
 
