@@ -1,0 +1,14 @@
+"""The control plane: search jobs, exports, quota, leases, keys, audit, in SQLite or PostgreSQL. Never touches events.
+
+Every operation takes the open transaction first and never commits: `with database.begin() as tx:`. It raises the
+tree's errors; a worker's write takes its claim and raises `LeaseLost` when the fence does not hold. Times are
+arguments.
+
+    database     Database(url): begin(), read(), migrate(); the one border at which driver errors are translated
+    states       statuses, legal moves, permissions
+    secrets      MasterKeys: what seals secrets at rest, and derives keys for signing
+    communities  tenants                         apikeys   who may do what
+    limits       Limits, overrides a community   quota     bytes a month
+    searchjobs   stored queries                  exports   start, claim, checkpoint, end, sweep
+    audit        who did what                    sweep     everything old, in one call
+"""

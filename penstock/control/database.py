@@ -1,0 +1,215 @@
+"""One database, SQLite or PostgreSQL: transactions, migrations, and the one border that translates driver errors.
+
+SQLite: WAL, so readers never wait; `BEGIN IMMEDIATE`, so a writer never fails halfway with a stale snapshot;
+`synchronous=FULL`, so that a committed checkpoint survives a power cut (a few milliseconds a commit, and an export
+commits a few times a second). Writers of one process line up at a lock, those of several at SQLite's own.
+
+PostgreSQL: psycopg, READ COMMITTED, a connection is tried before it is handed out, no wait for a lock is endless.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from penstock import errors
+from penstock.control import faults
+
+LOCK_TIMEOUT_SECONDS = 30
+"""How long a transaction waits for another's lock before it gives up with `database_locked`."""
+
+CONNECT_TIMEOUT_SECONDS = 5
+POOL_SIZE = 8
+POOL_OVERFLOW = 24
+"""Connections of one process: POOL_SIZE kept, POOL_OVERFLOW more under load; then callers wait for one."""
+
+_READ_ONLY = "penstock_read_only"
+
+
+class Database:
+    """A database and its pool of connections; safe from several threads, not across a fork. Connects when first used.
+
+    Args:
+        url: `sqlite:///PATH` or `postgresql://…` (an SQLAlchemy URL; `postgresql+psycopg` is meant).
+
+    Raises:
+        ConfigurationError: `database_url_invalid`, `database_not_supported`, `database_driver_missing`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = _parse(url)
+        self.is_sqlite = self._url.get_backend_name() == "sqlite"
+        self._write_lock = threading.Lock()
+        self._engine = _sqlite_engine(self._url) if self.is_sqlite else _postgresql_engine(self._url)
+
+    def __repr__(self) -> str:
+        return f"Database({self.name!r})"
+
+    @property
+    def name(self) -> str:
+        """The URL for people, without the password."""
+        return self._url.render_as_string(hide_password=True)
+
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """One transaction that may write: committed at the end of the block, rolled back if it raises.
+
+        Not to be nested in one thread. An error of the commit itself leaves it open whether it took place: all
+        operations of the repository may be repeated.
+
+        Raises:
+            StorageError, ConfigurationError: what the driver said, see `faults.translate`.
+        """
+        with self._translated(), self._one_writer(), self._engine.begin() as tx:
+            yield tx
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """One transaction that only reads and never waits for writers. A write in it raises `database_read_only`."""
+        with self._translated(), self._engine.connect() as connection:
+            options: dict[str, Any] = {_READ_ONLY: True} if self.is_sqlite else {"postgresql_readonly": True}
+            tx = connection.execution_options(**options)
+            with tx.begin():
+                yield tx
+
+    def migrate(self) -> None:
+        """Brings the tables up to date; creates them the first time. Idempotent; several processes may call at once.
+
+        Raises:
+            ConfigurationError: `database_too_new`: a later version of Penstock has migrated it.
+            StorageError, ConfigurationError: as `begin`.
+        """
+        from penstock.control import migrations
+
+        if self.is_sqlite:
+            _create_private(pathlib.Path(str(self._url.database)))
+        with self.begin() as tx:
+            migrations.upgrade(tx)
+
+    def check(self) -> None:
+        """Raises unless the database answers and its tables are up to date: for readiness.
+
+        Raises:
+            ConfigurationError: `database_not_migrated`, `database_too_new`.
+            StorageError, ConfigurationError: as `begin`.
+        """
+        from penstock.control import migrations
+
+        with self.read() as tx:
+            migrations.check(tx)
+
+    def close(self) -> None:
+        """Closes all idle connections; the database may be used again afterwards."""
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+            raise faults.translate(error, self.name) from error
+
+    @contextlib.contextmanager
+    def _one_writer(self) -> Iterator[None]:
+        if not self.is_sqlite:
+            yield
+            return
+        # SQLite's own busy handler polls with pauses of up to 100 ms; within a process a lock hands over at once.
+        if not self._write_lock.acquire(timeout=LOCK_TIMEOUT_SECONDS):
+            raise faults.locked(self.name)
+        try:
+            yield
+        finally:
+            self._write_lock.release()
+
+
+def _parse(text: str) -> sa.URL:
+    try:
+        url = sa.make_url(text)
+    except (sa.exc.ArgumentError, ValueError) as error:
+        raise errors.ConfigurationError(
+            "database_url_invalid",
+            "The database URL cannot be read.",  # not quoted: it may hold a password
+            "Write sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE.",
+        ) from error
+    backend = url.get_backend_name()
+    if backend == "sqlite" and url.database not in (None, "", ":memory:") and not url.query:
+        return url
+    if backend in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    raise errors.ConfigurationError(
+        "database_not_supported",
+        f"The database {url.render_as_string(hide_password=True)} is not supported.",
+        "Use a file (sqlite:///PATH, without options) or PostgreSQL (postgresql://…).",
+    )
+
+
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
+        poolclass=sa.pool.QueuePool,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_timeout=LOCK_TIMEOUT_SECONDS,
+        connect_args={"timeout": LOCK_TIMEOUT_SECONDS, "check_same_thread": False},
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin by itself: it would begin DEFERRED
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        read_only = connection.get_execution_options().get(_READ_ONLY, False)
+        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if read_only else 'OFF'}")
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql_engine(url: sa.URL) -> sa.Engine:
+    try:
+        engine = sa.create_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_OVERFLOW,
+            pool_timeout=LOCK_TIMEOUT_SECONDS,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS},
+        )
+    except ImportError as error:
+        raise errors.ConfigurationError(
+            "database_driver_missing",
+            "The driver for PostgreSQL is not installed.",
+            "Install it: pip install 'penstock[postgresql]'.",
+        ) from error
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        # By statement, not by connection options: those belong to whoever wrote the URL.
+        with connection.cursor() as cursor:
+            cursor.execute("SET TIME ZONE 'UTC'")
+            cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+        connection.commit()
+
+    return engine
+
+
+def _create_private(path: pathlib.Path) -> None:
+    """Makes the file before SQLite does, readable by its owner only."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise errors.ConfigurationError(
+            "database_not_creatable",
+            f"The database {path} cannot be made or opened: {error.strerror}.",
+            "Run `penstock init`, or mend the folder's owner and permissions.",
+        ) from error

@@ -1,0 +1,72 @@
+"""The life of exports: start, claim, checkpoint, end, sweep.
+
+An export row is the queue: there is no broker. A worker claims a PENDING export, or a RUNNING one whose lease has run
+out, and gets a Claim with a fence that rises with every claim. Each write through the claim is, first of all, an UPDATE
+of the export's row that requires the fence and renews the lease; if it changes no row the lease is lost,
+`errors.LeaseLost` is raised and nothing of that transaction may stand. The fence alone decides, not the clock: a worker
+that comes back late, and whose export nobody took meanwhile, simply goes on.
+
+Each move of an export is recorded in the audit here, in the same transaction.
+"""
+
+from penstock.control.exports.ending import (
+    canceled,
+    deadline_exceeded,
+    end_dead,
+    fail,
+    finish,
+    request_cancel,
+)
+from penstock.control.exports.leasing import claim, has_work, release, renew
+from penstock.control.exports.progress import record_part, record_plan, record_progress, record_upload
+from penstock.control.exports.reading import count_active, get, list_for_job, list_parts, list_tasks
+from penstock.control.exports.starting import replay, start
+from penstock.control.exports.sweeping import delete_old, expired_objects, forget_object, owns_upload
+from penstock.control.records import (
+    Claim,
+    Export,
+    LeftObject,
+    NewExport,
+    Part,
+    Renewal,
+    StartedExport,
+    fingerprint,
+    new_task_uuid,
+)
+
+__all__ = [
+    "Claim",
+    "Export",
+    "LeftObject",
+    "NewExport",
+    "Part",
+    "Renewal",
+    "StartedExport",
+    "canceled",
+    "claim",
+    "count_active",
+    "deadline_exceeded",
+    "delete_old",
+    "end_dead",
+    "expired_objects",
+    "fail",
+    "fingerprint",
+    "finish",
+    "forget_object",
+    "get",
+    "has_work",
+    "list_for_job",
+    "list_parts",
+    "list_tasks",
+    "new_task_uuid",
+    "owns_upload",
+    "record_part",
+    "record_plan",
+    "record_progress",
+    "record_upload",
+    "release",
+    "renew",
+    "replay",
+    "request_cancel",
+    "start",
+]

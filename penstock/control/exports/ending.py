@@ -1,0 +1,263 @@
+"""How exports end: each end frees the slot and erases the secrets in the one UPDATE that makes it final."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Collection
+from typing import Any
+
+import sqlalchemy as sa
+
+from penstock import errors
+from penstock.control import audit, quota, records, states, tables
+from penstock.control.exports import fencing, reading
+
+_EXPORTS = tables.exports
+_CHARGES = tables.quota_charges
+_STATUS = states.ExportStatus
+
+DEADLINE_GRACE_SECONDS = 60
+"""How long past its deadline a worker that still renews may take to end the export itself; then the sweeper does."""
+
+_ENDED: dict[str, Any] = {
+    "active_slot": None,
+    "sealed_customer_key": None,
+    "sealed_destination": None,
+    "worker_id": None,
+    "lease_until": None,
+}
+"""What every end sets besides status and time."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """Why an export ends without a worker.
+
+    Attributes:
+        status: FAILED or CANCELED.
+        code, message: of a failure; empty for CANCELED.
+    """
+
+    status: states.ExportStatus
+    code: str = ""
+    message: str = ""
+
+
+def finish(
+    tx: sa.Connection,
+    claim: records.Claim,
+    *,
+    compressed_bytes: int,
+    raw_bytes: int,
+    events: int,
+    download_url: str | None,
+    manifest_url: str | None,
+    expire_at: dt.datetime | None,
+    now: dt.datetime,
+) -> None:
+    """RUNNING -> FINISHED: charges `compressed_bytes` to the month of `now`, once; erases secrets; frees the slot.
+
+    A cancel that was asked for but not yet seen loses: the file is whole. Raises LeaseLost, also when called twice.
+    """
+    _end_claim(
+        tx,
+        claim,
+        now,
+        _STATUS.FINISHED,
+        compressed_bytes=compressed_bytes,
+        written_bytes=raw_bytes,
+        progress_events=events,
+        expected_events=events,
+        download_url=download_url,
+        manifest_url=manifest_url,
+        expire_at=expire_at,
+    )
+    tx.execute(
+        _CHARGES.insert().values(
+            task_uuid=claim.task_uuid,
+            community_uuid=claim.export.community_uuid,
+            month=quota.month_of(now),
+            compressed_bytes=compressed_bytes,
+            charged_at=now,
+        )
+    )
+    detail = {"events": events, "compressed_bytes": compressed_bytes}
+    _audit(tx, claim.export, _STATUS.FINISHED, now, claim.worker_id, detail)
+
+
+def fail(tx: sa.Connection, claim: records.Claim, code: str, message: str, now: dt.datetime) -> None:
+    """RUNNING -> FAILED with a code and a sentence for people; nothing is charged. Raises LeaseLost."""
+    _end_claim(tx, claim, now, _STATUS.FAILED, error_code=code, error_message=message)
+    _audit(tx, claim.export, _STATUS.FAILED, now, claim.worker_id, {"code": code})
+
+
+def canceled(tx: sa.Connection, claim: records.Claim, now: dt.datetime) -> None:
+    """RUNNING -> CANCELED, once the worker has aborted the upload; nothing is charged. Raises LeaseLost."""
+    _end_claim(tx, claim, now, _STATUS.CANCELED)
+    _audit(tx, claim.export, _STATUS.CANCELED, now, claim.worker_id, {})
+
+
+def request_cancel(
+    tx: sa.Connection, task_uuid: str, communities: Collection[str] | None, by: str, now: dt.datetime
+) -> records.Export:
+    """Asks for an export to be canceled; idempotent. Returns the export as it then is.
+
+    PENDING: CANCELED at once. RUNNING: a flag, which the worker sees when it next renews; if no worker lives, the
+    next one that claims it sees it, and cleans up while the bucket's credentials are still there.
+
+    Raises:
+        NotFound: `task_not_found`.
+        Conflict: `task_already_ended`; `extra` holds `status`.
+    """
+    query = sa.select(*reading.COLUMNS).where(_EXPORTS.c.task_uuid == task_uuid).with_for_update()
+    row = tx.execute(query).one_or_none()
+    if row is None or (communities is not None and row.community_uuid not in communities):
+        raise reading.not_found(task_uuid)
+    export = reading.record_of(row._mapping)
+    if export.status == _STATUS.CANCELED or (export.status == _STATUS.RUNNING and export.cancel_requested_at):
+        return export
+    if export.status.is_final:
+        raise errors.Conflict(
+            "task_already_ended",
+            f"The task {task_uuid} has already ended: {export.status}.",
+            "Only tasks that are PENDING or RUNNING can be canceled.",
+            status=export.status.value,
+        )
+    tx.execute(
+        _EXPORTS.update()
+        .where(_EXPORTS.c.task_uuid == task_uuid)
+        .values(cancel_requested_at=now, cancel_requested_by=by)
+    )
+    audit.record(
+        tx,
+        now=now,
+        actor=by,
+        actor_type="apikey",
+        action="export.cancel_requested",
+        community_uuid=export.community_uuid,
+        object_uuid=task_uuid,
+    )
+    if export.status == _STATUS.PENDING:
+        end_as(tx, export, Verdict(status=_STATUS.CANCELED), now)
+    return reading.get(tx, task_uuid, None)
+
+
+def end_dead(tx: sa.Connection, now: dt.datetime, limit: int = 100) -> list[str]:
+    """Ends exports that nobody will finish: for the sweeper. Returns their task UUIDs.
+
+    Those are: the lease has run out and so have the attempts; the lease has run out after the deadline; the deadline
+    passed DEADLINE_GRACE_SECONDS ago, lease or no lease; no worker came within the deadline's length. FAILED, or
+    CANCELED if that was asked for. At most `limit` in one go; idempotent; several sweepers may run at once.
+    """
+    lease_out = _EXPORTS.c.lease_until <= now
+    query = (
+        sa.select(*reading.COLUMNS)
+        .where(
+            sa.or_(
+                _EXPORTS.c.status == _STATUS.PENDING,
+                sa.and_(
+                    _EXPORTS.c.status == _STATUS.RUNNING,
+                    sa.or_(
+                        sa.and_(lease_out, _EXPORTS.c.attempts >= _EXPORTS.c.max_attempts),
+                        sa.and_(lease_out, _EXPORTS.c.deadline_at <= now),
+                        _EXPORTS.c.deadline_at <= now - dt.timedelta(seconds=DEADLINE_GRACE_SECONDS),
+                    ),
+                ),
+            )
+        )
+        .order_by(_EXPORTS.c.created_at)
+        .with_for_update(skip_locked=True)
+    )
+    ended: list[str] = []
+    for row in tx.execute(query).all():
+        export = reading.record_of(row._mapping)
+        verdict_now = verdict(export, now)
+        if verdict_now is not None and len(ended) < limit:
+            end_as(tx, export, verdict_now, now)
+            ended.append(export.task_uuid)
+    return ended
+
+
+def verdict(export: records.Export, now: dt.datetime) -> Verdict | None:
+    """How an export that no worker holds must end; None: it may be (re)claimed."""
+    waited = now - export.created_at
+    if export.status == _STATUS.PENDING:
+        if waited <= dt.timedelta(seconds=export.deadline_seconds):
+            return None
+        return Verdict(
+            status=_STATUS.FAILED,
+            code="export_never_started",
+            message=f"No worker took the export within {_hours(export.deadline_seconds)}. "
+            "Ask the operator to run `penstock worker`, then start the export again.",
+        )
+    late = export.deadline_at is not None and export.deadline_at <= now
+    if not late and export.attempts < export.max_attempts:
+        return None
+    if export.cancel_requested_at is not None:
+        return Verdict(status=_STATUS.CANCELED)
+    error = deadline_exceeded(export) if late else _attempts_exhausted(export)
+    return Verdict(status=_STATUS.FAILED, code=error.code, message=str(error))
+
+
+def deadline_exceeded(export: records.Export) -> errors.ExportFailed:
+    """The error that ends an export at its deadline: code `export_deadline_exceeded`."""
+    return errors.ExportFailed(
+        "export_deadline_exceeded",
+        f"The export ran for its limit of {_hours(export.deadline_seconds)} and had written "
+        f"{export.progress_events:,} of {export.expected_events:,} events.",
+        "Export a shorter time range or fewer fields, or ask the operator to raise export_deadline_seconds.",
+    )
+
+
+def _attempts_exhausted(export: records.Export) -> errors.ExportFailed:
+    return errors.ExportFailed(
+        "export_attempts_exhausted",
+        f"{export.attempts} workers stopped without finishing the export.",
+        f"Ask the operator to look into the workers' logs for {export.task_uuid}, then start the export again.",
+    )
+
+
+def end_as(tx: sa.Connection, export: records.Export, verdict: Verdict, now: dt.datetime) -> None:
+    """Ends an export without its worker; the caller holds the row's lock. The fence rises, so a zombie is shut out."""
+    states.require_move(export.status, verdict.status)
+    failure = {"error_code": verdict.code, "error_message": verdict.message} if verdict.code else {}
+    tx.execute(
+        _EXPORTS.update()
+        .where(_EXPORTS.c.task_uuid == export.task_uuid)
+        .values(_ENDED | failure | {"status": verdict.status, "ended_at": now, "fence": _EXPORTS.c.fence + 1})
+    )
+    _audit(tx, export, verdict.status, now, None, {"code": verdict.code} if verdict.code else {})
+
+
+def _end_claim(
+    tx: sa.Connection, claim: records.Claim, now: dt.datetime, status: states.ExportStatus, **values: Any
+) -> None:
+    states.require_move(_STATUS.RUNNING, status)
+    fencing.write(tx, claim, now, **(_ENDED | values | {"status": status, "ended_at": now}))
+
+
+def _audit(
+    tx: sa.Connection,
+    export: records.Export,
+    status: states.ExportStatus,
+    now: dt.datetime,
+    worker_id: str | None,
+    detail: dict[str, Any],
+) -> None:
+    audit.record(
+        tx,
+        now=now,
+        actor=worker_id or "control",
+        actor_type="worker" if worker_id else "service",
+        action=f"export.{status.lower()}",
+        community_uuid=export.community_uuid,
+        object_uuid=export.task_uuid,
+        detail=detail,
+    )
+
+
+def _hours(seconds: int) -> str:
+    if seconds % 3600 == 0:
+        return "1 hour" if seconds == 3600 else f"{seconds // 3600:,} hours"
+    return f"{seconds // 60:,} minutes" if seconds % 60 == 0 and seconds else f"{seconds:,} seconds"

@@ -1,0 +1,208 @@
+"""Starting an export: all checks and the row in one transaction, so that races cannot slip between them.
+
+`start` locks the community's row first (on SQLite the whole transaction holds the write lock), which lines up all
+starts of a community. The unique index on (community, active slot) would refuse a second active export even without it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import sqlalchemy as sa
+
+from penstock import errors
+from penstock.control import audit, quota, records, states, tables
+from penstock.control import limits as limits_module
+from penstock.control.exports import reading
+
+_EXPORTS = tables.exports
+_KEYS = tables.idempotency_keys
+_COMMUNITIES = tables.communities
+
+_COPIED = (
+    "task_uuid",
+    "job_uuid",
+    "community_uuid",
+    "term",
+    "term_lang",
+    "earliest",
+    "latest",
+    "expected_events",
+    "compression",
+    "destination",
+    "in_customer_bucket",
+    "sse_customer_key_md5",
+    "customer_key_generated",
+    "sealed_customer_key",
+    "sealed_destination",
+    "created_by",
+    "created_by_type",
+)
+
+
+def start(
+    tx: sa.Connection, new: records.NewExport, *, limits: limits_module.Limits, now: dt.datetime
+) -> records.StartedExport:
+    """Starts an export (PENDING), or returns the one that the same Idempotency-Key started.
+
+    Raises:
+        NotFound: `community_not_found`.
+        Conflict: `idempotency_key_reused` (same key, other request); `search_job_export_limit` (`extra`: `limit`);
+            `export_in_progress` (`extra`: `task_uuid` of the oldest active export).
+        InvalidRequest: `too_many_events`, without ranges: callers that have a histogram call `limits.check_events`.
+        QuotaExhausted: `monthly_quota_exhausted`.
+    """
+    _lock_community(tx, new.community_uuid)
+    earlier = replay(tx, new.created_by, new.idempotency_key, new.idempotency_fingerprint, now)
+    if earlier is not None:
+        return earlier
+    limits_module.check_events(new.expected_events, limits)
+    _check_job_limit(tx, new.job_uuid, limits)
+    slot = _free_slot(tx, new.community_uuid, limits)
+    quota.check(tx, new.community_uuid, now, limits)
+    try:
+        with tx.begin_nested():
+            _insert(tx, new, slot, limits, now)
+    except sa.exc.IntegrityError as error:
+        raise _lost_race(tx, new, now) from error
+    audit.record(
+        tx,
+        now=now,
+        actor=new.created_by,
+        actor_type=new.created_by_type,
+        action="export.started",
+        community_uuid=new.community_uuid,
+        object_uuid=new.task_uuid,
+        detail={"job_uuid": new.job_uuid, "fields": list(new.fields), "destination": new.destination},
+    )
+    export = reading.get(tx, new.task_uuid, None)
+    return records.StartedExport(export=export, replayed=False, sealed_customer_key=new.sealed_customer_key)
+
+
+def replay(
+    tx: sa.Connection,
+    api_key_uuid: str,
+    idempotency_key: str | None,
+    idempotency_fingerprint: str | None,
+    now: dt.datetime,
+) -> records.StartedExport | None:
+    """The export that this key started earlier; None if the key is new, expired or not given.
+
+    Callers may ask before costly checks of a request; `start` asks again.
+
+    Raises:
+        Conflict: `idempotency_key_reused`; `extra` holds `task_uuid`.
+    """
+    if idempotency_key is None:
+        return None
+    row = tx.execute(
+        _KEYS.select().where(_KEYS.c.api_key_uuid == api_key_uuid, _KEYS.c.idempotency_key == idempotency_key)
+    ).one_or_none()
+    if row is None or row.expires_at <= now:
+        return None
+    if row.fingerprint != idempotency_fingerprint:
+        raise errors.Conflict(
+            "idempotency_key_reused",
+            f"The Idempotency-Key {idempotency_key!r} came earlier with another request.",
+            "Use a fresh key for each export; repeat a request to the letter to get its task again.",
+            task_uuid=row.task_uuid,
+        )
+    found = tx.execute(
+        sa.select(*reading.COLUMNS, _EXPORTS.c.sealed_customer_key).where(_EXPORTS.c.task_uuid == row.task_uuid)
+    ).one()
+    return records.StartedExport(
+        export=reading.record_of(found._mapping), replayed=True, sealed_customer_key=found.sealed_customer_key
+    )
+
+
+def _lock_community(tx: sa.Connection, community_uuid: str) -> None:
+    # FOR NO KEY UPDATE: rows elsewhere that merely refer to the community may still be written.
+    query = sa.select(_COMMUNITIES.c.uuid).where(_COMMUNITIES.c.uuid == community_uuid)
+    if tx.execute(query.with_for_update(key_share=True)).one_or_none() is None:
+        raise errors.NotFound("community_not_found", f"There is no community {community_uuid}.")
+
+
+def _check_job_limit(tx: sa.Connection, job_uuid: str, limits: limits_module.Limits) -> None:
+    started = tx.execute(
+        sa.select(sa.func.count()).select_from(_EXPORTS).where(_EXPORTS.c.job_uuid == job_uuid)
+    ).scalar_one()
+    if started >= limits.exports_per_search_job:
+        raise errors.Conflict(
+            "search_job_export_limit",
+            f"The search job {job_uuid} has started {started} exports; it may start {limits.exports_per_search_job}.",
+            "Create the search job again and export that one.",
+            limit=limits.exports_per_search_job,
+        )
+
+
+def _free_slot(tx: sa.Connection, community_uuid: str, limits: limits_module.Limits) -> int:
+    active = tx.execute(
+        sa.select(_EXPORTS.c.task_uuid, _EXPORTS.c.active_slot)
+        .where(_EXPORTS.c.community_uuid == community_uuid, _EXPORTS.c.active_slot.is_not(None))
+        .order_by(_EXPORTS.c.created_at, _EXPORTS.c.task_uuid)
+    ).all()
+    if len(active) >= limits.active_exports:
+        raise _in_progress(active[0].task_uuid, limits.active_exports)
+    return min(set(range(len(active) + 1)) - {row.active_slot for row in active})
+
+
+def _in_progress(task_uuid: str, limit: int) -> errors.Conflict:
+    return errors.Conflict(
+        "export_in_progress",
+        f"The export {task_uuid} of this community is still active; {limit} may be active at once.",
+        f"Wait until it ends, or cancel it: POST /v1/tasks/{task_uuid}/cancel.",
+        task_uuid=task_uuid,
+    )
+
+
+def _insert(
+    tx: sa.Connection, new: records.NewExport, slot: int, limits: limits_module.Limits, now: dt.datetime
+) -> None:
+    tx.execute(
+        _EXPORTS.insert().values(
+            **{name: getattr(new, name) for name in _COPIED},
+            status=states.ExportStatus.PENDING,
+            active_slot=slot,
+            fields=list(new.fields),
+            filters=[dict(each) for each in new.filters],
+            created_at=now,
+            progress_events=0,
+            written_bytes=0,
+            compressed_bytes=0,
+            fence=0,
+            attempts=0,
+            max_attempts=limits.export_max_attempts,
+            deadline_seconds=limits.export_deadline_seconds,
+        )
+    )
+    if new.idempotency_key is None:
+        return
+    mine = (_KEYS.c.api_key_uuid == new.created_by) & (_KEYS.c.idempotency_key == new.idempotency_key)
+    tx.execute(_KEYS.delete().where(mine, _KEYS.c.expires_at <= now))
+    tx.execute(
+        _KEYS.insert().values(
+            api_key_uuid=new.created_by,
+            idempotency_key=new.idempotency_key,
+            fingerprint=new.idempotency_fingerprint,
+            task_uuid=new.task_uuid,
+            expires_at=now + dt.timedelta(seconds=new.idempotency_ttl_seconds),
+        )
+    )
+
+
+def _lost_race(tx: sa.Connection, new: records.NewExport, now: dt.datetime) -> errors.PenstockError:
+    """What a unique index refused: the Idempotency-Key (used for another community), or else the slot."""
+    try:
+        replay(tx, new.created_by, new.idempotency_key, new.idempotency_fingerprint, now)
+    except errors.Conflict as reused:
+        return reused
+    active = tx.execute(
+        sa.select(_EXPORTS.c.task_uuid).where(
+            _EXPORTS.c.community_uuid == new.community_uuid, _EXPORTS.c.active_slot.is_not(None)
+        )
+    ).first()
+    if active is None:
+        return errors.StorageError(
+            "database_conflict", "The database refused the export.", "Try again.", retriable=True
+        )
+    return _in_progress(active.task_uuid, 1)

@@ -1,0 +1,124 @@
+"""How many compressed bytes a community has exported this month, and whether more fit.
+
+The rule of the month: months are UTC calendar months. An export is charged, once and exactly its compressed bytes, to
+the month in which it FINISHES, wherever it began. While it runs, what it has written counts as reserved in the
+current month, whichever that is: at the turn of the month the bytes used fall to zero and the reservation moves along.
+CANCELED and FAILED exports cost nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+import sqlalchemy as sa
+
+from penstock import errors
+from penstock.control import records, states, tables
+from penstock.control.limits import Limits
+
+_EXPORTS = tables.exports
+_CHARGES = tables.quota_charges
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Quota:
+    """Where a community stands in the current month.
+
+    Attributes:
+        limit_bytes: compressed bytes allowed a month.
+        used_bytes: charged to this month.
+        reserved_bytes: written so far by active exports.
+        resets_at: first instant of the next month (UTC).
+        active_task_uuid: the oldest active export; None if there is none.
+    """
+
+    limit_bytes: int
+    used_bytes: int
+    reserved_bytes: int
+    resets_at: dt.datetime
+    active_task_uuid: str | None
+
+    @property
+    def left_bytes(self) -> int:
+        """What may still be written this month; never negative."""
+        return max(0, self.limit_bytes - self.used_bytes - self.reserved_bytes)
+
+
+def month_of(now: dt.datetime) -> str:
+    """The UTC month of an instant, `2026-01`."""
+    now = now.astimezone(dt.UTC)
+    return f"{now.year:04d}-{now.month:02d}"
+
+
+def resets_at(now: dt.datetime) -> dt.datetime:
+    """The first instant of the next UTC month."""
+    now = now.astimezone(dt.UTC)
+    year, month = (now.year + 1, 1) if now.month == 12 else (now.year, now.month + 1)
+    return dt.datetime(year, month, 1, tzinfo=dt.UTC)
+
+
+def usage(tx: sa.Connection, community_uuid: str, now: dt.datetime, limits: Limits) -> Quota:
+    """Where the community stands at `now`."""
+    used = tx.execute(
+        sa.select(sa.func.coalesce(sa.func.sum(_CHARGES.c.compressed_bytes), 0)).where(
+            _CHARGES.c.community_uuid == community_uuid, _CHARGES.c.month == month_of(now)
+        )
+    ).scalar_one()
+    active = tx.execute(
+        sa.select(_EXPORTS.c.task_uuid, _EXPORTS.c.compressed_bytes)
+        .where(_EXPORTS.c.community_uuid == community_uuid, _EXPORTS.c.status.in_(states.ACTIVE))
+        .order_by(_EXPORTS.c.created_at, _EXPORTS.c.task_uuid)
+    ).all()
+    return Quota(
+        limit_bytes=limits.quota_bytes_per_month,
+        used_bytes=int(used),
+        reserved_bytes=sum(row.compressed_bytes for row in active),
+        resets_at=resets_at(now),
+        active_task_uuid=active[0].task_uuid if active else None,
+    )
+
+
+def check(tx: sa.Connection, community_uuid: str, now: dt.datetime, limits: Limits) -> Quota:
+    """Where the community stands, if at least one byte is left.
+
+    Raises:
+        QuotaExhausted: `monthly_quota_exhausted`; `extra` holds `resets_at` (RFC 3339), `limit_bytes`, `used_bytes`,
+            `reserved_bytes`.
+    """
+    quota = usage(tx, community_uuid, now, limits)
+    if quota.left_bytes > 0:
+        return quota
+    resets = quota.resets_at.isoformat().replace("+00:00", "Z")
+    raise errors.QuotaExhausted(
+        "monthly_quota_exhausted",
+        f"This community has exported {quota.used_bytes:,} of its {quota.limit_bytes:,} bytes this month"
+        + (f", and running exports hold another {quota.reserved_bytes:,}." if quota.reserved_bytes else "."),
+        f"The quota is reset at {resets}; an operator can raise quota_bytes_per_month.",
+        resets_at=resets,
+        limit_bytes=quota.limit_bytes,
+        used_bytes=quota.used_bytes,
+        reserved_bytes=quota.reserved_bytes,
+    )
+
+
+def would_exceed(
+    tx: sa.Connection, claim: records.Claim, additional_bytes: int, *, limits: Limits, now: dt.datetime
+) -> bool:
+    """Whether this export would cross the month's limit by writing `additional_bytes` more.
+
+    A worker asks before each part, with `exceeded` as the error that ends the export. Two exports of one community
+    that ask at the same time may both hear no: with N active exports the limit is crossed by N - 1 parts at most.
+    """
+    quota = usage(tx, claim.export.community_uuid, now, limits)
+    return quota.used_bytes + quota.reserved_bytes + additional_bytes > quota.limit_bytes
+
+
+def exceeded(limits: Limits, now: dt.datetime) -> errors.ExportFailed:
+    """The error that ends an export which would cross the limit: code `monthly_quota_exceeded`."""
+    return errors.ExportFailed(
+        "monthly_quota_exceeded",
+        f"The export would cross the community's {limits.quota_bytes_per_month:,} bytes a month; "
+        "it was stopped, what it wrote is removed and not charged.",
+        f"Export a shorter time range or fewer fields, or wait until {resets_at(now):%Y-%m-%d} (UTC).",
+    )
