@@ -26,7 +26,7 @@ from penstock.pipeline import parts
 FORMAT = "penstock-manifest/1"
 _READ_BYTES = 1 << 20
 _INFLATE_BYTES = 16 << 20
-_INFLATE_ERROR: type[Exception] = isal_zlib.error
+_INFLATE_ERROR: Any = isal_zlib.error
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -36,7 +36,7 @@ class Receipt:
     """The store's word that it holds one part.
 
     Attributes:
-        number: 1-based, consecutive.
+        number: 1-based; rising in the order of the file, gaps allowed.
         etag: opaque; needed to complete.
         size: bytes of the part's plain content.
     """
@@ -79,7 +79,10 @@ class Store(Protocol):
         ...
 
     def complete(self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey) -> ObjectInfo:
-        """Makes the object of the parts, atomically. Completing again after success returns the same object."""
+        """Makes the object of the parts with these receipts, atomically; other parts of the upload are dropped.
+
+        Part numbers rise and may have gaps. Completing again after success returns the same object.
+        """
         ...
 
     def abort(self, upload: Upload) -> None:

@@ -150,13 +150,23 @@ class ExportRun:
         """How many events there will be. What the search job counted on this very snapshot is not counted again."""
         with self._database.begin() as tx:
             own = limits.for_community(tx, self._export.community_uuid, self._settings)
-            counted = searchjobs.counted(tx, self._export.job_uuid, self._export.community_uuid)
-        if counted is not None and counted.snapshot_version == snapshot.version:
-            total = counted.total
+        counted = self._counted()
+        if counted is not None and counted[1] == snapshot.version:
+            total = counted[0]
         else:
             total = scan.count(snapshot, time_range, predicate, should_stop=lambda: _raised(hold.check))
         limits.check_events(total, own)
         return total
+
+    def _counted(self) -> tuple[int, int] | None:
+        """What the search job counted in the export's community, and on which version; None if the job is gone."""
+        try:
+            with self._database.read() as tx:
+                job = searchjobs.get(tx, self._export.job_uuid, None)
+        except errors.NotFound:
+            return None
+        community_uuid = self._export.community_uuid
+        return job.totals.get(community_uuid, 0), job.snapshots.get(community_uuid, -1)
 
     def _record_plan(self, work: pipeline.Work, bounds: dict[str, int], total: int) -> None:
         export, bucket = self._export, self._bucket()
@@ -261,8 +271,7 @@ class ExportRun:
 
     def _subject(self) -> manifest.Subject:
         export = self._export
-        with self._database.begin() as tx:
-            counted = searchjobs.counted(tx, export.job_uuid, export.community_uuid)
+        counted = self._counted()
         return manifest.Subject(
             task_uuid=export.task_uuid,
             job_uuid=export.job_uuid,
@@ -273,7 +282,7 @@ class ExportRun:
             latest=export.latest,
             fields=export.fields,
             snapshot_version=export.snapshot_version or 0,
-            search_job_events=counted.total if counted is not None else export.expected_events,
+            search_job_events=export.expected_events if counted is None else counted[0],
             compression=export.compression,
             created_at=export.created_at,
         )

@@ -78,7 +78,7 @@ class SearchRun:
                 self._claim,
                 totals=totals,
                 snapshots=snapshots,
-                histogram=histogram,
+                histogram_json=histogram,
                 now=self._clock.now(),
             )
         self._log.info("search_job_done", total=sum(totals.values()))
@@ -99,7 +99,7 @@ class SearchRun:
 
     def _cancel_requested(self) -> bool:
         with self._database.read() as tx:
-            return searchjobs.is_cancel_requested(tx, self._job.uuid)
+            return searchjobs.is_cancel_requested(tx, self._claim)
 
     def _release(self) -> None:
         try:
@@ -110,7 +110,7 @@ class SearchRun:
 
     def _fail(self, error: errors.PenstockError) -> None:
         self._log.warning("search_job_failed", code=error.code, detail=error.detail)
-        if retrying.is_passing(error) and self._job.attempts < self._services.settings.export_max_attempts:
+        if retrying.is_passing(error):
             return  # whoever claims it when the lease has run out counts again
         try:
             with self._database.begin() as tx:

@@ -1,17 +1,18 @@
-"""Sweeps what is over: expired files, orphan uploads, exports nobody will finish, secrets and rows past their time.
+"""Sweeps what is over: expired files, orphan uploads, exports nobody will finish, rows past their time.
 
 Every sweep may be cut off anywhere and repeated by anybody: each item is first removed, then forgotten.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable
 
 import structlog
 
 from penstock import errors, services, storage
-from penstock.control import audit, exports, idempotency, searchjobs, secrets
+from penstock.control import exports, sweep
 from penstock.worker import journal
 
 log = structlog.get_logger(__name__)
@@ -32,17 +33,14 @@ class Sweeper:
         self._services = open_services
         self._database = open_services.database
         self._store = open_services.store
-        self._settings = open_services.settings
         self._step = step
 
     def sweep(self) -> None:
         """Does everything that is due now."""
         for work in (
-            self._end_dead_exports,
-            self._remove_objects,
-            self._abort_orphans,
-            self._erase_secrets,
-            self._delete_old_rows,
+            self._rows,
+            self._objects,
+            self._orphans,
         ):
             self._guarded(work)
 
@@ -52,12 +50,13 @@ class Sweeper:
         except errors.PenstockError as error:
             log.warning("sweep_failed", step=work.__name__, code=error.code, detail=error.detail)
 
-    def _end_dead_exports(self, now: dt.datetime) -> None:
+    def _rows(self, now: dt.datetime) -> None:
         with self._database.begin() as tx:
-            for task_uuid in exports.end_dead(tx, now):
-                log.warning("export_ended_without_worker", export_id=task_uuid)
+            swept = sweep.rows(tx, now, self._services.settings)
+        if any(dataclasses.astuple(swept)):
+            log.info("rows_swept", **dataclasses.asdict(swept))
 
-    def _remove_objects(self, now: dt.datetime) -> None:
+    def _objects(self, now: dt.datetime) -> None:
         with self._database.read() as tx:
             left = exports.expired_objects(tx, now)
         for item in left:
@@ -71,7 +70,7 @@ class Sweeper:
                 exports.forget_object(tx, item.task_uuid, now)
             log.info("export_removed", export_id=item.task_uuid, status=item.status)
 
-    def _abort_orphans(self, now: dt.datetime) -> None:
+    def _orphans(self, now: dt.datetime) -> None:
         for upload in self._store.list_unfinished():
             young = upload.started_at is not None and (now - upload.started_at).total_seconds() < ORPHAN_GRACE_SECONDS
             with self._database.read() as tx:
@@ -79,16 +78,3 @@ class Sweeper:
             if not owned and not young:
                 self._store.abort(upload)
                 log.info("orphan_upload_aborted", object_key=upload.key)
-
-    def _erase_secrets(self, now: dt.datetime) -> None:
-        with self._database.begin() as tx:
-            erased = secrets.erase_stale(tx)
-        if erased:
-            log.warning("stale_secrets_erased", exports=erased)
-
-    def _delete_old_rows(self, now: dt.datetime) -> None:
-        with self._database.begin() as tx:
-            searchjobs.delete_expired(tx, now)
-            idempotency.delete_expired(tx, now)
-            audit.delete_old(tx, now, self._settings.audit_keep_days)
-            exports.delete_old(tx, now, self._settings.audit_keep_days)

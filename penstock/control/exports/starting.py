@@ -166,6 +166,7 @@ def _insert(
             fields=list(new.fields),
             filters=[dict(each) for each in new.filters],
             created_at=now,
+            last_part_number=0,
             progress_events=0,
             written_bytes=0,
             compressed_bytes=0,
