@@ -16,7 +16,7 @@ from penstock.fields.types import FieldType
 
 logger = logging.getLogger(__name__)
 
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 512 * 1024
 """Lines handed to the deflater at once. Small enough that they never leave the core's cache (docs/encoding.md)."""
 
 _NEWLINE = re.compile(b"\n")
