@@ -1,0 +1,38 @@
+"""The events query language: text → tree → Polars predicate. Explained to users in docs/query.md.
+
+    node = query.both(query.parse(text), query.from_filters(filters))
+    predicate = query.compile(node, snapshot.columns)
+    frame = frame if predicate.expression is None else frame.filter(predicate.expression)
+
+`query.matches` says the same of a single event and is the specification; `query.times` reads a search's times.
+"""
+
+from __future__ import annotations
+
+from penstock.query.ast import Everything, Node, all_of
+from penstock.query.evaluate import matches
+from penstock.query.filters import OPERATORS, from_filters
+from penstock.query.parser import parse
+from penstock.query.predicate import Predicate, compile
+from penstock.query.times import parse_time, resolve_range
+from penstock.query.unparse import unparse
+
+__all__ = [
+    "OPERATORS",
+    "Everything",
+    "Node",
+    "Predicate",
+    "both",
+    "compile",
+    "from_filters",
+    "matches",
+    "parse",
+    "parse_time",
+    "resolve_range",
+    "unparse",
+]
+
+
+def both(a: Node, b: Node) -> Node:
+    """Matches what both match."""
+    return all_of((a, b))

@@ -1,0 +1,83 @@
+"""A test on the values that no typed column holds: the JSON object in the column `_overflow`.
+
+Few rows have one, and fewer have the field in it: a search for the field's name as JSON text finds those, and only
+they are parsed and judged by `evaluate.Leaf`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import polars as pl
+
+from penstock.fields import types, values
+from penstock.query import ast, columns, evaluate
+
+_Judge: TypeAlias = Callable[[list[dict[str, Any]]], Iterator[bool]]
+
+
+def expression(tests: Sequence[ast.Test], field: str, field_type: types.FieldType | None) -> pl.Expr:
+    """Whether the overflow has the field, with a value that satisfies one of the tests."""
+
+    def judge(events: list[dict[str, Any]]) -> Iterator[bool]:
+        leaves = [evaluate.Leaf(test, field_type) for test in tests]
+        for leaf in leaves:
+            leaf.prepare(event[field] for event in events if field in event)
+        for event in events:
+            yield field in event and any(leaf.holds(event[field]) for leaf in leaves)
+
+    name = json.dumps(field, ensure_ascii=False)
+    return _expression(judge, f"{name}:" if name[1:-1] == field else None)
+
+
+def any_field(test: ast.Test, field_types: Mapping[str, types.FieldType]) -> pl.Expr:
+    """Whether any value in the overflow satisfies the test."""
+
+    def judge(events: list[dict[str, Any]]) -> Iterator[bool]:
+        leaves = _Leaves(test, field_types)
+        leaves.prepare(events)
+        for event in events:
+            yield any(leaves.of(name).holds(value) for name, value in event.items())
+
+    is_text_safe = types.FieldType.TEXT not in field_types.values()
+    return _expression(judge, columns.json_needle(test) if is_text_safe else None)
+
+
+class _Leaves:
+    """One leaf per field type."""
+
+    def __init__(self, test: ast.Test, field_types: Mapping[str, types.FieldType]) -> None:
+        self._test = test
+        self._types = field_types
+        self._leaves: dict[types.FieldType | None, evaluate.Leaf] = {}
+
+    def of(self, field: str) -> evaluate.Leaf:
+        field_type = self._types.get(field)
+        if field_type not in self._leaves:
+            self._leaves[field_type] = evaluate.Leaf(self._test, field_type)
+        return self._leaves[field_type]
+
+    def prepare(self, events: list[dict[str, Any]]) -> None:
+        batches: dict[types.FieldType | None, list[Any]] = {}
+        for event in events:
+            for name, value in event.items():
+                batches.setdefault(self._types.get(name), []).append(value)
+                self.of(name)
+        for field_type, batch in batches.items():
+            self._leaves[field_type].prepare(batch)
+
+
+def _expression(judge: _Judge, needle: str | None) -> pl.Expr:
+    """Judges the rows whose overflow contains the needle; all others are false."""
+
+    def judge_rows(overflow: pl.Series) -> pl.Series:
+        rows = (overflow.str.contains(needle, literal=True) if needle else overflow.is_not_null()).arg_true()
+        found = pl.repeat(False, len(overflow), dtype=pl.Boolean, eager=True)
+        if rows.is_empty():
+            return found
+        events = [values.loads(text) for text in overflow.gather(rows)]
+        return found.scatter(rows, pl.Series(judge(events), dtype=pl.Boolean))
+
+    return pl.col(types.OVERFLOW).map_batches(judge_rows, return_dtype=pl.Boolean, is_elementwise=True)

@@ -1,0 +1,163 @@
+"""Reads single tokens of a query: escapes, wildcards, phrases, bounds; and refuses what the user cannot have meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import lark
+
+from penstock.query import ast, literals, patterns, refusals
+
+_OPERATORS = frozenset({"AND", "OR", "NOT"})
+_FOREIGN = {"&&": "AND", "||": "OR", "!": "NOT"}
+_QUOTES = 'Put quotes around it: "{}".'
+_ESCAPES = r"\\ is a backslash, \" a quote, and \ takes the meaning from any character but a letter or digit."
+
+
+class Mistake(Exception):
+    """A query that the grammar lets through and the callbacks do not."""
+
+    def __init__(self, position: int, detail: str, *, expected: Iterable[str] = (), hint: str = "") -> None:
+        super().__init__(detail)
+        self.position = position
+        self.detail = detail
+        self.expected = expected
+        self.hint = hint
+
+
+def pieces(token: lark.Token, raw: str, position: int) -> list[str | ast.Wild]:
+    """Characters and wildcards of a raw text that begins at `position`, escapes resolved."""
+    pieces: list[str | ast.Wild] = []
+    index = 0
+    while index < len(raw):
+        character = raw[index]
+        if character == "\\":
+            index += 1
+            escaped = raw[index : index + 1]
+            if not escaped or escaped.isalnum():
+                found = f"\\{escaped}" if escaped else "a lone backslash"
+                raise Mistake(position + index - 1, f"Found {found}, which escapes nothing,", hint=_ESCAPES)
+            pieces.append(escaped)
+        elif character in "*?" and token.type == "WORD":
+            pieces.append(ast.Wild(character))
+        else:
+            pieces.append(character)
+        index += 1
+    return pieces
+
+
+def field_name(token: lark.Token) -> str:
+    """The name before the colon, escapes resolved."""
+    return "".join(map(str, pieces(token, str(token)[:-1], token.start_pos or 0)))
+
+
+def phrase_text(token: lark.Token) -> str:
+    """What stands between the quotes, escapes resolved."""
+    start = token.start_pos or 0
+    closed = re.fullmatch(r'"((?:[^"\\]|\\.)*)"(.*)', token, re.DOTALL)
+    if not closed:
+        raise Mistake(start, 'Found a " that is never closed', expected=['a closing "'])
+    body, glued = closed.groups()
+    if glued:
+        raise Mistake(
+            start + len(body) + 2,
+            f"Found {refusals.quoted(glued)} right behind a closing quote",
+            expected=["a space"],
+            hint=r'Inside "quotes", write \" for a quote.',
+        )
+    return "".join(map(str, pieces(token, body, start + 1)))
+
+
+def regex_pattern(token: lark.Token) -> str:
+    """What stands between the slashes; known to compile."""
+    start = token.start_pos or 0
+    hint = f'A value that begins with / is a regular expression. A path needs quotes: "{token}".'
+    if token.startswith("//"):
+        hint = 'A value that holds :// needs quotes, as in "https://example.com".'
+    closed = re.fullmatch(r"/((?:[^/\\]|\\.)*)/(.*)", token, re.DOTALL)
+    if not closed:
+        raise Mistake(start, "Found a / that is never closed", expected=["a closing /"], hint=hint)
+    pattern, glued = closed.groups()
+    if glued:
+        detail = f"Found {refusals.quoted(glued)} right behind a regular expression"
+        raise Mistake(start + len(pattern) + 2, detail, expected=["a space"], hint=hint)
+    if (wrong := patterns.regex_mistake(pattern)) is not None:
+        raise Mistake(
+            start + 1 + wrong.position,
+            f"Found a regular expression that cannot be used ({wrong.reason})",
+            hint="The syntax is that of RE2 and of Rust's regex crate: no look-around, no back-references.",
+        )
+    return pattern
+
+
+def check_word(token: lark.Token) -> None:
+    """Refuses words that look like something else."""
+    start, text = token.start_pos or 0, str(token)
+    if text in _OPERATORS:
+        raise Mistake(start, f"Found {text}", expected=["a term"], hint=f'To look for the word, write "{text}".')
+    if quote := re.match(r'(?:[^"\\]|\\.)+(?=")', text, re.DOTALL):
+        raise Mistake(start + quote.end(), "Found a quote inside a word", hint=_ESCAPES)
+    if text.startswith(":") and not text.startswith("::"):
+        raise Mistake(start, 'Found ":"', expected=["a value"], hint=_QUOTES.format(text))
+
+
+def check_bare_word(token: lark.Token) -> None:
+    """Refuses words without a field that were meant to have one, or to be an operator."""
+    start, text = token.start_pos or 0, str(token)
+    if text in _FOREIGN:
+        raise Mistake(start, f"Found {text}", expected=[_FOREIGN[text]], hint="Operators are AND, OR and NOT.")
+    if text[0] in "-+!":
+        raise Mistake(
+            start,
+            f"Found {refusals.quoted(text)}",
+            expected=["a term"],
+            hint=f'For "not", write NOT {text[1:]}. {_QUOTES.format(text)}',
+        )
+    if colon := re.match(r"(?:[^:\\]|\\.)*(?=:)", text, re.DOTALL):
+        name = text[: colon.end()]
+        problem = "a wildcard in a field's name" if re.search(r"[*?]", name) else 'a ":" in a word without a field'
+        raise Mistake(start + colon.end(), f"Found {problem}", hint=_QUOTES.format(text))
+
+
+def check_address_without_field(field: lark.Token, value: lark.Token) -> None:
+    """Refuses `2001:db8::1` as a term: it would be read as the field `2001`."""
+    if value.type != "WORD" or value.start_pos != field.end_pos:
+        return
+    whole = f"{field}{value}"
+    if literals.address(whole.partition("/")[0]) is not None:
+        raise Mistake(
+            field.start_pos or 0,
+            f"Found {whole}, which may be an address or a field with a value,",
+            hint=f'For the address, write "{whole}"; for the field, write {field}"{value}".',
+        )
+
+
+def kind(bound: lark.Token) -> literals.Bound:
+    """What a bound is; refuses one that has no order."""
+    found = literals.bound(str(bound))
+    if found is None:
+        raise Mistake(
+            bound.start_pos or 0,
+            f"Found {refusals.quoted(str(bound))}",
+            expected=["a number, a date or an address"],
+            hint="Compare with 1024, 2026-01-31, 2026-01-31T08:00:00Z or 10.0.0.1.",
+        )
+    return found
+
+
+def check_order(low_token: lark.Token, high_token: lark.Token, low: literals.Bound, high: literals.Bound) -> None:
+    """Refuses a range whose bounds are of two kinds, or upside down."""
+    written = refusals.quoted(str(low_token)), refusals.quoted(str(high_token))
+    if not literals.is_comparable(low, high):
+        raise Mistake(
+            high_token.start_pos or 0,
+            f"Found a range from {written[0]} to {written[1]}",
+            expected=["two bounds of one kind"],
+        )
+    if literals.is_after(low, high):
+        raise Mistake(
+            low_token.start_pos or 0,
+            f"Found a range upside down: {written[0]} lies above {written[1]}",
+            hint=f"Write [{high_token} TO {low_token}].",
+        )
