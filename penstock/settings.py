@@ -85,6 +85,9 @@ class Settings(pydantic_settings.BaseSettings):
     s3_secret_access_key: pydantic.SecretStr = _field(pydantic.SecretStr(""), "Secret of the access key.")
     s3_ca_file: str = _field("", "CA file for the S3 endpoint's certificate; empty: the system's.")
     s3_allow_http: bool = _field(False, "Allow plain http to a loopback endpoint. For tests only: SSE-C keys travel.")
+    s3_retry_seconds: float = _field(60.0, "How long a failing S3 call is tried again before the store has failed.")
+    s3_connect_timeout_seconds: float = _field(5.0, "How long connecting to an S3 server may take.")
+    s3_read_timeout_seconds: float = _field(60.0, "How long an S3 server may stay silent.")
     endpoint_allow_list: tuple[str, ...] = _field(
         (), "Hosts or CIDR ranges of customers' endpoints that are allowed though private (JSON list)."
     )

@@ -8,6 +8,10 @@ from penstock.storage.keys import CustomerKey
 
 _CONTENT = b"Penstock was here to see whether an export can be written. This object may be deleted.\n"
 
+_ANOTHER_CONTENT = errors.StorageError(
+    "object_damaged", "What came back is not what was written.", "The server cannot be trusted with an export."
+)
+
 
 def probe(store: Store, customer_key: CustomerKey, key: str) -> None:
     """Writes, reads back and deletes `key`.
@@ -22,7 +26,7 @@ def probe(store: Store, customer_key: CustomerKey, key: str) -> None:
         with _Step("read back"):
             content = b"".join(store.read(key, customer_key))
         if content != _CONTENT:
-            raise _not_writable("read back", "what came back is not what was written", "")
+            raise not_writable("read back", _ANOTHER_CONTENT)
     finally:
         with _Step("delete"):
             store.delete(key)
@@ -39,13 +43,14 @@ class _Step:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, errors.StorageError):
-            raise _not_writable(self._what, error.detail.rstrip("."), error.hint, **error.extra) from error
+            raise not_writable(self._what, error) from error
 
 
-def _not_writable(what: str, why: str, hint: str, **extra: object) -> errors.DestinationError:
+def not_writable(what: str, why: errors.StorageError) -> errors.DestinationError:
+    """The error of a destination where one step failed; `extra["reason"]` is the code of what failed."""
     return errors.DestinationError(
         "destination_not_writable",
-        f"The destination was tried, and the {what} of a tiny object failed: {why}.",
-        hint,
-        **extra,
+        f"The destination was tried, and the {what} of a tiny object failed: {why.detail}",
+        why.hint,
+        **{**why.extra, "reason": why.code},
     )
