@@ -46,6 +46,7 @@ class Database:
         self._url = _parse(url)
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         self._write_lock = threading.Lock()
+        self._open = threading.local()
         self._engine = _sqlite_engine(self._url) if self.is_sqlite else _postgresql_engine(self._url)
 
     def __repr__(self) -> str:
@@ -60,13 +61,14 @@ class Database:
     def begin(self) -> Iterator[sa.Connection]:
         """One transaction that may write: committed at the end of the block, rolled back if it raises.
 
-        Not to be nested in one thread. An error of the commit itself leaves it open whether it took place: all
+        Not to be nested in one thread (RuntimeError): the inner one would wait for the outer one. An
+        error of the commit itself leaves it open whether it took place: all
         operations of the repository may be repeated.
 
         Raises:
             StorageError, ConfigurationError: what the driver said, see `faults.translate`.
         """
-        with self._translated(), self._one_writer(), self._engine.begin() as tx:
+        with self._not_nested(), self._translated(), self._one_writer(), self._engine.begin() as tx:
             yield tx
 
     @contextlib.contextmanager
@@ -107,6 +109,16 @@ class Database:
     def close(self) -> None:
         """Closes all idle connections; the database may be used again afterwards."""
         self._engine.dispose()
+
+    @contextlib.contextmanager
+    def _not_nested(self) -> Iterator[None]:
+        if getattr(self._open, "writing", False):
+            raise RuntimeError("a transaction that writes is already open in this thread")
+        self._open.writing = True
+        try:
+            yield
+        finally:
+            self._open.writing = False
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
