@@ -51,11 +51,18 @@ def dump(
     Raises:
         StorageError: `file_not_writable`, naming the path and the system's reason.
     """
+    predicate = query.compile(node, snapshot.columns)
     work = run.Work(
         snapshot=snapshot,
-        slices=plan.plan_slices(snapshot, time_range, max_rows=slice_rows, max_bytes=slice_bytes),
+        slices=plan.plan_slices(
+            snapshot,
+            time_range,
+            max_rows=slice_rows,
+            max_bytes=slice_bytes,
+            fields=predicate.columns.union(fields),
+        ),
         fields=fields,
-        predicate=query.compile(node, snapshot.columns),
+        predicate=predicate,
         compression=compression,
         part_bytes=part_bytes,
     )

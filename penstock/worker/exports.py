@@ -132,6 +132,7 @@ class ExportRun:
                 time_range,
                 max_rows=bounds["max_rows"],
                 max_bytes=bounds["max_bytes"],
+                fields=predicate.columns.union(self._export.fields),
                 should_stop=lambda: _raised(hold.check),
             ),
             fields=self._export.fields,

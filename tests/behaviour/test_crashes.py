@@ -1,0 +1,135 @@
+"""Workers that are killed at every step with an effect: the export still ends FINISHED and the same to the byte.
+
+`make test` runs a sample; `make soak` every step on every pair of database and store, once and twice, and prints its
+counts. The worker that dies is a real process and dies by SIGKILL; the one that takes over has a clock that says that
+the lease has run out.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+from support import house
+
+from penstock import errors, worker
+from penstock.control import exports, limits
+
+
+@pytest.fixture
+def small_house(tmp_path: pathlib.Path, database_url: str) -> Iterator[house.House]:
+    with house.opened_house(tmp_path / "home", database_url, house.SMALL, {}) as made:
+        yield made
+
+
+SAMPLE = ("plan", "begin done", "part 2 done", "record 3 done", "complete done", "finish", "finish done")
+
+
+def test_a_worker_killed_at_any_step_leaves_an_export_that_another_finishes_exactly(small_house: house.House) -> None:
+    steps, expected = small_house.steps_of_an_undisturbed_export()
+    assert set(SAMPLE) <= set(steps)
+    assert sum(step.startswith("record") for step in steps) >= 10  # five parts or more, before and after
+    for step in SAMPLE:
+        used_before = small_house.used_bytes()
+        task_uuid = small_house.start()
+        assert small_house.die_at(step), f"never came to {step}"
+        small_house.take_over()
+        small_house.assert_exact(task_uuid, expected, used_before)
+
+
+def test_an_export_survives_a_death_at_every_part(small_house: house.House) -> None:
+    _, expected = small_house.steps_of_an_undisturbed_export()
+    with small_house.opened.database.begin() as tx:
+        generous = limits.Overrides(export_max_attempts=1000)
+        limits.set_for_community(tx, small_house.community_uuid, generous)
+    used_before, task_uuid, deaths = small_house.used_bytes(), small_house.start(), 0
+    while small_house.export(task_uuid).status in ("PENDING", "RUNNING"):
+        next_number = small_house.export(task_uuid).last_part_number + 1
+        deaths += small_house.die_at(f"record {next_number} done", ahead_seconds=60 * deaths)
+        assert deaths < 60
+    assert deaths >= 3
+    small_house.assert_exact(task_uuid, expected, used_before)
+
+
+def _parts(made: house.House, task_uuid: str) -> tuple[exports.Part, ...]:
+    with made.opened.database.read() as tx:
+        return exports.list_parts(tx, task_uuid)
+
+
+def test_no_part_that_a_zombie_puts_after_its_lease_survives(small_house: house.House) -> None:
+    _, expected = small_house.steps_of_an_undisturbed_export()
+    used_before, task_uuid = small_house.used_bytes(), small_house.start()
+    zombie = small_house.spawn("part 3", how="stop")
+    assert zombie.stdout is not None
+    for line in zombie.stdout:  # it stops right before it puts part 3
+        if line == "step: part 3\n":
+            break
+    numbers = {part.number for part in _parts(small_house, task_uuid)}
+    small_house.take_over()
+    taken = {part.number for part in _parts(small_house, task_uuid)} - numbers
+    zombie.send_signal(signal.SIGCONT)
+    printed, _ = zombie.communicate(timeout=60)
+    assert zombie.returncode == 0, printed
+    assert "complete" not in house.steps_in(printed)
+    assert taken
+    assert min(taken) > 3
+    small_house.assert_exact(task_uuid, expected, used_before)
+
+
+def test_a_worker_asked_to_end_gives_its_export_back_without_costing_an_attempt(small_house: house.House) -> None:
+    _, expected = small_house.steps_of_an_undisturbed_export()
+    used_before, task_uuid = small_house.used_bytes(), small_house.start()
+    leaving = worker.Worker(small_house.opened, step=lambda name: leaving._shutdown.set() if name == "part 2" else None)
+    leaving.run_pending()
+    given_back = small_house.export(task_uuid)
+    assert given_back.status == "RUNNING"
+    assert given_back.attempts == 0
+    worker.Worker(small_house.opened).run_pending()  # with the same clock: the lease is free at once
+    small_house.assert_exact(task_uuid, expected, used_before)
+
+
+def test_a_cancelled_export_is_gone_from_the_store_and_costs_nothing(small_house: house.House) -> None:
+    used_before, task_uuid = small_house.used_bytes(), small_house.start()
+
+    def cancel(name: str) -> None:
+        if name == "part 2":
+            with small_house.opened.database.begin() as tx:
+                exports.request_cancel(tx, task_uuid, None, "somebody", small_house.opened.clock.now())
+        if name == "part 4":
+            time.sleep(1)  # the watch looks every quarter of a second
+
+    worker.Worker(small_house.opened, step=cancel).run_pending()
+    export = small_house.export(task_uuid)
+    assert export.status == "CANCELED"
+    assert small_house.used_bytes() == used_before
+    assert list(small_house.opened.store.list_unfinished()) == []
+    with pytest.raises(errors.ObjectMissing):
+        small_house.content(task_uuid)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("store", ["embedded", pytest.param("ceph", marks=pytest.mark.ceph)])
+def test_every_step_on_every_database_and_store(tmp_path: pathlib.Path, database_url: str, store: str) -> None:
+    more = house.ceph_settings() if store == "ceph" else {}
+    with house.opened_house(
+        tmp_path / "home", database_url, house.LARGE if store == "ceph" else house.SMALL, more
+    ) as made:
+        steps, expected = made.steps_of_an_undisturbed_export()
+        kills = 0
+        for step in steps:
+            for deaths in (1, 2):  # the second time, the one that takes over dies at the same step
+                used_before, task_uuid = made.used_bytes(), made.start()
+                kills += made.die_at(step)
+                if deaths == 2:
+                    kills += made.die_at(step, ahead_seconds=60)
+                made.take_over()
+                made.assert_exact(task_uuid, expected, used_before)
+        worker.Worker(made.late).sweep()
+        assert list(made.opened.store.list_unfinished()) == []
+        kind = made.opened.database.name
+        print(f"\n{kind} and {store}: {kills} kills at {len(steps)} steps, every export exact and charged once")
+        assert kills >= len(steps)
