@@ -26,25 +26,29 @@ def flatten(event: dict[str, Any]) -> dict[str, Any]:
 
 def _walk(members: dict[str, Any], prefix: str, flat: dict[str, Any], depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise _too_deep()
+        raise too_deep()
     for key, value in members.items():
         name = prefix + key
         if isinstance(value, dict) and value:
             _walk(value, name + ".", flat, depth + 1)
             continue
         if isinstance(value, list):
-            _measure(value, depth + 1)
+            check_depth(value, depth + 1)
         if name in flat:
             raise refused.EventRefused("duplicate_name", f"two paths of the event give the one name {name!r}")
         flat[name] = value
 
 
-def _measure(value: list[Any], depth: int) -> None:
-    """Refuses a list that nests too deep; looks level by level, without recursion."""
+def check_depth(value: list[Any], depth: int) -> None:
+    """Refuses a list, itself at level `depth` of its event, that nests too deep; looks level by level.
+
+    Raises:
+        EventRefused: `too_deep`.
+    """
     level: list[Any] = [value]
     while level:
         if depth > MAX_DEPTH:
-            raise _too_deep()
+            raise too_deep()
         below: list[Any] = []
         for item in level:
             children = item.values() if isinstance(item, dict) else item
@@ -53,7 +57,8 @@ def _measure(value: list[Any], depth: int) -> None:
         depth += 1
 
 
-def _too_deep() -> refused.EventRefused:
+def too_deep() -> refused.EventRefused:
+    """The refusal of an event that nests more than `MAX_DEPTH` levels."""
     return refused.EventRefused("too_deep", f"objects and lists nest more than {MAX_DEPTH} levels deep")
 
 

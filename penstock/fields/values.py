@@ -270,6 +270,8 @@ def _parse_number(value: Any) -> int | None:
         number = decimal.Decimal(value if type(value) is int else str(value))
     except decimal.InvalidOperation:  # an exponent beyond all bounds
         return None
+    if not number.is_finite():
+        return None
     for exponent, power in ((11, 6), (14, 3), (17, 0), (20, -3)):
         if number.adjusted() < exponent:
             return int(number.scaleb(power, _WIDE).to_integral_value(decimal.ROUND_FLOOR))

@@ -1,0 +1,95 @@
+"""What could not be taken in: counted, the first ones told, all kept to the byte in a side file."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+DETAILS = 100
+"""Rejected lines that a report tells of one by one."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Reject:
+    """One line that was not taken in.
+
+    Attributes:
+        source: the name of its source.
+        line: its line number (in Parquet: row number), 1-based.
+        code: stable, snake_case: see `fields.refused.EventRefused`.
+        reason: what is wrong, for people.
+    """
+
+    source: str
+    line: int
+    code: str
+    reason: str
+
+
+class Rejects:
+    """The rejected lines of one ingest.
+
+    Attributes:
+        count: how many there are.
+        first: the first DETAILS of them.
+    """
+
+    def __init__(self, path: pathlib.Path | None) -> None:
+        self.count = 0
+        self.first: list[Reject] = []
+        self._path = path
+        self._file: BinaryIO | None = None
+
+    @property
+    def file(self) -> pathlib.Path | None:
+        """The side file, if there is one and anything is in it."""
+        return self._path if self.count and self._file is not None else None
+
+    def add(self, reject: Reject, raw: bytes, *, size: int | None = None) -> None:
+        """Notes a line. `raw` is its text; only its start where `size`, its real length, is given."""
+        self.count += 1
+        if len(self.first) < DETAILS:
+            self.first.append(reject)
+        if self._path is None:
+            return
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("wb")
+        entry: dict[str, Any] = {
+            "source": reject.source,
+            "line": reject.line,
+            "reason": f"{reject.code}: {reject.reason}",
+        }
+        try:
+            entry["raw"] = raw.decode()
+        except UnicodeDecodeError:
+            entry["raw_base64"] = base64.b64encode(raw).decode()
+        if size is not None:
+            entry |= {"truncated": True, "bytes": size}
+        self._file.write(json.dumps(entry, ensure_ascii=False).encode(errors="backslashreplace") + b"\n")
+
+    def mark(self) -> tuple[int, int]:
+        """Where the rejects stand now, for `rewind`."""
+        return self.count, self._file.tell() if self._file is not None else 0
+
+    def rewind(self, mark: tuple[int, int]) -> None:
+        """Forgets what came after the mark; its source is read again."""
+        self.count, position = mark
+        del self.first[self.count :]
+        if self._file is not None:
+            self._file.seek(position)
+            self._file.truncate()
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[None]:
+        """Closes the side file at the end."""
+        try:
+            yield
+        finally:
+            if self._file is not None:
+                self._file.close()

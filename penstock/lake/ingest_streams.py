@@ -1,0 +1,235 @@
+"""Bytes of a source: opened, recognised by their first bytes, decompressed in pieces of bounded size."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pathlib
+import sys
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, Protocol, runtime_checkable
+
+import zstandard
+from isal import isal_zlib
+
+from penstock import errors
+
+PIECE_BYTES = 1024 * 1024
+"""Bytes read, and decompressed, at once."""
+
+_ZSTD_STEP = 2048  # compressed bytes at once: even 128 KiB of zeros in 4 bytes stay below 64 MiB
+_GZIP = b"\x1f\x8b"
+_ZSTD = (b"\x28\xb5\x2f\xfd", *(bytes((0x50 + low, 0x2A, 0x4D, 0x18)) for low in range(16)))
+_PARQUET = b"PAR1"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """What a source must be able to do: `io.BufferedReader`, `io.BytesIO`, an HTTP body."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+        ...
+
+
+Source = str | os.PathLike[str] | Readable
+"""A path, `-` for standard input, or something to read bytes from."""
+
+
+class Opened:
+    """An open source, its first bytes known.
+
+    Attributes:
+        name: what messages call it.
+        path: where it lies; None for a stream.
+        size: bytes on disk; None for a stream.
+        head: its first bytes, at most PIECE_BYTES.
+        taken: bytes read so far, as they lie in the source.
+    """
+
+    def __init__(self, name: str, raw: Readable, path: pathlib.Path | None, size: int | None) -> None:
+        self.name = name
+        self.path = path
+        self.size = size
+        self.taken = 0
+        self._raw = raw
+        self.head = self._read()
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether the first bytes are Parquet's."""
+        return self.head.startswith(_PARQUET)
+
+    def raw_pieces(self) -> Iterator[bytes]:
+        """The source's bytes as they are."""
+        piece = self.head
+        while piece:
+            yield piece
+            piece = self._read()
+
+    def plain_pieces(self) -> Iterator[bytes]:
+        """The source's bytes, gzip and Zstandard decompressed.
+
+        Raises:
+            IngestError: after all that could be read: `truncated_input`, `corrupt_input`, `unreadable_source`.
+        """
+        if self.head.startswith(_GZIP):
+            return _gunzip(self.name, self.raw_pieces())
+        if self.head.startswith(_ZSTD):
+            return _unzstd(self.name, self.raw_pieces())
+        if self.head.startswith(_UTF16):
+            raise errors.IngestError(
+                "unsupported_encoding",
+                f"{self.name} is UTF-16.",
+                "Convert it to UTF-8 first, as with: iconv -f UTF-16 -t UTF-8",
+                source=self.name,
+            )
+        return self.raw_pieces()
+
+    def _read(self) -> bytes:
+        try:
+            piece = self._raw.read(PIECE_BYTES)
+        except OSError as error:
+            raise _unreadable(self.name, error) from error
+        self.taken += len(piece)
+        return piece
+
+
+@contextlib.contextmanager
+def opened(source: Source, name: str | None = None) -> Iterator[Opened]:
+    """Opens a source; a stream given by the caller stays open.
+
+    Raises:
+        IngestError: `unreadable_source`.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        yield Opened(name or str(getattr(source, "name", "stream")), source, None, None)
+    elif os.fspath(source) == "-":
+        yield Opened("-", sys.stdin.buffer, None, None)
+    else:
+        path = pathlib.Path(source)
+        try:
+            file: BinaryIO = path.open("rb")
+        except OSError as error:
+            raise _unreadable(str(path), error) from error
+        with file:
+            yield Opened(str(path), file, path, os.fstat(file.fileno()).st_size)
+
+
+class Body(io.RawIOBase):
+    """Pieces of bytes, such as an HTTP body's, as something to read from."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """At most `size` bytes; fewer if the next piece is shorter."""
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._rest = bytes(piece)
+        end = len(self._rest) if size is None or size < 0 else size
+        taken, self._rest = self._rest[:end], self._rest[end:]
+        return taken
+
+
+def bounded(pieces: Iterable[bytes], max_bytes: int | None, name: str) -> Iterator[bytes]:
+    """The pieces as they are, up to a bound on their sum.
+
+    Raises:
+        IngestError: `too_many_bytes`.
+    """
+    total = 0
+    for piece in pieces:
+        total += len(piece)
+        if max_bytes is not None and total > max_bytes:
+            raise errors.IngestError(
+                "too_many_bytes",
+                f"{name} has more than {max_bytes} bytes after decompression.",
+                "Send it in several smaller pieces, or raise the setting request_max_bytes.",
+                source=name,
+            )
+        yield piece
+
+
+def _gunzip(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """All members of a gzip stream; zeros after the last are padding."""
+    member = None
+    first = True
+    for piece in pieces:
+        rest = piece
+        while True:
+            if member is None:
+                rest = rest if first else rest.lstrip(b"\0")
+                if not rest:
+                    break
+                member, first = isal_zlib.decompressobj(wbits=31), False
+            try:
+                plain = member.decompress(rest, PIECE_BYTES)
+            except isal_zlib.error as error:
+                raise _corrupt(name, "gzip", error) from error
+            if plain:
+                yield plain
+            if member.eof:
+                rest, member = member.unused_data, None
+                continue
+            rest = member.unconsumed_tail
+            if not rest and len(plain) < PIECE_BYTES:
+                break
+    if member is not None:
+        raise _truncated(name, "gzip")
+
+
+def _unzstd(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """All frames of a Zstandard stream."""
+    frame = None
+    for piece in pieces:
+        for start in range(0, len(piece), _ZSTD_STEP):
+            rest = piece[start : start + _ZSTD_STEP]
+            while rest:
+                frame = frame or zstandard.ZstdDecompressor().decompressobj()
+                try:
+                    plain = frame.decompress(rest)
+                except zstandard.ZstdError as error:  # type: ignore[misc]  # the package's types miss its base
+                    raise _corrupt(name, "Zstandard", error) from error
+                if plain:
+                    yield plain
+                rest = b""
+                if frame.eof:
+                    rest, frame = frame.unused_data, None
+    if frame is not None:
+        raise _truncated(name, "Zstandard")
+
+
+def _truncated(name: str, kind: str) -> errors.IngestError:
+    return errors.IngestError(
+        "truncated_input",
+        f"{name} ends in the middle of its {kind} stream.",
+        "Get the whole file.",
+        source=name,
+    )
+
+
+def _corrupt(name: str, kind: str, error: Exception) -> errors.IngestError:
+    return errors.IngestError(
+        "corrupt_input",
+        f"{name} is damaged: its {kind} stream cannot be read on ({error}).",
+        "Get an undamaged copy of the file.",
+        source=name,
+    )
+
+
+def _unreadable(name: str, error: OSError) -> errors.IngestError:
+    return errors.IngestError(
+        "unreadable_source",
+        f"{name} cannot be read: {error.strerror or error}.",
+        "Check the path and its rights.",
+        source=name,
+    )
