@@ -314,7 +314,7 @@ def _keyword_list(test: ast.Test, column: pl.Expr) -> pl.Expr | None:
 def _needs_python(test: ast.Test) -> bool:
     match test:
         case ast.Equals(text=text):
-            bound = literals.address(text.partition("/")[0])
+            bound: literals.Bound | None = literals.address(text.partition("/")[0])
         case ast.Compare() | ast.Range():
             interval = literals.interval(test)
             bound = interval.low or interval.high

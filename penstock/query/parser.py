@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import importlib.resources
 from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 import lark
 
@@ -119,6 +120,9 @@ class _Value:
     token: lark.Token
 
 
+_Part: TypeAlias = _Joint | _Built | _Value
+
+
 def _too_many_terms(position: int) -> tokens.Mistake:
     return tokens.Mistake(
         position,
@@ -127,10 +131,14 @@ def _too_many_terms(position: int) -> tokens.Mistake:
     )
 
 
-def _closed(part: _Joint | _Built) -> _Built:
+def _closed(part: _Part) -> _Built:
     """The finished part; checks that it stays within the bounds."""
     if isinstance(part, _Built):
         return part
+    if isinstance(part, _Value):
+        position = part.token.start_pos or 0
+        node = ast.Term(field=None, test=part.test, position=position)
+        return _Built(node=node, depth=0, terms=1, position=position)
     first, *others = part.items
     if not others:
         return first
@@ -164,24 +172,24 @@ class _Builder(lark.Transformer[lark.Token, object]):
             return _Built(node=ast.Everything(), depth=0, terms=0, position=0)
         return _closed(disjunction)
 
-    def disjunction(self, item: _Joint | _Built) -> _Joint:
+    def disjunction(self, item: _Part) -> _Joint:
         return _Joint(join=ast.any_of, items=[_closed(item)])
 
-    def conjunction(self, item: _Joint | _Built) -> _Joint:
+    def conjunction(self, item: _Part) -> _Joint:
         return _Joint(join=ast.all_of, items=[_closed(item)])
 
-    def more(self, joint: _Joint, item: _Joint | _Built | _Value) -> _Joint:
-        joint.add(_term(item) if isinstance(item, _Value) else _closed(item))
+    def more(self, joint: _Joint, item: _Part) -> _Joint:
+        joint.add(_closed(item))
         return joint
 
     def in_disjunction(self, item: _Joint) -> _Joint:
         return self.disjunction(item)
 
-    def in_conjunction(self, item: _Joint | _Built | _Value) -> _Joint:
-        return self.conjunction(_term(item) if isinstance(item, _Value) else item)
+    def in_conjunction(self, item: _Part) -> _Joint:
+        return self.conjunction(item)
 
-    def negation(self, token: lark.Token, item: _Joint | _Built | _Value) -> _Built:
-        inner = _term(item) if isinstance(item, _Value) else _closed(item)
+    def negation(self, token: lark.Token, item: _Part) -> _Built:
+        inner = _closed(item)
         position = token.start_pos or 0
         return _shallow(
             _Built(node=ast.Not(item=inner.node), depth=inner.depth + 1, terms=inner.terms, position=position)
@@ -204,7 +212,7 @@ class _Builder(lark.Transformer[lark.Token, object]):
         value = self.word(token)
         if isinstance(value.test, ast.Exists):
             return _Built(node=ast.Everything(), depth=0, terms=1, position=token.start_pos or 0)
-        return _term(value)
+        return _closed(value)
 
     def word(self, token: lark.Token) -> _Value:
         tokens.check_word(token)
@@ -232,12 +240,6 @@ class _Builder(lark.Transformer[lark.Token, object]):
         if len(kinds) == 2:
             tokens.check_order(low, high, *kinds)
         return _Value(test=ast.Range(low=ends[0], high=ends[1]), token=low)
-
-
-def _term(value: _Value) -> _Built:
-    """A term whose field is yet to be named."""
-    position = value.token.start_pos or 0
-    return _Built(node=ast.Term(field=None, test=value.test, position=position), depth=0, terms=1, position=position)
 
 
 def _within(field: str, node: ast.Node) -> ast.Node:
