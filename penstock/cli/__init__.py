@@ -1,0 +1,37 @@
+"""The terminal: what people type. Chooses nothing but how to present; imports what it needs when it needs it.
+
+Exit codes: 0 done, 1 error, 2 configuration or usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+
+def main() -> None:
+    """The `penstock` command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line; its exit code. Nothing escapes but with PENSTOCK_DEBUG=1."""
+    from penstock.cli import app, output
+
+    try:
+        code = app.app(args=list(arguments), prog_name="penstock", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`| head`). The interpreter must not trip over it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        if os.environ.get("PENSTOCK_DEBUG") == "1":
+            raise
+        return output.report_error(error)
+    if code == 130:
+        print("\nInterrupted by user. Exiting.", file=sys.stderr)
+    return code if isinstance(code, int) else 0

@@ -7,8 +7,7 @@ import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
-from penstock import errors
-from penstock.client import exports, searchjobs, sending
+from penstock.client import communities, exports, searchjobs, sending
 from penstock.client.exports import Export
 from penstock.client.retry import Retry
 from penstock.client.searchjobs import SearchJob
@@ -148,18 +147,4 @@ class Penstock:
 
     def _community(self, wanted: str | None) -> str:
         """The UUID of a community given by UUID or name, or the key's only one."""
-        known = self.communities()
-        if wanted is not None:
-            fitting = [entry for entry in known if wanted in (entry["uuid"], entry.get("name"))]
-        else:
-            fitting = list(known)
-        if len(fitting) == 1:
-            return str(fitting[0]["uuid"])
-        names = ", ".join(str(entry.get("name") or entry["uuid"]) for entry in known) or "none"
-        if wanted is not None:
-            raise errors.NotFound(
-                "community_not_found", f"The API key has no community {wanted!r}.", f"It has: {names}."
-            )
-        raise errors.InvalidRequest(
-            "community_needed", f"The API key has {len(known)} communities.", f"Name one of: {names}."
-        )
+        return communities.pick(self.communities(), wanted)

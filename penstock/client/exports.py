@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import pathlib
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -88,6 +89,24 @@ class Export:
             sleep(pause)
             pause = min(interval_seconds, pause * 1.5)
 
+    def require_finished(self) -> Task:
+        """The finished task.
+
+        Raises:
+            Conflict: `export_not_finished`, while it waits or runs.
+            ExportFailed: `export_failed`, `export_canceled`.
+        """
+        task = self.task if self.task.status.is_final else self.refresh()
+        if task.status is TaskStatus.FINISHED:
+            return task
+        if task.status.is_final:
+            raise _ended_badly(task)
+        raise errors.Conflict(
+            "export_not_finished",
+            f"Export {self.task_uuid} is {task.status} ({task.progress:,} of {task.total or 0:,} events).",
+            "Wait for it: `status`, or Export.wait().",
+        )
+
     def cancel(self) -> Task:
         """Asks the service to stop the export; it does within about a second."""
         self._transport.post(f"{TASKS}/{self.task_uuid}/cancel")
@@ -100,7 +119,7 @@ class Export:
             AccessDenied, ObjectMissing, StorageError, NetworkError: as for `download`.
             InvalidRequest: `invalid_manifest`, `manifest_signature_invalid`.
         """
-        task = self._finished()
+        task = self.require_finished()
         if task.manifest_url is None:
             return None
         from penstock.pipeline import manifest as manifests  # here, since it brings the whole lake along
@@ -110,7 +129,7 @@ class Export:
             found = manifests.loads(source.read_all())
         finally:
             source.close()
-        manifests.check_signature(found)
+        manifests.check_signature(found, public_key=self._public_key())
         if found["task_uuid"] != self.task_uuid:
             raise events.damaged(f"The manifest is of export {found['task_uuid']}, not of {self.task_uuid}.")
         return found
@@ -123,6 +142,7 @@ class Export:
         parallel: int = download.DEFAULT_PARALLEL,
         progress: download.Progress | None = None,
         check: bool = True,
+        manifest_file: pathlib.Path | None = None,
         retry: Retry | None = None,
     ) -> download.Downloaded:
         """Fetches the file: resumes, verifies every part, replaces `path` only when whole.
@@ -131,20 +151,24 @@ class Export:
             path: the target; None: `export_YYYYMMDD_HHMMSS.json.gz` in the working directory.
             customer_key: of the export, if this object does not know it (base64 or a CustomerKey).
             check: False: do without the manifest.
+            manifest_file: keep the manifest here, too.
 
         Raises:
             Conflict: `export_not_finished`.
             As `penstock.client.download.download`.
         """
-        task = self._finished()
+        task = self.require_finished()
         key = self._key(customer_key)
         if task.download_url is None:
             raise _window_over(task)
+        found = self.manifest(key) if check or manifest_file is not None else None
+        if manifest_file is not None and found is not None:
+            manifest_file.write_bytes((json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
         return download.download(
             task.download_url,
             pathlib.Path(path) if path is not None else default_name(),
             customer_key=key,
-            manifest=self.manifest(key) if check else None,
+            manifest=found if check else None,
             parallel=parallel,
             progress=progress,
             verify=self._transport.context,
@@ -159,7 +183,7 @@ class Export:
             StorageError: `export_damaged`; events of the damaged part may have been yielded before.
             As `download`.
         """
-        task = self._finished()
+        task = self.require_finished()
         key = self._key(customer_key)
         if task.download_url is None:
             raise _window_over(task)
@@ -184,20 +208,15 @@ class Export:
             size=found["size"] if found else None,
         )
 
+    def _public_key(self) -> str | None:
+        """The key that the service signs manifests with; None from a service that does not tell."""
+        try:
+            return str(self._transport.get("/v1/manifest-key")["public_key"])
+        except errors.NotFound:
+            return None
+
     def _key(self, given: CustomerKey | str | None) -> CustomerKey | None:
         return as_key(given) or self.customer_key
-
-    def _finished(self) -> Task:
-        task = self.task if self.task.status.is_final else self.refresh()
-        if task.status is TaskStatus.FINISHED:
-            return task
-        if task.status.is_final:
-            raise _ended_badly(task)
-        raise errors.Conflict(
-            "export_not_finished",
-            f"Export {self.task_uuid} is {task.status} ({task.progress:,} of {task.total or 0:,} events).",
-            "Wait for it: `status`, or Export.wait().",
-        )
 
 
 def as_key(given: CustomerKey | str | None) -> CustomerKey | None:

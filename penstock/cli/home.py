@@ -1,0 +1,181 @@
+"""The home folder as the terminal sees it: PENSTOCK_HOME, the stored client, the running service.
+
+HOME/client.json    the first API key, for commands on this machine; mode 0600; made by `penstock init`
+HOME/service.json   where the service listens while `penstock serve` runs
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from penstock import errors
+
+if TYPE_CHECKING:
+    from penstock import services as services_module
+    from penstock import settings as settings_module
+    from penstock.control import database as database_module
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StoredClient:
+    """What `penstock init` keeps for commands on this machine.
+
+    Attributes:
+        api_key: the first API key.
+        community_uuid: the first community.
+        community: its name.
+    """
+
+    api_key: str
+    community_uuid: str
+    community: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunningService:
+    """A service that was started from this home and still runs.
+
+    Attributes:
+        url: where it listens.
+        ca_file: its CA; None without TLS.
+        pid: its process.
+    """
+
+    url: str
+    ca_file: str | None
+    pid: int
+
+
+def path() -> pathlib.Path:
+    """PENSTOCK_HOME, or `.penstock` in the working directory."""
+    return pathlib.Path(os.environ.get("PENSTOCK_HOME") or ".penstock")
+
+
+def stored_client() -> StoredClient | None:
+    """What `penstock init` kept; None if nothing."""
+    value = _read(path() / "client.json")
+    if value is None or not isinstance(value.get("api_key"), str):
+        return None
+    return StoredClient(
+        api_key=value["api_key"],
+        community_uuid=str(value.get("community_uuid", "")),
+        community=str(value.get("community", "")),
+    )
+
+
+def store_client(client: StoredClient) -> None:
+    """Keeps the first API key, readable by its owner only."""
+    _write(path() / "client.json", dataclasses.asdict(client))
+
+
+def running_service() -> RunningService | None:
+    """The service that runs from this home; None if none does."""
+    value = _read(path() / "service.json")
+    if value is None or not isinstance(value.get("url"), str) or not _lives(value.get("pid")):
+        return None
+    return RunningService(url=value["url"], ca_file=value.get("ca_file"), pid=value["pid"])
+
+
+class Announcement:
+    """Lets other commands find the service, from `make` until the block ends."""
+
+    def __init__(self) -> None:
+        self._made: RunningService | None = None
+
+    def make(self, service: RunningService) -> None:
+        """Says where the service listens."""
+        _write(path() / "service.json", dataclasses.asdict(service))
+        self._made = service
+
+    def __enter__(self) -> Announcement:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        found = _read(path() / "service.json")
+        if self._made is not None and found is not None and found.get("pid") == self._made.pid:
+            (path() / "service.json").unlink(missing_ok=True)
+
+
+def operator() -> str:
+    """Who is at the terminal, for the audit."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in some containers
+        return f"uid {os.getuid()}"
+
+
+def settings(**values: Any) -> settings_module.Settings:
+    """The settings in force, of a home that was made.
+
+    Raises:
+        ConfigurationError: `home_missing`, `invalid_settings`.
+    """
+    from penstock import settings as settings_module
+
+    loaded = settings_module.load(**values)
+    if not loaded.home.is_dir():
+        raise errors.ConfigurationError(
+            "home_missing",
+            f"There is no home folder {loaded.home}.",
+            "Make it with `penstock init`, or set PENSTOCK_HOME to the one you mean.",
+        )
+    return loaded
+
+
+@contextlib.contextmanager
+def services(**values: Any) -> Iterator[services_module.Services]:
+    """Database, keys, lake and store of the home: for commands of the operator."""
+    from penstock import services as services_module
+
+    with services_module.opened(settings(**values)) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def database() -> Iterator[database_module.Database]:
+    """The control plane alone, its tables brought up to date: for commands that need no more."""
+    from penstock.control import database as database_module
+
+    opened = database_module.Database(settings().resolved_database_url)
+    try:
+        opened.migrate()
+        yield opened
+    finally:
+        opened.close()
+
+
+def _lives(pid: Any) -> bool:
+    if not isinstance(pid, int) or pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _read(file: pathlib.Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _write(file: pathlib.Path, value: dict[str, Any]) -> None:
+    """Replaces the file whole; `mkstemp` makes it 0600."""
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=file.name)
+    with os.fdopen(handle, "w") as fresh:
+        json.dump(value, fresh, indent=1)
+    os.replace(temporary, file)

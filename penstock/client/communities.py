@@ -1,0 +1,26 @@
+"""Picks the community that a caller means out of those that the API key has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from penstock import errors
+
+
+def pick(known: Sequence[Mapping[str, Any]], wanted: str | None) -> str:
+    """The UUID of the community with this UUID or name; of the only one, if None is wanted.
+
+    Raises:
+        NotFound: `community_not_found`.
+        InvalidRequest: `community_needed`, if there are several and none was named.
+    """
+    fitting = [entry for entry in known if wanted is None or wanted in (entry["uuid"], entry.get("name"))]
+    if len(fitting) == 1:
+        return str(fitting[0]["uuid"])
+    names = ", ".join(str(entry.get("name") or entry["uuid"]) for entry in known) or "none"
+    if wanted is not None:
+        raise errors.NotFound("community_not_found", f"The API key has no community {wanted!r}.", f"It has: {names}.")
+    raise errors.InvalidRequest(
+        "community_needed", f"The API key has {len(known)} communities.", f"Name one of: {names}."
+    )
