@@ -138,12 +138,17 @@ class ExportRun:
             fields=self._export.fields,
             predicate=predicate,
             compression=self._export.compression,
-            part_bytes=self._export.part_bytes or self._settings.part_bytes,
+            part_bytes=self._export.part_bytes or self._part_bytes(),
         )
         if recorded is None:
             total = self._count(snapshot, time_range, predicate, hold)
             self._record_plan(work, bounds, total)
         return work
+
+    def _part_bytes(self) -> int:
+        """The setting, but never less than S3 allows where the destination is S3."""
+        is_embedded = self._claim.sealed_destination is None and self._settings.storage == "embedded"
+        return self._settings.part_bytes if is_embedded else max(storage.MIN_PART_BYTES, self._settings.part_bytes)
 
     def _count(
         self, snapshot: table.Snapshot, time_range: plan.TimeRange, predicate: query.Predicate, hold: holding.Holding
