@@ -2,8 +2,8 @@
 
     python benchmarks/encode.py [--events 1000000] [--rounds 5] [--json FILE]
 
-Frames are made here, seeded, with the nulls, lengths and entropy of security events (firewall, sshd, DNS, proxy, Windows,
-cloud audit). The way to read it: `kernel` writes lines into the cache and forgets them; `igzip` deflates ready lines;
+Frames are made here, seeded, with the nulls, lengths and entropy of security events (firewall, sshd, DNS, proxy,
+Windows, cloud audit). The way to read it: `kernel` writes lines into the cache and forgets them; `igzip` deflates ready lines;
 `both` is what an encoding thread does per slice; `write_ndjson` is Polars' writer into memory, no compression. All but
 `write_ndjson`, which may use every core, run on one; the seconds are CPU seconds, so they compare.
 """
@@ -111,8 +111,8 @@ def _choice(rng: np.random.Generator, rows: int, pool: list[str]) -> pl.Series:
 
 def _message() -> pl.Expr:
     firewall = pl.format(
-        "date=2026-01-01 devname=FG-{} type=traffic subtype=forward level=notice srcip={} srcport={} dstip={} dstport={} "
-        "proto=6 action={} policyid={} sentbyte={} service=HTTPS",
+        "date=2026-01-01 devname=FG-{} type=traffic subtype=forward level=notice srcip={} srcport={} dstip={} "
+        "dstport={} proto=6 action={} policyid={} sentbyte={} service=HTTPS",
         "host.name",
         "source.ip",
         "source.port",
