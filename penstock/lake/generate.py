@@ -18,10 +18,10 @@ from numpy import typing as npt
 from penstock.fields import types, values
 from penstock.lake import columns, files, sample_kinds, sample_world, table
 
-CHUNK_EVENTS = 262_144
+CHUNK_EVENTS = 131_072
 """Most events made at once, and of one data file. Two are in the making at any time."""
 
-COMMIT_CHUNKS = 16
+COMMIT_CHUNKS = 32
 """Chunks of one commit: what a crash can cost."""
 
 _THREADS = 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import functools
 import os
 import random
 import threading
@@ -63,6 +64,17 @@ class Snapshot:
     def location(self, path: str) -> str:
         """Where a data file lies."""
         return os.path.join(self.root, path)
+
+    @functools.cached_property
+    def files_by_path(self) -> Mapping[str, DataFile]:
+        """The data files by their path."""
+        return {file.path: file for file in self.files}
+
+    @property
+    def query_columns(self) -> dict[str, FieldType]:
+        """What `query.compile` wants: the columns, and the overflow if any event has one."""
+        overflow = {types.OVERFLOW: FieldType.JSON} if any(file.overflow_rows for file in self.files) else {}
+        return {**self.columns, **overflow}
 
     @property
     def rows(self) -> int:

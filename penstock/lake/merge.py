@@ -1,0 +1,177 @@
+"""Cuts files that overlap in time by rank: the k-way merge of their @timestamp columns, in bounded memory."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from numpy import typing as npt
+
+from penstock.fields import types
+
+Instants = npt.NDArray[np.int64]
+
+BUDGET_INSTANTS = 8_388_608
+"""Timestamps in sight at once, over all files of a group. Memory: 3 x 8 bytes x this, 192 MiB."""
+
+_WINDOW_ROWS = 131_072
+"""Most rows in sight of one file: a row group."""
+
+_NONE: Instants = np.empty(0, np.int64)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Stretch:
+    """Rows [start, end) of a sorted file.
+
+    Attributes:
+        location: the file.
+        start, end: its rows.
+        first_us: no row of the stretch is earlier.
+    """
+
+    location: str
+    start: int
+    end: int
+    first_us: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """Rows that `take` took off.
+
+    Attributes:
+        rows: how many of each stretch, in the stretches' order.
+        first_us, last_us: earliest and latest of their timestamps.
+    """
+
+    rows: tuple[int, ...]
+    first_us: int
+    last_us: int
+
+
+class Merge:
+    """The rows of several stretches in (@timestamp, stretch, row) order, taken off in runs of a given length.
+
+    Exact for any input: ties, files of one instant, files that all cover the same time. A file is opened when its time
+    comes and read in windows, so that `BUDGET_INSTANTS` bounds memory whatever the number and size of the files.
+    """
+
+    def __init__(self, stretches: Sequence[Stretch], *, budget_instants: int = BUDGET_INSTANTS) -> None:
+        """Stretches come in file order."""
+        window = max(1, min(_WINDOW_ROWS, budget_instants // max(1, len(stretches))))
+        self._cursors = [_Cursor(stretch, window) for stretch in stretches]
+        self._certain: Instants = _NONE  # sorted instants that are sure to come next
+        self._shares: dict[int, Instants] = {}  # the same by cursor
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every row was taken."""
+        return all(cursor.is_finished for cursor in self._cursors)
+
+    def take(self, rows: int) -> Run:
+        """Takes the next `rows` rows, at least one; fewer only at the end."""
+        taken = [0] * len(self._cursors)
+        first = last = None
+        while rows and (len(self._certain) or not self.is_finished):
+            if not len(self._certain):
+                self._look_ahead()
+            count = min(rows, len(self._certain))
+            first = int(self._certain[0]) if first is None else first
+            last = int(self._certain[count - 1])
+            for i, share in self._split(count).items():
+                taken[i] += share
+                self._cursors[i].position += share
+                self._shares[i] = self._shares[i][share:]
+            self._certain = self._certain[count:]
+            rows -= count
+        if first is None or last is None:
+            raise ValueError("nothing is left to take")
+        return Run(rows=tuple(taken), first_us=first, last_us=last)
+
+    def undo(self, run: Run) -> None:
+        """Puts back what the last `take` took."""
+        for cursor, rows in zip(self._cursors, run.rows, strict=True):
+            cursor.position -= rows
+        self._certain, self._shares = _NONE, {}
+
+    def _split(self, count: int) -> dict[int, int]:
+        """How many of the next `count` rows each cursor gives; of one instant, the earlier file's rows come first."""
+        if count == len(self._certain):
+            return {i: len(share) for i, share in self._shares.items()}
+        instant = self._certain[count - 1]
+        counts = {i: int(np.searchsorted(share, instant, "left")) for i, share in self._shares.items()}
+        left = count - sum(counts.values())
+        for i in sorted(counts):
+            ties = int(np.searchsorted(self._shares[i], instant, "right")) - counts[i]
+            counts[i] += min(ties, left)
+            left -= min(ties, left)
+        return counts
+
+    def _look_ahead(self) -> None:
+        """Finds what comes next: all rows before the horizon, or rows of one file at the horizon itself.
+
+        The horizon is the first instant at which a row may be out of sight: where a window ends that is not its file's
+        last, or where a file not yet opened begins.
+        """
+        while True:
+            opened = {i: c.in_sight() for i, c in enumerate(self._cursors) if c.is_open and not c.is_finished}
+            closed = [c for c in self._cursors if not c.is_open]
+            ends = [int(sight[-1]) for i, sight in opened.items() if not self._cursors[i].sees_end]
+            horizon = min([*ends, *(c.first_us for c in closed)], default=None)
+            if horizon is None:
+                self._shares = opened
+            else:
+                cut = {i: sight[: np.searchsorted(sight, horizon, "left")] for i, sight in opened.items()}
+                self._shares = {i: share for i, share in cut.items() if len(share)}
+            arriving = [c for c in closed if c.first_us == horizon]
+            if self._shares:
+                break
+            if not arriving:
+                self._shares = self._first_ties(opened)
+                break
+            for cursor in arriving:
+                cursor.is_open = True
+        self._certain = np.sort(np.concatenate(list(self._shares.values())))
+
+    def _first_ties(self, opened: dict[int, Instants]) -> dict[int, Instants]:
+        """A window holds one instant only: the rows of that instant in sight of the first file that has any."""
+        instant = min(sight[0] for sight in opened.values())
+        i = min(i for i, sight in opened.items() if sight[0] == instant)
+        return {i: opened[i][: np.searchsorted(opened[i], instant, "right")]}
+
+
+class _Cursor:
+    """A place in a stretch, moving forward, with a window on the timestamps that follow."""
+
+    def __init__(self, stretch: Stretch, window: int) -> None:
+        self._stretch = stretch
+        self._window = window
+        self._loaded_from = 0
+        self._loaded = _NONE
+        self.position = stretch.start
+        self.first_us = stretch.first_us
+        self.is_open = False
+
+    @property
+    def is_finished(self) -> bool:
+        return self.position >= self._stretch.end
+
+    @property
+    def sees_end(self) -> bool:
+        return self._loaded_from + len(self._loaded) >= self._stretch.end
+
+    def in_sight(self) -> Instants:
+        """The next timestamps: half a window at least, unless they are the stretch's last."""
+        offset = self.position - self._loaded_from
+        if offset < 0 or (not self.sees_end and len(self._loaded) - offset <= self._window // 2):
+            rows = min(self._window, self._stretch.end - self.position)
+            self._loaded_from, self._loaded, offset = self.position, _read(self._stretch, self.position, rows), 0
+        return self._loaded[offset:]
+
+
+def _read(stretch: Stretch, offset: int, rows: int) -> Instants:
+    column = pl.scan_parquet(stretch.location).select(types.TIMESTAMP).slice(offset, rows).collect()
+    return column.to_series().to_physical().to_numpy()
