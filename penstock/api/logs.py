@@ -15,6 +15,9 @@ from structlog import typing as structlog_typing
 from penstock import settings as settings_module
 
 _SECRET_WORDS = ("authorization", "secret", "customer_key", "token", "password", "signature", "access_key")
+_CHATTY = ("uvicorn", "botocore", "boto3", "urllib3", "httpx", "httpcore", "alembic", "sqlalchemy.engine")
+"""Libraries of which only warnings are written; some would log URLs with their signatures."""
+
 _NOT_SECRET = ("md5",)
 
 
@@ -55,7 +58,7 @@ def configure(settings: settings_module.Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
-    for name in ("uvicorn.error", "uvicorn.access", "botocore", "boto3", "urllib3", "alembic", "sqlalchemy.engine"):
+    for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

@@ -1,10 +1,11 @@
-"""Around every request: a request id, a log event, metrics, a bound on the body, and a net for errors nobody foresaw."""
+"""Around every request: a request id, a log event, metrics, bounds, and a net for errors nobody foresaw."""
 
 from __future__ import annotations
 
 import re
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import fastapi
@@ -24,11 +25,16 @@ _QUIET_ROUTES = frozenset(("/healthz", "/readyz", "/metrics"))
 
 
 class RequestFrame:
-    """The outermost layer. Reads the id a client sent, or makes one; both sides find it in log and answer."""
+    """The outermost layer. Reads the id a client sent, or makes one; both sides find it in log and answer.
 
-    def __init__(self, app: types.ASGIApp, measures: metrics.Measures) -> None:
+    Args:
+        prefixes: what the API's paths start with; log and metrics name the first, whichever was used.
+    """
+
+    def __init__(self, app: types.ASGIApp, measures: metrics.Measures, prefixes: Sequence[str]) -> None:
         self._app = app
         self._measures = measures
+        self._prefixes = tuple(prefixes)
 
     async def __call__(self, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
         if scope["type"] != "http":
@@ -61,17 +67,22 @@ class RequestFrame:
             self._account(scope, status, time.perf_counter() - began)
 
     def _account(self, scope: types.Scope, status: int | None, seconds: float) -> None:
-        route = route_of(scope)
+        route = self._route(scope)
         self._measures.request(scope["method"], route, status or 0, seconds)
         write = _LOG.debug if route in _QUIET_ROUTES else _LOG.info
         write("request", **_facts(scope, route, status, seconds))
 
-
-def route_of(scope: types.Scope) -> str:
-    """The route's template: bounded in number, and free of what a path or a signed query string gives away."""
-    route = scope.get("route")
-    path = getattr(route, "path_format", None) or getattr(route, "path", None)
-    return str(path) if path else "(no route)"
+    def _route(self, scope: types.Scope) -> str:
+        """The route's template: bounded in number, and free of what a path or a signed query string gives away."""
+        route = scope.get("route")
+        template = str(getattr(route, "path_format", ""))
+        if not template:
+            return "(no route)"
+        # FastAPI leaves the prefix of an included router out of its routes' templates.
+        for prefix in self._prefixes:
+            if scope["path"].startswith(f"{prefix}/"):
+                return self._prefixes[0] + template.removeprefix(prefix)
+        return template
 
 
 def _facts(scope: types.Scope, route: str, status: int | None, seconds: float) -> dict[str, Any]:
@@ -96,15 +107,25 @@ def _request_id(scope: types.Scope) -> str:
     return uuid.uuid4().hex
 
 
-class BodyBound:
-    """Refuses a body over `JSON_BODY_MAX_BYTES` with 413, before or while it is read; ingest bounds its own."""
+class RequestBounds:
+    """Refuses what no route could make sense of.
+
+    A body over `JSON_BODY_MAX_BYTES` is 413, noticed while it is read; ingest bounds its own. A NUL in path or query,
+    which no name of ours holds and PostgreSQL does not take, is 404 or 400.
+    """
 
     def __init__(self, app: types.ASGIApp, ingest_path_suffix: str) -> None:
         self._app = app
         self._ingest_path_suffix = ingest_path_suffix
 
     async def __call__(self, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
-        if scope["type"] != "http" or scope["path"].endswith(self._ingest_path_suffix):
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if (refusal := _nul(scope)) is not None:
+            await problems.of_http(fastapi.Request(scope), refusal)(scope, receive, send)
+            return
+        if scope["path"].endswith(self._ingest_path_suffix):
             await self._app(scope, receive, send)
             return
         seen_bytes = 0
@@ -120,3 +141,11 @@ class BodyBound:
             return message
 
         await self._app(scope, bounded_receive, send)
+
+
+def _nul(scope: types.Scope) -> starlette.exceptions.HTTPException | None:
+    if "\0" in scope["path"]:
+        return starlette.exceptions.HTTPException(404)
+    if b"%00" in scope["query_string"]:
+        return starlette.exceptions.HTTPException(400, "The query holds a NUL character.")
+    return None

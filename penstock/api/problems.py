@@ -28,7 +28,9 @@ _LOG = structlog.get_logger("penstock.api")
 _CODES_BY_STATUS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 _HINTS_BY_STATUS = {
     404: "All paths start with /v1 or /api/v1; /docs lists them.",
+    400: "Mend the request; /docs shows the shape of every one.",
     405: "The Allow header names the methods of this path.",
+    413: "Send less in one request.",
 }
 
 
@@ -63,7 +65,7 @@ def document(
 
 
 def of_error(request: fastapi.Request, error: errors.PenstockError) -> Problem:
-    """The problem of an error of the tree. What the operator must mend is logged with an id that the client gets too."""
+    """The problem of an error of the tree. What the operator must mend is logged, with an id that the client gets."""
     extra = dict(error.extra)
     if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         extra["error_id"] = _log_failure(request, error)

@@ -11,6 +11,16 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
+
+def _without_nul(text: str) -> str:
+    """PostgreSQL's text cannot hold a NUL."""
+    if "\0" in text:
+        raise ValueError("it holds a NUL character")
+    return text
+
+
+Text = Annotated[str, pydantic.AfterValidator(_without_nul)]
+
 SearchStatus = Annotated[
     int, Field(ge=0, le=4, description="0 not started, 1 in progress, 2 done, 3 canceled, 4 failed.")
 ]
@@ -46,19 +56,21 @@ class Filter(pydantic.BaseModel):
 class SearchJobRequest(pydantic.BaseModel):
     """What to search."""
 
-    term: str = Field("", description="Query text; empty matches every event.", examples=["source.ip:1.2.3.4"])
-    term_lang: str = Field("dork", description="The query language; `dork` is the one there is.")
-    earliest_time: str = Field(
-        description="Inclusive. RFC 3339, or relative: `now`, `-30d`, `-2h`, `-15m`, `-45s`, `-1w`.", examples=["-7d"]
+    term: Text = Field("", description="Query text; empty matches every event.", examples=["source.ip:1.2.3.4"])
+    term_lang: Text = Field("dork", description="The query language; `dork` is the one there is.")
+    earliest_time: Text = Field(
+        max_length=64,
+        description="Inclusive. RFC 3339, or relative: `now`, `-30d`, `-2h`, `-15m`, `-45s`, `-1w`.",
+        examples=["-7d"],
     )
-    latest_time: str = Field(description="Exclusive; same forms.", examples=["now"])
+    latest_time: Text = Field(max_length=64, description="Exclusive; same forms.", examples=["now"])
     filters: list[Filter] = Field(default_factory=list, max_length=100, description="Conditions beside the text.")
     community_uuids: list[str] | None = Field(
         None, description="Communities to search; left out: every community of the API key."
     )
     max_last_events: int = Field(1000, ge=0, description="How many of the newest events to show; 1,000 at most.")
     visible: bool = Field(True, description="False keeps the job out of lists that people look at.")
-    view_uuid: str | None = Field(None, description="Kept and given back; means nothing here.")
+    view_uuid: Text | None = Field(None, max_length=36, description="Kept and given back; means nothing here.")
 
 
 class SearchJob(pydantic.BaseModel):
@@ -262,7 +274,7 @@ class TaskPage(pydantic.BaseModel):
 class CommunityRequest(pydantic.BaseModel):
     """A community to create."""
 
-    name: str = Field(min_length=1, max_length=200, examples=["acme"])
+    name: Text = Field(max_length=1000, description="1 to 200 printable characters; unique.", examples=["acme"])
 
 
 class Community(pydantic.BaseModel):
@@ -284,14 +296,15 @@ class Rejection(pydantic.BaseModel):
     """A line that was not taken in."""
 
     line: int = Field(description="1-based.")
-    reason: str
+    code: str = Field(description="Why, as a stable code.")
+    reason: str = Field(description="Why, in words.")
 
 
 class IngestResult(pydantic.BaseModel):
     """What became of the lines of the body."""
 
     accepted: int
-    rejected: list[Rejection] = Field(description="The first 1,000 of them.")
+    rejected: list[Rejection] = Field(description="The first 100 of them.")
     rejected_total: int = Field(description="All of them, counted.")
 
 
@@ -329,7 +342,7 @@ class PresetPage(pydantic.BaseModel):
 class AuditEntry(pydantic.BaseModel):
     """Who did what, when."""
 
-    uuid: str
+    id: int = Field(description="Grows with every entry.")
     at: dt.datetime
     actor: str = Field(description="UUID of the API key; or the worker's or sweeper's name.")
     actor_type: str
@@ -350,7 +363,6 @@ class ManifestKey(pydantic.BaseModel):
     """The public key that manifests are signed with."""
 
     algorithm: Literal["Ed25519"] = "Ed25519"
-    key_id: str
     public_key: str = Field(description="Base64 of the 32 raw bytes.")
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from penstock import errors
+from penstock import services as services_module
 from penstock import settings as settings_module
 from penstock import worker as worker_module
 from penstock.api import app as app_module
@@ -45,7 +46,7 @@ class Listening:
     url: str
     port: int
     ca_file: pathlib.Path | None
-    services: worker_module.Services
+    services: services_module.Services
 
     def announcement(self) -> str:
         """What `serve` prints: where it listens, where its pages are, and how clients come to trust it."""
@@ -115,8 +116,12 @@ def _prepared(
         port = listener.getsockname()[1]
         url = settings.public_url or f"{'https' if with_tls else 'http'}://{_reachable(settings.host)}:{port}"
         settings = settings.model_copy(update={"port": port, "public_url": url})
-        files = tls.ensure(settings.home, [settings.host, socket.gethostname()], dt.datetime.now(dt.UTC)) if with_tls else None
-        services = worker_module.Services.open(settings)
+        files = (
+            tls.ensure(settings.home, [settings.host, socket.gethostname()], dt.datetime.now(dt.UTC))
+            if with_tls
+            else None
+        )
+        services = services_module.Services.open(settings)
         try:
             config = uvicorn.Config(
                 app_module.create_app(services, worker=worker_module.Worker(services) if with_worker else None),

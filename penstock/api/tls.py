@@ -112,9 +112,7 @@ def _server(folder: pathlib.Path, authority: _Authority, names: Sequence[str], n
         .add_extension(_usage(certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([oid.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False)
         .sign(authority.key, hashes.SHA256())
     )
     _write(files.key_file, _key_bytes(key), 0o600)
@@ -169,8 +167,8 @@ def _named(certificate: x509.Certificate) -> set[str]:
 
 
 def _is_fresh(certificate: x509.Certificate, now: dt.datetime) -> bool:
-    return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - dt.timedelta(
-        days=RENEW_BEFORE_DAYS
+    return (
+        certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - dt.timedelta(days=RENEW_BEFORE_DAYS)
     )
 
 

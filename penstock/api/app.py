@@ -1,0 +1,105 @@
+"""Puts the API together: routes under /v1 and /api/v1, problems, request frame, documentation."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import fastapi
+from starlette import types as starlette_types
+
+import penstock
+from penstock import services as services_module
+from penstock import worker as worker_module
+from penstock.api import context, metrics, middleware, problems, schemas
+from penstock.api.routes import (
+    audit,
+    communities,
+    downloads,
+    events,
+    exports,
+    fields,
+    ingest,
+    pages,
+    search_jobs,
+    system,
+    tasks,
+)
+
+PREFIXES = ("/v1", "/api/v1")
+"""Every route of the API answers under both; the documentation shows the first."""
+
+_DESCRIPTION = """\
+Takes events out of an event lake: search jobs count and show what a query matches, exports write it as one encrypted
+gzip JSON Lines file. Every path below /v1 answers under /api/v1 as well. Send `Authorization: Bearer <API key>`.
+Errors are RFC 9457 problem documents with a stable `code`."""
+
+_ROUTERS = (
+    search_jobs.router,
+    events.router,
+    exports.router,
+    tasks.router,
+    communities.router,
+    ingest.router,
+    fields.router,
+    audit.router,
+    system.versioned_router,
+)
+
+
+def create_app(services: services_module.Services, *, worker: worker_module.Worker | None = None) -> fastapi.FastAPI:
+    """The API over `services`; with a `worker`, it runs beside the API for as long as the API runs.
+
+    The caller closes `services`, after the app has shut down.
+    """
+    app = fastapi.FastAPI(
+        title="Penstock",
+        version=penstock.__version__,
+        description=_DESCRIPTION,
+        lifespan=_lifespan(worker),
+        docs_url=None,  # pages.router serves a page that needs no script from elsewhere
+        redoc_url=None,
+        strict_content_type=False,
+    )
+    measures = metrics.Measures()
+    app.state.context = context.Context(
+        services=services,
+        measures=measures,
+        heavy=anyio.CapacityLimiter(context.HEAVY_THREADS),
+        ingest=anyio.CapacityLimiter(context.INGEST_THREADS),
+    )
+    for prefix in PREFIXES:
+        for router in _ROUTERS:
+            app.include_router(
+                router, prefix=prefix, include_in_schema=prefix == PREFIXES[0], responses=_PROBLEM_RESPONSES
+            )
+    for router in (system.router, pages.router, downloads.router):
+        app.include_router(router)
+    problems.install(app)
+    app.add_middleware(middleware.RequestBounds, ingest_path_suffix=ingest.PATH_SUFFIX)
+    app.add_middleware(middleware.RequestFrame, measures=measures, prefixes=PREFIXES)
+    return app
+
+
+_PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {"model": schemas.Problem, "description": "A problem document (RFC 9457)."}
+}
+
+
+def _lifespan(
+    worker: worker_module.Worker | None,
+) -> starlette_types.StatelessLifespan[fastapi.FastAPI]:
+    @contextlib.asynccontextmanager
+    async def lifespan(app: fastapi.FastAPI) -> AsyncIterator[None]:
+        if worker is not None:
+            worker.start()
+        try:
+            yield
+        finally:
+            if worker is not None:
+                await anyio.to_thread.run_sync(worker.stop)
+
+    return lifespan

@@ -1,0 +1,63 @@
+"""What routes work with: the services, the metrics, and a bounded number of threads for what takes long."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Annotated, ParamSpec, TypeVar
+
+import anyio
+import anyio.to_thread
+import fastapi
+
+from penstock import services as services_module
+from penstock.api import metrics
+
+HEAVY_THREADS = 4
+"""Scans, counts and probes at once; the light routes keep threads of their own, so that reading a task never waits."""
+
+INGEST_THREADS = 4
+"""Ingests at once; a slow sender holds one for as long as it sends."""
+
+_Params = ParamSpec("_Params")
+_Result = TypeVar("_Result")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """One app's surroundings.
+
+    Attributes:
+        services: settings, database, keys, store, clock, event tables.
+        measures: metrics.
+        heavy: bound on scans and probes at once.
+        ingest: bound on ingests at once.
+    """
+
+    services: services_module.Services
+    measures: metrics.Measures
+    heavy: anyio.CapacityLimiter
+    ingest: anyio.CapacityLimiter
+
+    async def run_heavy(
+        self, function: Callable[_Params, _Result], *args: _Params.args, **kwargs: _Params.kwargs
+    ) -> _Result:
+        """Runs blocking work that may take seconds on a thread, waiting for a free one."""
+        return await anyio.to_thread.run_sync(functools.partial(function, *args, **kwargs), limiter=self.heavy)
+
+    async def run_ingest(
+        self, function: Callable[_Params, _Result], *args: _Params.args, **kwargs: _Params.kwargs
+    ) -> _Result:
+        """Runs an ingest on a thread, waiting for a free one."""
+        return await anyio.to_thread.run_sync(functools.partial(function, *args, **kwargs), limiter=self.ingest)
+
+
+def of(request: fastapi.Request) -> Context:
+    """The context of the request's app."""
+    found = request.app.state.context
+    assert isinstance(found, Context)
+    return found
+
+
+Here = Annotated[Context, fastapi.Depends(of)]

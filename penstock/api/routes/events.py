@@ -1,0 +1,87 @@
+"""What a search job found: pages of its newest events, CSV, a histogram."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal
+
+import fastapi
+
+from penstock.api import auth, context, events, schemas, selection
+from penstock.control import searchjobs
+from penstock.fields import presets
+
+router = fastapi.APIRouter(tags=["search jobs"], prefix="/sic/conf/events/search/jobs/{job_uuid}")
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@router.get(
+    "/events",
+    operation_id="list_search_job_events",
+    summary="Read a search job's newest events",
+    response_model=schemas.EventPage,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
+async def list_events(
+    job_uuid: str,
+    here: context.Here,
+    caller: auth.Reader,
+    limit: Annotated[int, fastapi.Query(ge=1, le=events.MAX_EVENTS, description="Most events of the page.")] = 100,
+    offset: Annotated[
+        int, fastapi.Query(ge=0, le=events.MAX_EVENTS, description="Events to skip; offset + limit is 1,000 at most.")
+    ] = 0,
+    flat: Annotated[bool, fastapi.Query(description="Dotted names instead of nested objects.")] = False,
+    format: Annotated[Literal["json", "csv"], fastapi.Query(description="`csv`: a table of `fields`.")] = "json",
+    fields: Annotated[
+        str | None, fastapi.Query(description="Columns of the CSV, comma-separated; `@timestamp,message` if left out.")
+    ] = None,
+) -> fastapi.Response:
+    """Newest first, out of the snapshot that the job counted. More than 1,000 events: start an export."""
+
+    def read() -> fastapi.Response:
+        job = _job(here, job_uuid, caller)
+        found = events.newest(here.services, job, limit=limit, offset=offset)
+        if format == "csv":
+            wanted = fields.split(",") if fields is not None else presets.DEFAULT_FIELDS
+            columns = selection.check(here.services, wanted, job.community_uuids)
+            return _csv(events.as_csv(found, columns), f"events_{job.uuid}.csv")
+        return fastapi.Response(events.as_json(found, job.total or 0, flat=flat), media_type="application/json")
+
+    return await here.run_heavy(read)
+
+
+@router.get(
+    "/histogram",
+    operation_id="get_search_job_histogram",
+    summary="Read a search job's matches over time",
+    response_model=schemas.Histogram,
+)
+async def get_histogram(
+    job_uuid: str,
+    here: context.Here,
+    caller: auth.Reader,
+    buckets: Annotated[int, fastapi.Query(ge=1, le=events.MAX_BUCKETS, description="Most buckets.")] = 60,
+) -> schemas.Histogram:
+    """Equal stretches of the job's time range, in time order, empty ones included."""
+
+    def read() -> schemas.Histogram:
+        job = _job(here, job_uuid, caller)
+        found = events.histogram(here.services, job, buckets)
+        shown = [schemas.Bucket(start=_EPOCH + dt.timedelta(microseconds=us), count=n) for us, n in found.counts]
+        return schemas.Histogram(interval_seconds=found.interval_seconds, buckets=shown)
+
+    return await here.run_heavy(read)
+
+
+def _job(here: context.Context, job_uuid: str, caller: auth.Caller) -> searchjobs.SearchJob:
+    with here.services.database.read() as tx:
+        return searchjobs.get(tx, job_uuid, caller.communities)
+
+
+def _csv(content: bytes, filename: str) -> fastapi.Response:
+    return fastapi.Response(
+        content,
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{filename}"'},
+    )

@@ -1,0 +1,95 @@
+"""Exports of a search job: start, estimate, list."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import fastapi
+
+from penstock.api import auth, context, estimates, exporting, paging, schemas
+from penstock.control import exports, searchjobs
+
+router = fastapi.APIRouter(tags=["exports"], prefix="/sic/conf/events/search/jobs/{job_uuid}")
+
+_Body = Annotated[schemas.ExportRequest | None, fastapi.Body(description="May be left out.")]
+_IdempotencyKey = Annotated[
+    str | None,
+    fastapi.Header(
+        alias="Idempotency-Key",
+        description="Same key and body: the same task again. Same key, other body: 409. Remembered for a day.",
+    ),
+]
+
+
+@router.post(
+    "/export",
+    operation_id="start_export",
+    summary="Start an export",
+    status_code=201,
+    response_model=schemas.StartedExport,
+    response_model_exclude_none=True,
+)
+async def start_export(
+    job_uuid: str,
+    here: context.Here,
+    caller: auth.Exporter,
+    body: _Body = None,
+    idempotency_key: _IdempotencyKey = None,
+) -> schemas.StartedExport:
+    """Exports all that the search job matches, on the newest snapshot, as one encrypted gzip JSON Lines file.
+
+    Without `s3.sse_customer_key` the service makes a key and shows it in this answer only: save it.
+    """
+    request = body or schemas.ExportRequest()
+    return await here.run_heavy(exporting.start, here.services, caller, job_uuid, request, idempotency_key)
+
+
+@router.post(
+    "/export/estimate",
+    operation_id="estimate_export",
+    summary="Estimate an export",
+    response_model=schemas.Estimate,
+)
+async def estimate_export(
+    job_uuid: str, here: context.Here, caller: auth.Exporter, body: _Body = None
+) -> schemas.Estimate:
+    """Counts, samples and checks as a start would; starts nothing. A customer's bucket is tried with a tiny object."""
+    request = body or schemas.ExportRequest()
+    return await here.run_heavy(estimates.estimate, here.services, caller, job_uuid, request)
+
+
+@router.get(
+    "/export-jobs",
+    operation_id="list_export_jobs",
+    summary="List a search job's exports",
+    response_model=schemas.ExportJobPage,
+)
+def list_export_jobs(
+    job_uuid: str, here: context.Here, caller: auth.Exporter, limit: paging.Limit = 100, offset: paging.Offset = 0
+) -> schemas.ExportJobPage:
+    """All exports the job has started, newest first."""
+    with here.services.database.read() as tx:
+        searchjobs.get(tx, job_uuid, caller.communities)
+        found, total = exports.list_for_job(tx, job_uuid, caller.communities, limit=limit, offset=offset)
+    now = here.services.clock.now()
+    return schemas.ExportJobPage(items=[_shown(export, export.is_downloadable(now)) for export in found], total=total)
+
+
+def _shown(export: exports.Export, is_open: bool) -> schemas.ExportJob:
+    return schemas.ExportJob(
+        task_uuid=export.task_uuid,
+        status=export.status.value,
+        fields=list(export.fields),
+        events=export.progress_events,
+        export_size=export.written_bytes,
+        export_size_compressed=export.compressed_bytes,
+        download_url=export.download_url if is_open else None,
+        manifest_url=export.manifest_url if is_open else None,
+        expire_at=export.expire_at,
+        sse_customer_key_md5=export.sse_customer_key_md5,
+        destination=export.destination,
+        created_at=export.created_at,
+        ended_at=export.ended_at,
+        error=export.error_message,
+        error_code=export.error_code,
+    )

@@ -1,0 +1,76 @@
+"""Health, metrics, and the public key of manifests."""
+
+from __future__ import annotations
+
+import fastapi
+import sqlalchemy as sa
+
+from penstock import errors
+from penstock.api import context, metrics, schemas
+from penstock.control import tables
+
+router = fastapi.APIRouter(tags=["system"])
+versioned_router = fastapi.APIRouter(tags=["system"])
+
+
+@router.get("/healthz", operation_id="healthz", summary="Is the process alive?", response_model=schemas.Health)
+async def healthz() -> schemas.Health:
+    """Answers without touching anything else."""
+    return schemas.Health()
+
+
+@router.get(
+    "/readyz",
+    operation_id="readyz",
+    summary="Can requests be served?",
+    response_model=schemas.Health,
+    responses={
+        503: {
+            "model": schemas.Problem,
+            "description": "The control plane's database does not answer, or its tables are not up to date.",
+        }
+    },
+)
+def readyz(here: context.Here) -> schemas.Health:
+    """Asks the control plane's database, and whether its tables are up to date."""
+    try:
+        here.services.database.check()
+    except errors.PenstockError as error:
+        raise NotReady("not_ready", f"The control plane cannot serve: {error.detail}", error.hint) from error
+    return schemas.Health()
+
+
+class NotReady(errors.PenstockError):
+    """The process lives but cannot serve."""
+
+    status = 503
+    title = "Not ready"
+
+
+@router.get(
+    "/metrics",
+    operation_id="metrics",
+    summary="Prometheus metrics",
+    response_class=fastapi.responses.PlainTextResponse,
+)
+def show_metrics(here: context.Here) -> fastapi.Response:
+    """Counts only: no names, no content, no secrets."""
+    with here.services.database.read() as tx:
+        here.measures.state(_by_status(tx, tables.exports), _by_status(tx, tables.search_jobs))
+    return fastapi.Response(here.measures.page(), media_type=metrics.CONTENT_TYPE)
+
+
+@versioned_router.get(
+    "/manifest-key",
+    operation_id="get_manifest_key",
+    summary="The public key that manifests are signed with",
+    response_model=schemas.ManifestKey,
+)
+def get_manifest_key(here: context.Here) -> schemas.ManifestKey:
+    """`penstock verify` compares it with the key that a manifest names. Wants no API key."""
+    return schemas.ManifestKey(public_key=here.services.signer.public_key)
+
+
+def _by_status(tx: sa.Connection, table: sa.Table) -> dict[str, int]:
+    rows = tx.execute(sa.select(table.c.status, sa.func.count()).group_by(table.c.status))
+    return {str(status): count for status, count in rows}

@@ -1,0 +1,102 @@
+"""Tasks: exports as work in progress."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated
+
+import fastapi
+
+from penstock.api import auth, context, paging, schemas
+from penstock.control import exports, states
+
+router = fastapi.APIRouter(tags=["tasks"])
+
+
+@router.get("/tasks", operation_id="list_tasks", summary="List tasks", response_model=schemas.TaskPage)
+def list_tasks(
+    here: context.Here,
+    caller: auth.Exporter,
+    status: Annotated[schemas.TaskStatus | None, fastapi.Query(description="Only tasks of this status.")] = None,
+    limit: paging.Limit = 100,
+    offset: paging.Offset = 0,
+) -> schemas.TaskPage:
+    """Tasks of the key's communities, newest first."""
+    with here.services.database.read() as tx:
+        wanted = states.ExportStatus(status) if status else None
+        found, total = exports.list_tasks(tx, caller.communities, status=wanted, limit=limit, offset=offset)
+    now = here.services.clock.now()
+    return schemas.TaskPage(items=[task_of(export, now) for export in found], total=total)
+
+
+@router.get("/tasks/{task_uuid}", operation_id="get_task", summary="Read a task", response_model=schemas.Task)
+def get_task(task_uuid: str, here: context.Here, caller: auth.Exporter) -> schemas.Task:
+    """Status, progress, and once FINISHED the URL to download from."""
+    with here.services.database.read() as tx:
+        export = exports.get(tx, task_uuid, caller.communities)
+    return task_of(export, here.services.clock.now())
+
+
+@router.post(
+    "/tasks/{task_uuid}/cancel",
+    operation_id="cancel_task",
+    summary="Cancel a task",
+    status_code=202,
+    response_model=schemas.Task,
+)
+def cancel_task(task_uuid: str, here: context.Here, caller: auth.Exporter) -> schemas.Task:
+    """A PENDING task is CANCELED at once; a RUNNING one within a second, and nothing of it stays. Again is no error.
+
+    A task that has FINISHED or FAILED answers 409 `task_already_ended`.
+    """
+    now = here.services.clock.now()
+    with here.services.database.begin() as tx:
+        export = exports.request_cancel(tx, task_uuid, caller.communities, by=caller.actor, now=now)
+    return task_of(export, now)
+
+
+def task_of(export: exports.Export, now: dt.datetime) -> schemas.Task:
+    """An export as a task."""
+    is_open = export.is_downloadable(now)
+    return schemas.Task(
+        uuid=export.task_uuid,
+        status=export.status.value,
+        progress=export.progress_events,
+        total=export.expected_events,
+        message=_message(export),
+        created_at=export.created_at,
+        started_at=export.started_at,
+        ended_at=export.ended_at,
+        eta_seconds=eta_seconds(export, now),
+        attributes=schemas.TaskAttributes(
+            job_uuid=export.job_uuid,
+            community_uuid=export.community_uuid,
+            fields=list(export.fields),
+            download_url=export.download_url if is_open else None,
+            manifest_url=export.manifest_url if is_open else None,
+            export_size=export.written_bytes,
+            export_size_compressed=export.compressed_bytes,
+            sse_customer_key_md5=export.sse_customer_key_md5,
+            destination=export.destination,
+            expire_at=export.expire_at,
+            error=export.error_message,
+            error_code=export.error_code,
+        ),
+    )
+
+
+def eta_seconds(export: exports.Export, now: dt.datetime) -> int | None:
+    """What is left at the pace since the start; 0 once over; None before the first progress."""
+    if export.status.is_final:
+        return 0
+    if export.started_at is None or export.progress_events <= 0:
+        return None
+    elapsed = (now - export.started_at).total_seconds()
+    left = max(0, export.expected_events - export.progress_events)
+    return round(elapsed * left / export.progress_events)
+
+
+def _message(export: exports.Export) -> str | None:
+    if export.status is states.ExportStatus.CANCELED:
+        return export.error_message or "The export was canceled; nothing of it was kept."
+    return export.error_message
