@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import types as python_types
 from collections.abc import Iterator, Mapping
 
@@ -23,49 +24,25 @@ def _rows(table: str) -> Iterator[tuple[str, types.FieldType, str]]:
 
 
 def _build() -> dict[str, types.FieldSpec]:
-    """Every name, by field set, with the reuse applied in its order."""
-    found: dict[str, dict[str, types.FieldSpec]] = {}
+    """Every name, the field sets expanded in the order of the reuse."""
+    found: dict[str, types.FieldSpec] = {}
 
-    def put(prefix: str, name: str, field_type: types.FieldType, description: str) -> None:
-        root = found.setdefault(prefix.split(".")[0], {})
-        full = f"{prefix}.{name}"
-        root.setdefault(full, types.FieldSpec(name=full, type=field_type, description=description))
+    def put(name: str, field_type: types.FieldType, description: str) -> None:
+        found.setdefault(name, types.FieldSpec(name=name, type=field_type, description=description))
 
-    def copy(source: str, target: str) -> None:
-        """What lies below `source` now, also below `target`; not what `source` holds of `target` itself."""
-        start = f"{source}."
-        for spec in tuple(found[source.split(".")[0]].values()):
-            if spec.name.startswith(start) and not spec.name.startswith(f"{target}."):
-                put(target, spec.name.removeprefix(start), spec.type, spec.description)
-
-    for name, table in _SETS.items():
-        for row in _rows(table):
-            put(name, *row)
-    own_users = tuple(found["user"].values())
-    own_service = tuple(found["service"].values())
+    for set_name, table in _SETS.items():
+        for name, field_type, description in _rows(table):
+            put(f"{set_name}.{name}", field_type, description)
     for source, targets in reuse.REUSE:
+        start = f"{source}."
+        members = [spec for spec in found.values() if spec.name.startswith(start)]
         for target in targets:
-            if source == target.split(".")[0] == "user":
-                for spec in own_users:
-                    put(target, spec.name.removeprefix("user."), spec.type, spec.description)
-            elif source == target.split(".")[0] == "service":
-                for spec in own_service:
-                    put(target, spec.name.removeprefix("service."), spec.type, spec.description)
-            else:
-                copy(source, target)
-    own_process = tuple(found["process"].values())
-    for target in reuse.PROCESS_RELATIVES:
-        for spec in own_process:
-            put(target, spec.name.removeprefix("process."), spec.type, spec.description)
-    specs = {
-        spec.name.removeprefix("base."): spec
-        for prefix, members in found.items()
-        if prefix not in reuse.NOT_AT_THE_ROOT
-        for spec in members.values()
-    }
+            for spec in members:
+                put(f"{target}.{spec.name.removeprefix(start)}", spec.type, spec.description)
     return {
-        name: types.FieldSpec(name=name, type=spec.type, description=spec.description)
-        for name, spec in sorted(specs.items())
+        spec.name.removeprefix("base."): dataclasses.replace(spec, name=spec.name.removeprefix("base."))
+        for spec in sorted(found.values(), key=lambda spec: spec.name.removeprefix("base."))
+        if spec.name.split(".")[0] not in reuse.NOT_AT_THE_ROOT
     }
 
 

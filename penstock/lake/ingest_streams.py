@@ -173,7 +173,7 @@ def _gunzip(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
                 member, first = isal_zlib.decompressobj(wbits=31), False
             try:
                 plain = member.decompress(rest, PIECE_BYTES)
-            except isal_zlib.error as error:
+            except isal_zlib.error as error:  # type: ignore[misc]  # the package types its error as a value
                 raise _corrupt(name, "gzip", error) from error
             if plain:
                 yield plain
@@ -197,7 +197,7 @@ def _unzstd(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
                 frame = frame or zstandard.ZstdDecompressor().decompressobj()
                 try:
                     plain = frame.decompress(rest)
-                except zstandard.ZstdError as error:  # type: ignore[misc]  # the package's types miss its base
+                except zstandard.ZstdError as error:
                     raise _corrupt(name, "Zstandard", error) from error
                 if plain:
                     yield plain

@@ -7,37 +7,7 @@ def _below(places: tuple[str, ...], word: str) -> tuple[str, ...]:
     return tuple(f"{place}.{word}" for place in places)
 
 
-REUSE: tuple[tuple[str, tuple[str, ...]], ...] = (
-    # (field set, names that receive its fields)
-    ("os", ("host.os", "observer.os", "user_agent.os")),
-    ("vlan", ("network.vlan", "network.inner.vlan", "observer.ingress.vlan", "observer.egress.vlan")),
-    ("interface", ("observer.ingress.interface", "observer.egress.interface")),
-    ("risk", ("host.risk", "user.risk")),
-    ("group", ("user.group",)),
-    ("entity", ("user.entity", "host.entity", "cloud.entity", "service.entity", "orchestrator.entity")),
-    ("service", ("service.origin", "service.target")),
-    ("geo", (*_below(_ENDPOINTS, "geo"), "host.geo", "observer.geo", "threat.indicator.geo")),
-    ("as", (*_below(_ENDPOINTS, "as"), "threat.indicator.as")),
-    ("hash", ("file.hash", "process.hash", "dll.hash", "email.attachments.file.hash")),
-    ("code_signature", ("file.code_signature", "process.code_signature", "dll.code_signature")),
-    ("pe", ("file.pe", "process.pe", "dll.pe")),
-    ("elf", ("file.elf", "process.elf")),
-    ("macho", ("file.macho", "process.macho")),
-    ("x509", ("file.x509", "tls.client.x509", "tls.server.x509", "threat.indicator.x509")),
-    ("file", ("threat.indicator.file",)),
-    ("url", ("threat.indicator.url",)),
-    ("registry", ("threat.indicator.registry",)),
-    ("threat.indicator", ("threat.enrichments.indicator",)),
-    ("user", (*_below(_ENDPOINTS, "user"), "host.user")),
-    ("user", ("user.target", "user.effective", "user.changes")),
-    ("process.user", ("process.real_user", "process.saved_user", "process.attested_user")),
-    ("process.group", ("process.real_group", "process.saved_group")),
-    ("process.group", ("process.supplemental_groups", "process.attested_groups")),
-    ("geo", ("process.entry_meta.source.geo",)),
-    ("as", ("process.entry_meta.source.as",)),
-)
-
-PROCESS_RELATIVES = (
+_PROCESS_RELATIVES = (
     "process.parent",
     "process.parent.group_leader",
     "process.entry_leader",
@@ -50,7 +20,36 @@ PROCESS_RELATIVES = (
     "process.previous",
     "process.responsible",
 )
-"""Processes told of beside the process itself. Each has all fields of a process."""
+
+REUSE: tuple[tuple[str, tuple[str, ...]], ...] = (
+    # (field set, names that receive the fields it has by now)
+    ("os", ("host.os", "observer.os", "user_agent.os")),
+    ("vlan", ("network.vlan", "network.inner.vlan", "observer.ingress.vlan", "observer.egress.vlan")),
+    ("interface", ("observer.ingress.interface", "observer.egress.interface")),
+    ("geo", (*_below(_ENDPOINTS, "geo"), "host.geo", "observer.geo", "threat.indicator.geo")),
+    ("geo", ("process.entry_meta.source.geo",)),
+    ("as", (*_below(_ENDPOINTS, "as"), "threat.indicator.as", "process.entry_meta.source.as")),
+    ("group", ("user.group",)),
+    ("user", (*_below(_ENDPOINTS, "user"), "host.user")),
+    ("user", ("user.target", "user.effective", "user.changes")),
+    ("service", ("service.origin", "service.target")),
+    ("risk", ("host.risk", "user.risk")),
+    ("entity", ("user.entity", "host.entity", "cloud.entity", "service.entity", "orchestrator.entity")),
+    ("hash", ("file.hash", "process.hash", "dll.hash", "email.attachments.file.hash")),
+    ("code_signature", ("file.code_signature", "process.code_signature", "dll.code_signature")),
+    ("pe", ("file.pe", "process.pe", "dll.pe")),
+    ("elf", ("file.elf", "process.elf")),
+    ("macho", ("file.macho", "process.macho")),
+    ("x509", ("file.x509", "tls.client.x509", "tls.server.x509", "threat.indicator.x509")),
+    ("file", ("threat.indicator.file",)),
+    ("url", ("threat.indicator.url",)),
+    ("registry", ("threat.indicator.registry",)),
+    ("threat.indicator", ("threat.enrichments.indicator",)),
+    ("process.user", ("process.real_user", "process.saved_user", "process.attested_user")),
+    ("process.group", ("process.real_group", "process.saved_group")),
+    ("process.group", ("process.supplemental_groups", "process.attested_groups")),
+    ("process", _PROCESS_RELATIVES),
+)
 
 NOT_AT_THE_ROOT = frozenset(
     {"as", "code_signature", "elf", "geo", "hash", "interface", "macho", "os", "pe", "risk", "vlan", "x509"}
