@@ -83,7 +83,7 @@ def get(tx: sa.Connection, community_uuid: str) -> Community:
 def by_name_or_uuid(tx: sa.Connection, text: str) -> Community:
     """The community that a person means. Raises NotFound `community_not_found`, naming those there are."""
     query = sa.select(*_COLUMNS).where(sa.or_(_COMMUNITIES.c.uuid == text.lower(), _COMMUNITIES.c.name == text))
-    row = tx.execute(query.order_by(_COMMUNITIES.c.uuid == text.lower()).limit(1)).one_or_none()
+    row = tx.execute(query.order_by((_COMMUNITIES.c.uuid == text.lower()).desc()).limit(1)).one_or_none()
     if row is None:
         names = ", ".join(each.name for each in list_all(tx)[:20])
         raise errors.NotFound(
