@@ -276,7 +276,7 @@ def _expectations(terminals: Iterable[str]) -> list[str]:
     """Words for what the grammar would have taken."""
     names = set(terminals)
     if "_OR" in names:
-        names.add("_AND")
+        names = (names | {"_AND"}) - {"FIELD", "WORD", "PHRASE", "REGEX", "LPAR"}
     if "FIELD" in names:
         names -= {"WORD", "PHRASE", "REGEX", "LPAR", "$END"}
     elif "BOUND" in names:

@@ -8,7 +8,7 @@ import re
 from penstock import errors
 from penstock.query import literals
 
-_RELATIVE = re.compile(r"-(\d{1,9})([smhdw])")
+_RELATIVE = re.compile(r"-([0-9]{1,9})([smhdw])")
 _UNIT = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _HINT = "Write now, a distance back from now (-45s, -15m, -2h, -7d, -1w) or a time like 2026-01-31T08:00:00Z."
