@@ -85,9 +85,9 @@ def dump(
     as_json: connection.Json = False,
 ) -> None:
     """Write events straight from the lake to a file: no server, no task, no quota, no encryption."""
+    from penstock import pipeline
     from penstock import query as query_module
     from penstock.fields import presets, registry, selection
-    from penstock.pipeline import dump as dumps
 
     chosen = exporting.chosen_fields(fields, fields_file, preset)
     node = query_module.parse(query)
@@ -101,7 +101,7 @@ def dump(
         time_range = _time_range(earliest, latest)
         began = time.monotonic()
         with output.progress("Writing", unit="events", total=None) as update:
-            report = dumps.dump(
+            report = pipeline.dump(
                 snapshot,
                 node=node,
                 time_range=time_range,
