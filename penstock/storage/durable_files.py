@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import errno
 import fcntl
 import os
@@ -91,6 +92,14 @@ def exclusive(lock_file: pathlib.Path) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def remove_older(folder: pathlib.Path, than: dt.datetime) -> None:
+    """Removes the files of a folder that were last written before `than`; no error if the folder does not exist."""
+    for path in folder.iterdir() if folder.exists() else ():
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < than.timestamp():
+                path.unlink()
 
 
 def remove_folder(path: pathlib.Path) -> None:

@@ -205,7 +205,9 @@ class EmbeddedStore:
         return self._pieces(index, keys, max(0, start), size if end is None else min(end, size))
 
     def list_unfinished(self, prefix: str = "") -> Iterator[Upload]:
+        """As the contract says. Removes on its way scratch files of a day ago, which only a kill can have left."""
         with durable_files.translated("Listing the unfinished uploads"):
+            durable_files.remove_older(self._scratch, self._clock.now() - dt.timedelta(days=1))
             names = sorted(path.stem for path in self._uploads.glob("*.json"))
         for upload_id in names:
             record = self._record_if_any(upload_id)

@@ -57,6 +57,7 @@ class S3Settings:
         retry_seconds: how long a call is tried again; a call lasts at most this plus one attempt's timeouts.
         connect_timeout_seconds: bound of one connection attempt.
         read_timeout_seconds: bound of one silence of the server.
+        list_page: most uploads asked for at once when listing.
     """
 
     bucket: str
@@ -71,6 +72,7 @@ class S3Settings:
     retry_seconds: float = 60.0
     connect_timeout_seconds: float = 5.0
     read_timeout_seconds: float = 60.0
+    list_page: int = 1000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,15 +151,9 @@ class S3Store:
     def complete(self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey) -> ObjectInfo:
         parts = part_checks.checked(receipts, MIN_PART_BYTES)
         size = sum(part.size for part in parts)
+        call = self._described("CompleteMultipartUpload", upload.key)
         try:
-            self._call(
-                "complete_multipart_upload",
-                upload.key,
-                UploadId=upload.upload_id,
-                MultipartUpload={"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]},
-                # Only needed where a bucket policy asks for SSE-C on every call; harmless elsewhere.
-                **_sse_c(customer_key),
-            )
+            self._patiently(lambda: self._complete_once(upload, parts, customer_key), call)
         except errors.ObjectMissing:
             # The answer of an earlier, successful attempt was lost, or there never was such an upload. Keys are unique
             # to their export, so an object of the right size is ours.
@@ -230,9 +226,11 @@ class S3Store:
         return self._pieces(info, customer_key, start, end)
 
     def list_unfinished(self, prefix: str = "") -> Iterator[Upload]:
-        markers: dict[str, str] = {}
+        markers: dict[str, Any] = {}
         while True:
-            page = self._call("list_multipart_uploads", "", Prefix=prefix, **markers)
+            page = self._call(
+                "list_multipart_uploads", "", Prefix=prefix, MaxUploads=self._settings.list_page, **markers
+            )
             for upload in page.get("Uploads", ()):
                 started_at = upload["Initiated"].astimezone(dt.UTC)
                 yield Upload(key=upload["Key"], upload_id=upload["UploadId"], started_at=started_at)
@@ -316,6 +314,22 @@ class S3Store:
                     raise explained.error from error
             self._clock.wait(threading.Event(), pause_seconds)
             delay_seconds = min(delay_seconds * 2, _LONGEST_DELAY_SECONDS)
+
+    def _complete_once(self, upload: Upload, parts: Sequence[Receipt], customer_key: CustomerKey) -> None:
+        names = {"Bucket": self._settings.bucket, "Key": upload.key, "UploadId": upload.upload_id}
+        try:
+            self._client.complete_multipart_upload(
+                **names,
+                MultipartUpload={"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]},
+                # Only needed where a bucket policy asks for SSE-C on every call; harmless elsewhere.
+                **_sse_c(customer_key),
+            )
+        except s3_errors.CAUGHT as error:
+            # Ceph answers for an upload that is gone with an InternalError ("already in progress") that no retry mends,
+            # so before another try the upload is asked for: NoSuchUpload ends the retries.
+            if s3_errors.explain(error, self._described("CompleteMultipartUpload", upload.key)).is_retryable:
+                self._client.list_parts(**names, MaxParts=1)
+            raise
 
     def _described(self, name: str, key: str) -> s3_errors.Call:
         return s3_errors.Call(

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import concurrent.futures
 import dataclasses
 import datetime as dt
+import http.server
 import os
 import pathlib
 import shutil
+import threading
+import time
+import urllib.parse
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import boto3
+import botocore.config
 import pytest
+import requests
 import sqlalchemy as sa
 
+from penstock import errors, testing
 from penstock import settings as settings_module
-from penstock import testing
-from penstock.control import apikeys, communities, database, exports, limits, searchjobs
+from penstock.control import apikeys, communities, database, exports, limits, searchjobs, tables
+from penstock.storage import Secret, Store, embedded, embedded_http, s3
 
 # Databases: a fresh one for each test, at the price of a file copy or a schema.
 
@@ -31,14 +41,19 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return path
 
 
-@pytest.fixture
-def postgresql_url() -> Iterator[str]:
-    """A fresh, empty schema of the server that PENSTOCK_TEST_POSTGRESQL names, as a URL."""
+def postgresql_server() -> str:
+    """The server that PENSTOCK_TEST_POSTGRESQL names; without one: skip, but fail where CI=true."""
     server = os.environ.get("PENSTOCK_TEST_POSTGRESQL", "")
+    if not server and os.environ.get("CI") == "true":
+        pytest.fail("CI must set PENSTOCK_TEST_POSTGRESQL (scripts/postgresql.sh start)")
     if not server:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI must set PENSTOCK_TEST_POSTGRESQL (scripts/postgresql.sh start)")
         pytest.skip("no PostgreSQL: scripts/postgresql.sh start, then set PENSTOCK_TEST_POSTGRESQL")
+    return server
+
+
+@contextlib.contextmanager
+def postgresql_schema(server: str) -> Iterator[str]:
+    """A fresh, empty schema, as a URL."""
     schema = f"test_{uuid.uuid4().hex}"
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
     with engine.connect() as connection:
@@ -51,6 +66,38 @@ def postgresql_url() -> Iterator[str]:
             connection.execute(sa.text(f"DROP SCHEMA {schema} CASCADE"))
 
 
+@pytest.fixture
+def postgresql_url() -> Iterator[str]:
+    """A fresh, empty schema of the server that PENSTOCK_TEST_POSTGRESQL names, as a URL."""
+    with postgresql_schema(postgresql_server()) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql_url() -> Iterator[str]:
+    """A migrated schema that `database_url` empties before each test: making one takes ten times as long."""
+    with postgresql_schema(postgresql_server()) as url:
+        made = database.Database(url)
+        made.migrate()
+        made.close()
+        yield url
+
+
+def empty_postgresql(url: str) -> None:
+    names = [table.name for table in reversed(tables.metadata.sorted_tables) if table is not tables.audit_horizon]
+    guarded = ("audit_entries", "audit_horizon")
+    statements = [
+        "SET LOCAL lock_timeout = '10s'",
+        *(f"ALTER TABLE {name} DISABLE TRIGGER USER" for name in guarded),
+        *(f"DELETE FROM {name}" for name in names),
+        "UPDATE audit_horizon SET delete_before = '0001-01-01 00:00:00+00'",
+        *(f"ALTER TABLE {name} ENABLE TRIGGER USER" for name in guarded),
+    ]
+    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("; ".join(statements))
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def database_url(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> str:
     """URL of a fresh, migrated database of each kind."""
@@ -58,10 +105,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> str:
         template = request.getfixturevalue("sqlite_template")
         shutil.copy(template, tmp_path / "penstock.db")
         return f"sqlite:///{tmp_path / 'penstock.db'}"
-    url: str = request.getfixturevalue("postgresql_url")
-    made = database.Database(url)
-    made.migrate()
-    made.close()
+    url: str = request.getfixturevalue("migrated_postgresql_url")
+    empty_postgresql(url)
     return url
 
 
@@ -230,3 +275,182 @@ def new_sqlite_plane(sqlite_template: pathlib.Path, tmp_path: pathlib.Path) -> C
         return control_plane(database.Database(f"sqlite:///{path}"))
 
     return make
+
+
+# Stores: one that is empty for each test, and how its URLs are fetched.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StoreKit:
+    """A store under test.
+
+    Attributes:
+        kind: memory, embedded or ceph.
+        store: the store.
+        prefix: keys of this test begin with it.
+        verify: what `requests` checks certificates with.
+        folder: where the store keeps its files, if it is a folder of this machine.
+        let_expire: lets a URL of a few seconds expire.
+    """
+
+    kind: str
+    store: Store
+    prefix: str
+    verify: str | bool = True
+    folder: pathlib.Path | None = None
+    let_expire: Callable[[str], None] = lambda url: None
+
+    def get(self, url: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> requests.Response:
+        """Fetches a URL as a customer would."""
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.request(method, url, headers=dict(headers or {}), verify=self.verify, timeout=30)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ceph:
+    """The Ceph of scripts/ceph.sh."""
+
+    url: str
+    ca_file: str
+    bucket: str
+
+    def client(self) -> Any:
+        """A plain boto3 client: what a customer would use."""
+        return boto3.session.Session().client(
+            "s3",
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="testtest",
+            verify=self.ca_file,
+            config=botocore.config.Config(
+                signature_version="s3v4",
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                s3={"addressing_style": "path"},
+            ),
+        )
+
+    def store(self, **settings: Any) -> s3.S3Store:
+        """Our store in the session's bucket."""
+        given: dict[str, Any] = {
+            "bucket": self.bucket,
+            "endpoint_url": self.url,
+            "access_key_id": "test",
+            "secret_access_key": Secret("testtest"),
+            "ca_file": self.ca_file,
+        }
+        return s3.S3Store(s3.S3Settings(**{**given, **settings}))
+
+
+@pytest.fixture(scope="session")
+def ceph() -> Iterator[Ceph]:
+    """A bucket of its own on the Ceph that PENSTOCK_TEST_CEPH names."""
+    url = os.environ.get("PENSTOCK_TEST_CEPH", "")
+    if not url:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI must set PENSTOCK_TEST_CEPH (scripts/ceph.sh start)")
+        pytest.skip("no Ceph: scripts/ceph.sh start, then set PENSTOCK_TEST_CEPH and PENSTOCK_TEST_CEPH_CA")
+    found = Ceph(url=url, ca_file=os.environ["PENSTOCK_TEST_CEPH_CA"], bucket=f"test-{uuid.uuid4().hex}")
+    client = found.client()
+    client.create_bucket(Bucket=found.bucket)
+    yield found
+    for upload in found.store().list_unfinished():
+        found.store().abort(upload)
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=found.bucket)
+    held = [item["Key"] for page in pages for item in page.get("Contents", ())]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: client.delete_object(Bucket=found.bucket, Key=key), held))
+    client.delete_bucket(Bucket=found.bucket)
+
+
+def ceph_kit(ceph: Ceph) -> StoreKit:
+    def let_expire(url: str) -> None:
+        """Ceph's clock cannot be turned: asks until the URL has expired."""
+        deadline = time.monotonic() + 20
+        while requests.get(url, verify=ceph.ca_file, timeout=10).text.count("SignatureDoesNotMatch"):
+            assert time.monotonic() < deadline, "the URL did not expire"
+
+    return StoreKit(
+        kind="ceph",
+        store=ceph.store(),
+        prefix=f"t{uuid.uuid4().hex}/",
+        verify=ceph.ca_file,
+        let_expire=let_expire,
+    )
+
+
+class DownloadHandler(http.server.BaseHTTPRequestHandler):
+    """`embedded_http.respond` behind a real socket."""
+
+    protocol_version = "HTTP/1.1"
+    store: embedded.EmbeddedStore
+
+    def do_GET(self) -> None:
+        parts = urllib.parse.urlsplit(self.path)
+        query = dict(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
+        path = urllib.parse.unquote(parts.path)
+        answer = embedded_http.respond(self.store, self.command, path, query, dict(self.headers.items()))
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        try:
+            for piece in answer.body:
+                self.wfile.write(piece)
+        except errors.StorageError:
+            self.close_connection = True
+
+    do_HEAD = do_PUT = do_DELETE = do_POST = do_GET
+
+    def log_message(self, *_: Any) -> None:
+        """Silence."""
+
+
+@pytest.fixture
+def embedded_kit(tmp_path: pathlib.Path) -> Iterator[StoreKit]:
+    """An embedded store, its URLs served over a real socket, its clock turned by hand."""
+    clock = testing.ManualClock()
+    handler = type("Handler", (DownloadHandler,), {})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    handler.store = embedded.EmbeddedStore(
+        tmp_path / "exports",
+        signing_key=b"a signing key of thirty-two byte",
+        public_url=f"http://127.0.0.1:{server.server_address[1]}",
+        clock=clock,
+    )
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield StoreKit(
+        kind="embedded",
+        store=handler.store,
+        prefix="penstock/",
+        folder=tmp_path / "exports",
+        let_expire=lambda url: clock.advance(3600),
+    )
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(params=["memory", "embedded", pytest.param("ceph", marks=pytest.mark.ceph)])
+def kit(request: pytest.FixtureRequest) -> StoreKit:
+    """Every store there is."""
+    if request.param == "memory":
+        return StoreKit(kind="memory", store=testing.MemoryStore(), prefix="penstock/")
+    return served(request)
+
+
+@pytest.fixture(params=["embedded", pytest.param("ceph", marks=pytest.mark.ceph)])
+def served_kit(request: pytest.FixtureRequest) -> StoreKit:
+    """Every store whose URLs can be fetched."""
+    return served(request)
+
+
+def served(request: pytest.FixtureRequest) -> StoreKit:
+    if request.param == "embedded":
+        kit: StoreKit = request.getfixturevalue("embedded_kit")
+        return kit
+    return ceph_kit(request.getfixturevalue("ceph"))
