@@ -3,9 +3,9 @@
     python benchmarks/encode.py [--events 1000000] [--rounds 5] [--json FILE]
 
 Frames are made here, seeded, with the nulls, lengths and entropy of security events (firewall, sshd, DNS, proxy,
-Windows, cloud audit). The way to read it: `kernel` writes lines into the cache and forgets them; `igzip` deflates ready lines;
-`both` is what an encoding thread does per slice; `write_ndjson` is Polars' writer into memory, no compression. All but
-`write_ndjson`, which may use every core, run on one; the seconds are CPU seconds, so they compare.
+Windows, cloud audit). The rows of the table: `kernel` writes lines into the cache and forgets them; `igzip` deflates
+ready lines; `both` is what an encoding thread does per slice; `write_ndjson` is Polars' writer into memory, without
+compression. That one may use every core, the others run on one; all are CPU seconds, so they compare.
 """
 
 from __future__ import annotations

@@ -12,12 +12,13 @@ import zlib
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from penstock import encode
 from penstock.encode import gzip
 
+CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 COMPRESSIONS = ["fast", "small"]
 FRAME = pl.DataFrame({"a": [f"event {n} from 10.0.{n % 7}.{n % 251} é" for n in range(40_000)], "n": range(40_000)})
 ENCODER = encode.LineEncoder(["a", "n"], {})
@@ -31,6 +32,7 @@ def member(segments: list[gzip.Segment]) -> bytes:
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
+@settings(CALM)
 @given(texts=st.lists(st.binary(max_size=3000), max_size=5))
 def test_segments_join_into_one_member(compression: str, texts: list[bytes]) -> None:
     data = member([gzip.deflate(text, compression) for text in texts])

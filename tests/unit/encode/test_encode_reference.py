@@ -8,12 +8,13 @@ import math
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from penstock.encode import reference
 from penstock.fields.types import FieldType
 
+CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NO_TYPES: dict[str, FieldType] = {}
 
 
@@ -54,6 +55,7 @@ def test_strings_are_escaped_only_where_json_requires_it(value: str, text: str) 
     assert line({"a": value}) == '{"a":' + text + "}"
 
 
+@settings(CALM)
 @given(st.text())
 def test_strings_are_as_pythons_json_writes_them(value: str) -> None:
     assert reference.render_string(value) == json.dumps(value, ensure_ascii=False)
@@ -88,6 +90,7 @@ def test_instants_have_the_shortest_of_no_three_or_six_decimals(microseconds: in
     assert reference.render_instant(microseconds, 1_000_000) == f'"{text}"'
 
 
+@settings(CALM)
 @given(st.datetimes(timezones=st.just(datetime.UTC)))
 def test_instants_read_back_as_the_same_instant(instant: datetime.datetime) -> None:
     epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
