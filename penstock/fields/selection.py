@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import difflib
 from collections.abc import Container, Iterable, Sequence
 
@@ -10,6 +11,8 @@ from penstock.fields import registry
 
 _SUGGESTIONS = 5
 _LISTED = 5
+_SEARCHED = 20  # unknown names that close matches are looked for: 20 ms each
+_LONGEST_SEARCHED = 200
 _COMMONEST = (
     "@timestamp",
     "message",
@@ -33,7 +36,7 @@ def check(selection: Sequence[str], known: Container[str]) -> tuple[str, ...]:
     Raises:
         FieldSelectionError: `empty_selection`, `wildcard_not_supported`, `duplicate_field` or `unknown_field`
             (looked for in this order). `extra["fields"]` lists every name that is wrong in that way;
-            `unknown_field` also has `extra["suggestions"]`: name -> close matches.
+            `unknown_field` also has `extra["suggestions"]`: name -> close matches, of the first 20 names.
     """
     names = tuple(selection)
     if not names:
@@ -66,9 +69,8 @@ def _refuse_wildcards(names: Sequence[str], known: Container[str]) -> None:
 
 
 def _refuse_duplicates(names: Sequence[str]) -> None:
-    wrong = [name for position, name in enumerate(names) if name in names[:position]]
+    wrong = [name for name, times in collections.Counter(names).items() if times > 1]
     if wrong:
-        wrong = list(dict.fromkeys(wrong))
         raise errors.FieldSelectionError(
             "duplicate_field",
             f"Named more than once: {_quoted(wrong)}.",
@@ -82,7 +84,7 @@ def _refuse_unknown(names: Sequence[str], known: Container[str]) -> None:
     if not wrong:
         return
     candidates = _candidates(known)
-    suggestions = {name: _suggest(name, candidates) for name in wrong}
+    suggestions = {name: _suggest(name, candidates) for name in wrong[:_SEARCHED]}
     raise errors.FieldSelectionError(
         "unknown_field",
         f"Unknown field{'s' if len(wrong) > 1 else ''}: {_quoted(wrong)}.",
@@ -104,6 +106,8 @@ def _suggest(name: str, candidates: Sequence[str]) -> list[str]:
     if members:
         members.sort(key=lambda member: (_rank(member), member.count("."), member))
         return members[:_SUGGESTIONS]
+    if len(name) > _LONGEST_SEARCHED:
+        return []
     lower = {candidate.lower(): candidate for candidate in candidates}
     close = difflib.get_close_matches(name.lower(), lower, n=_SUGGESTIONS, cutoff=0.6)
     suffix = f".{name.lower()}"

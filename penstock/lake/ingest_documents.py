@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterator
 
 from penstock import errors
@@ -11,7 +12,7 @@ from penstock.lake import ingest_streams
 
 _DECODER = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
 _SPACE = " \t\r\n"
-_LONGEST_ESCAPE = len("\\ud800")
+_BEGUN = re.compile(r"[0-9A-Za-z+.\\-]{0,6}")
 
 
 def end_of_value(text: str, start: int) -> int:
@@ -78,8 +79,8 @@ class _Scanner:
         self._pass("[", "the array does not begin")
         if self._next_mark() != "]":
             yield self._document()
-            while self._next_mark() != "]":
-                self._pass(",", "a comma or `]` is missing")
+            while (mark := self._next_mark()) != "]":
+                self._pass(",", "a comma or `]` is missing" if mark else "the array has no end")
                 self._next_mark()
                 yield self._document()
         self._pass("]", "the array has no end")
@@ -129,7 +130,8 @@ class _Scanner:
         """Why no document could be found in the `seen` characters from here on."""
         if seen > self._max_bytes:
             return self._broken(self._broken_code, f"no document ends within {self._max_bytes} bytes")
-        at_end = error.pos >= len(self._text) - _LONGEST_ESCAPE or error.msg.startswith("Unterminated string")
+        begun = _BEGUN.fullmatch(self._text, error.pos) is not None  # nothing, or a piece of a word or an escape
+        at_end = begun or error.msg.startswith("Unterminated string")
         return self._broken("truncated_input" if at_end else self._broken_code, error.msg)
 
     def _more(self, wanted: int) -> bool:

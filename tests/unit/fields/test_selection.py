@@ -74,11 +74,17 @@ def test_a_name_that_is_a_value_and_a_prefix_can_be_selected() -> None:
     assert selection.check(["action.properties"], {"action.properties", "action.properties.x"})
 
 
-def test_a_thousand_wrong_names_are_refused_in_one_answer() -> None:
-    names = [f"no.such.field{number}" for number in range(60)]
+def test_a_thousand_wrong_names_are_refused_at_once() -> None:
+    names = [f"no.such.field{number}" for number in range(1000)]
     error = refusal(names)
     assert error.extra["fields"] == names
+    assert len(error.extra["suggestions"]) == 20
     assert len(error.detail) < 300
+
+
+def test_a_monstrous_name_is_not_compared_with_all_others() -> None:
+    name = "a" * 1_000_000
+    assert refusal([name]).extra["suggestions"] == {name: []}
 
 
 @pytest.mark.parametrize("preset", presets.PRESETS.values(), ids=lambda preset: preset.name)
