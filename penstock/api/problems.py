@@ -6,7 +6,9 @@ A problem has `type`, `title`, `status`, `code`, `detail`, `hint`, `request_id` 
 
 from __future__ import annotations
 
+import datetime as dt
 import http
+import math
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +20,7 @@ from fastapi import exceptions as fastapi_exceptions
 from fastapi import responses
 
 from penstock import errors
+from penstock.api import context
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:penstock:problem:"
@@ -43,7 +46,7 @@ class Problem(responses.JSONResponse):
 def document(
     request: fastapi.Request, *, status: int, code: str, title: str, detail: str, hint: str = "", **extra: Any
 ) -> Problem:
-    """The response for one problem; 401 and 429 get the headers that go with them."""
+    """The response for one problem; a 401 gets its header."""
     content: dict[str, Any] = {
         **extra,
         "type": TYPE_PREFIX + code,
@@ -58,8 +61,6 @@ def document(
     headers: dict[str, str] = {}
     if status == http.HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="penstock"'
-    if "retry_after_seconds" in extra:
-        headers["Retry-After"] = str(max(1, int(extra["retry_after_seconds"])))
     request.scope["penstock.problem_code"] = code
     return Problem(content, status_code=status, headers=headers)
 
@@ -69,7 +70,7 @@ def of_error(request: fastapi.Request, error: errors.PenstockError) -> Problem:
     extra = dict(error.extra)
     if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         extra["error_id"] = _log_failure(request, error)
-    return document(
+    problem = document(
         request,
         status=error.status,
         code=error.code,
@@ -78,6 +79,9 @@ def of_error(request: fastapi.Request, error: errors.PenstockError) -> Problem:
         hint=error.hint,
         **{name: value for name, value in extra.items() if name not in _OWN_MEMBERS},
     )
+    if isinstance(error, errors.QuotaExhausted):
+        problem.headers["Retry-After"] = str(_seconds_until(request, error.extra["resets_at"]))
+    return problem
 
 
 def of_bug(request: fastapi.Request, error: Exception) -> Problem:
@@ -152,6 +156,11 @@ def _log_failure(request: fastapi.Request, error: Exception) -> str:
         exc_info=error,
     )
     return error_id
+
+
+def _seconds_until(request: fastapi.Request, instant: str) -> int:
+    left = dt.datetime.fromisoformat(instant) - context.of(request).services.clock.now()
+    return max(1, math.ceil(left.total_seconds()))
 
 
 def _http_detail(request: fastapi.Request, error: starlette.exceptions.HTTPException) -> str:

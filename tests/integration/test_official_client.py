@@ -33,7 +33,7 @@ EVENTS = [
     }
     for n in range(3000)
 ]
-CLIENT = pathlib.Path(sys.executable).with_name("sekoia-event-export")
+CLIENT = pathlib.Path(sys.executable).with_name("sekoia-event-exporter")
 OWN_KEY = base64.b64encode(bytes(range(32))).decode()
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
@@ -90,6 +90,7 @@ class Service:
 def served(home: pathlib.Path, *options: str) -> Iterator[Service]:
     """A fresh home, a community, a key, the events, and the server as its own process on a free port."""
     values = settings.Settings(home=home)
+    home.mkdir(exist_ok=True)
     secrets.MasterKeys.create(home)
     with services.opened(values) as opened, opened.database.begin() as tx:
         now = clock.SystemClock().now()
@@ -98,9 +99,8 @@ def served(home: pathlib.Path, *options: str) -> Iterator[Service]:
         _, token = apikeys.create(tx, communities=[community.uuid], permissions=permissions, name="tests", now=now)
     command = [sys.executable, "-m", "penstock", "serve", "--tls", "--port", "0", *options]
     environment = os.environ | {"PENSTOCK_HOME": str(home), "PYTHONUNBUFFERED": "1", "PENSTOCK_POLL_SECONDS": "0.02"}
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=(home / "log").open("w"), text=True
-    )
+    with (home / "log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         url, ca_file = _announced(process, home)
         headers = {"Authorization": f"Bearer {token}"}

@@ -109,7 +109,8 @@ class World:
 
     def done_search(self, term: str = "", token: str | None = None, **members: Any) -> str:
         uuid = self.search(term, token, **members)
-        self.worker.run_pending()
+        while self.worker.run_search():
+            pass
         return uuid
 
     def export(self, job: str, body: Any = None, token: str | None = None, **options: Any) -> httpx.Response:

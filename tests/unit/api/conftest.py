@@ -13,7 +13,7 @@ import pytest
 
 from penstock import services, settings, worker
 from penstock.api import app as app_module
-from penstock.control import apikeys, communities, secrets
+from penstock.control import apikeys, communities, exports, secrets
 
 
 def _load(name: str) -> Any:
@@ -48,7 +48,7 @@ def http(opened: services.Services) -> Iterator[Any]:
 
 
 @pytest.fixture
-def world(opened: services.Services, http: Any) -> Any:
+def world(opened: services.Services, http: Any) -> Iterator[Any]:
     clock: Any = opened.clock
     clock.reset()
     found = []
@@ -60,7 +60,7 @@ def world(opened: services.Services, http: Any) -> Any:
                 tx, communities=[community.uuid], permissions=api_world.EVERYTHING, name="everything", now=clock.now()
             )
             found.append(api_world.Tenant(uuid=community.uuid, token=token, key=key))
-    return api_world.World(
+    yield api_world.World(
         services=opened,
         clock=clock,
         http=http,
@@ -68,3 +68,7 @@ def world(opened: services.Services, http: Any) -> Any:
         acme=found[0],
         other=found[1],
     )
+    with opened.database.begin() as tx:  # what a test left waiting is no work for the worker of the next
+        for export in exports.list_tasks(tx, [tenant.uuid for tenant in found])[0]:
+            if not export.status.is_final:
+                exports.request_cancel(tx, export.task_uuid, None, by="tests", now=clock.now())

@@ -67,7 +67,8 @@ NEEDED = {
         ("GET", "/v1/communities/{u}/fields"), ("GET", "/v1/field-presets"),
     ],
     "SIC_MASSIVE_EXPORT_EVENTS": [
-        ("POST", f"{JOBS}/{{u}}/export"), ("POST", f"{JOBS}/{{u}}/export/estimate"), ("GET", f"{JOBS}/{{u}}/export-jobs"),
+        ("POST", f"{JOBS}/{{u}}/export"), ("POST", f"{JOBS}/{{u}}/export/estimate"),
+        ("GET", f"{JOBS}/{{u}}/export-jobs"),
         ("GET", "/v1/tasks"), ("GET", "/v1/tasks/{u}"), ("POST", "/v1/tasks/{u}/cancel"),
     ],
     "SIC_WRITE_EVENTS": [("POST", "/v1/communities/{u}/events")],
