@@ -40,4 +40,4 @@ built = open(kernel.__file__, "rb").read()
 assert kernel.__file__.startswith("'"$work"'"), kernel.__file__
 assert b"__asan_report" in built and b"__ubsan_handle" in built, "the kernel was built without sanitizers"
 '
-"$python" -P -m pytest -q -p no:cacheprovider -c "$root/pyproject.toml" --rootdir "$root" "$root/tests/unit/encode" "$@"
+"$python" -P -m pytest -q --capture=sys -p no:cacheprovider -c "$root/pyproject.toml" --rootdir "$root" "$root/tests/unit/encode" "$@"
