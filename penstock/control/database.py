@@ -216,9 +216,15 @@ def _postgresql_engine(url: sa.URL) -> sa.Engine:
 
 
 def _create_private(path: pathlib.Path) -> None:
-    """Makes the file before SQLite does, readable by its owner only."""
+    """Makes the file before SQLite does, readable by its owner only.
+
+    A file that exists is not opened: closing it would drop the locks that other connections of this process hold on it
+    (POSIX locks belong to the process), and another process would then take the write-ahead log away from them.
+    """
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
     except OSError as error:
         raise errors.ConfigurationError(
             "database_not_creatable",
