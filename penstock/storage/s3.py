@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import datetime as dt
+import functools
 import ipaddress
 import random
 import secrets
@@ -394,9 +395,30 @@ class S3Store:
                 answer["Body"].close()
 
 
+_session_lock = threading.Lock()
+
+
+@functools.cache
+def _session() -> boto3.session.Session:
+    """One for all stores: it keeps botocore's models, whose parsing costs 0.2 s. Not for several threads at once."""
+    return boto3.session.Session()
+
+
 def _make_client(settings: S3Settings) -> Any:
-    session = boto3.session.Session()
-    client = session.client(
+    with _session_lock:
+        client = _bare_client(settings)
+    s3_http.install(
+        client,
+        verify=settings.ca_file or True,
+        guard=settings.guard,
+        timeout=(settings.connect_timeout_seconds, settings.read_timeout_seconds),
+        max_pool_connections=_MAX_POOL_CONNECTIONS,
+    )
+    return client
+
+
+def _bare_client(settings: S3Settings) -> Any:
+    return _session().client(
         "s3",
         region_name=settings.region,
         endpoint_url=settings.endpoint_url or None,
@@ -416,14 +438,6 @@ def _make_client(settings: S3Settings) -> Any:
             proxies={} if settings.guard else None,
         ),
     )
-    s3_http.install(
-        client,
-        verify=settings.ca_file or True,
-        guard=settings.guard,
-        timeout=(settings.connect_timeout_seconds, settings.read_timeout_seconds),
-        max_pool_connections=_MAX_POOL_CONNECTIONS,
-    )
-    return client
 
 
 def _check_endpoint(settings: S3Settings) -> None:

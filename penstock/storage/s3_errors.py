@@ -312,7 +312,7 @@ def _unreachable(call: Call, why: str, error: BaseException) -> Explained:
 
 def _certificate_trouble(error: BaseException | None) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message or str(error)
+        return getattr(error, "verify_message", "") or str(error)
     text = str(error)
     if isinstance(error, boto.SSLError) and ("CERTIFICATE_VERIFY_FAILED" in text or "hostname" in text.lower()):
         return text.rpartition(": ")[2] or text
