@@ -100,6 +100,17 @@ def _row_bytes(series: pl.Series) -> int | pl.Series:
     return 8
 
 
+def frame_bytes(frame: pl.DataFrame) -> int:
+    """What a frame weighs in all, as `weigh` counts."""
+    widths = ((series, _row_bytes(series)) for series in frame)
+    return sum(w * len(series) if isinstance(w, int) else int(w.sum() or 0) for series, w in widths)
+
+
+def read_weight(location: str) -> str:
+    """What `weigh` wrote into a file."""
+    return pl.read_parquet_metadata(location)[WEIGHT_KEY]
+
+
 def block_weights(weight: str, rows: int, fields: Collection[str] | None) -> list[int]:
     """Bytes of `fields` (None: of all columns) in each block of a file, from what `weigh` wrote."""
     known = json.loads(weight)

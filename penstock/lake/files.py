@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import polars as pl
@@ -71,13 +71,20 @@ class Written:
 
 
 class FileWriter:
-    """Writes frames as data files under a table's folder; `discard` deletes those not committed."""
+    """Writes frames as data files under a table's folder.
+
+    Attributes:
+        written: the files, in order.
+        columns: columns with a value, the overflow left out.
+        is_offered: whether a commit was tried that may have named the files.
+    """
 
     def __init__(self, root: str) -> None:
         self._root = root
         self._prefix = f"{time.time_ns() // 1000:017d}"
         self.written: list[Written] = []
         self.columns: set[str] = set()
+        self.is_offered = False
 
     def write(self, frame: pl.DataFrame, wanted: Mapping[str, FieldType]) -> None:
         """Writes a frame: one file for each UTC day in it."""
@@ -90,12 +97,17 @@ class FileWriter:
                 name for name in part.columns if name != types.OVERFLOW and part[name].null_count() < part.height
             }
 
-    def discard(self) -> None:
-        """Deletes what was written; never raises."""
-        for written in self.written:
-            with contextlib.suppress(OSError):
-                os.unlink(os.path.join(self._root, written.file.path))
-        self.written.clear()
+    def close(self) -> None:
+        """Deletes the files unless a commit may name them; never raises."""
+        if not self.is_offered:
+            delete(self._root, self.written)
+
+
+def delete(root: str, written: Sequence[Written]) -> None:
+    """Deletes files that no commit names; never raises: what stays is vacuum's."""
+    for orphan in written:
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(root, orphan.file.path))
 
 
 def write_file(root: str, frame: pl.DataFrame, day: dt.date, order: str) -> Written:

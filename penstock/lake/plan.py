@@ -26,6 +26,14 @@ class TimeRange:
     earliest: dt.datetime
     latest: dt.datetime
 
+    @classmethod
+    def of(cls, earliest_us: int, latest_us: int) -> TimeRange:
+        """The range between two instants in microseconds since 1970."""
+        return cls(
+            earliest=files.EPOCH + dt.timedelta(microseconds=earliest_us),
+            latest=files.EPOCH + dt.timedelta(microseconds=latest_us),
+        )
+
     @property
     def earliest_us(self) -> int:
         """`earliest` in microseconds since 1970."""
@@ -269,8 +277,8 @@ class _Cutter:
         self._slices.append(Slice(number=number, rows=rows, first_us=first_us, last_us=last_us, pieces=pieces))
 
     def _weights(self, file: files.DataFile) -> _Weights:
-        metadata = pl.read_parquet_metadata(self._snapshot.location(file.path))
-        return _Weights(columns.block_weights(metadata[columns.WEIGHT_KEY], file.rows, self._fields), file.rows)
+        weight = columns.read_weight(self._snapshot.location(file.path))
+        return _Weights(columns.block_weights(weight, file.rows, self._fields), file.rows)
 
 
 def _piece(stretch: _Stretch, start: int, rows: int) -> Piece:

@@ -29,6 +29,9 @@ COMMIT_ATTEMPTS = 40
 
 _BACKOFF_SECONDS = 0.02
 
+_REPLACE_MARK = "replace"
+"""Mark of commits that remove files. delta-rs lets two writers remove one file at once; one mark on both stops it."""
+
 _CONFIGURATION = {
     "delta.dataSkippingNumIndexedCols": "2",  # @timestamp and the overflow: all that planning needs
     "delta.checkpointInterval": "20",
@@ -114,7 +117,7 @@ class EventTable:
         """
         with self._lock, translated(self.root):
             if version is None:
-                return self._load_newest()
+                return self._as_snapshot(self._refreshed())
             if self._newest is not None and self._newest.version == version:
                 return self._newest
             self._open()
@@ -130,7 +133,7 @@ class EventTable:
     def has_batch(self, batch_id: str) -> bool:
         """Whether an append with this batch id was committed."""
         with self._lock, translated(self.root):
-            return self._refreshed().transaction_version(batch_id) is not None
+            return self._refreshed().transaction_version(_batch_mark(batch_id)) is not None
 
     def append(
         self, frames: Iterable[pl.DataFrame], *, types: Mapping[str, FieldType], batch_id: str | None = None
@@ -157,59 +160,68 @@ class EventTable:
             for frame in frames:  # what the caller's iterator raises is the caller's
                 with translated(self.root):
                     writer.write(frame, types)
-            with translated(self.root):
-                return self._commit(writer, types, batch_id)
-        except BaseException:
-            writer.discard()
-            raise
+            return self._commit(writer, types, batch_id)
+        finally:
+            writer.close()
 
     def replace(self, removed: Sequence[DataFile], added: Sequence[files.Written]) -> int | None:
         """Swaps files for others that hold the same events; the version, or None if `removed` are no longer there."""
-        with self._lock, translated(self.root):
-            for attempt in range(COMMIT_ATTEMPTS):
-                delta = self._refreshed()
-                present = {file.path for file in self._load_newest().files}
-                if not all(file.path in present for file in removed):
-                    return None
-                actions: list[transaction.AddAction | transaction.RemoveAction] = [
-                    files.remove_action(file) for file in removed
-                ]
-                actions += [files.add_action(written, data_change=False) for written in added]
-                if self._try_commit(delta, actions, None, attempt):
-                    return self._load_newest().version
-        raise _busy()
+        actions: list[transaction.AddAction | transaction.RemoveAction] = [files.remove_action(f) for f in removed]
+        actions += [files.add_action(written, data_change=False) for written in added]
+
+        def attempt() -> int:
+            delta = self._refreshed()
+            present = self._as_snapshot(delta).files_by_path
+            if added[0].file.path in present:  # an attempt that seemed to fail went through
+                return delta.version()
+            if not all(file.path in present for file in removed):
+                return -1
+            return self._offer(delta, actions, _REPLACE_MARK)
+
+        version = self._until_done(attempt)
+        return None if version == -1 else version
 
     def _commit(self, writer: files.FileWriter, wanted: Mapping[str, FieldType], batch_id: str | None) -> int:
         used = {name: wanted[name] for name in sorted(writer.columns - {types.TIMESTAMP})}
-        for attempt in range(COMMIT_ATTEMPTS):
-            with self._lock:
-                delta = self._refreshed()
-                if batch_id is not None and delta.transaction_version(batch_id) is not None:
-                    writer.discard()
-                    return delta.version()
-                if not writer.written and batch_id is None:
-                    return delta.version()
-                if not self._add_columns(delta, used, attempt):
-                    continue
-                actions = [files.add_action(written, data_change=True) for written in writer.written]
-                if self._try_commit(delta, actions, batch_id, attempt):
-                    writer.written.clear()
-                    return self._delta_version()
-        raise _busy()
+        actions = [files.add_action(written, data_change=True) for written in writer.written]
 
-    def _add_columns(self, delta: deltalake.DeltaTable, used: Mapping[str, FieldType], attempt: int) -> bool:
-        """Adds the columns that are missing; False if another writer changed the table meanwhile."""
+        def attempt() -> int:
+            delta = self._refreshed()
+            self._add_columns(delta, used)
+            # From here on `delta` is not refreshed: the commit must fail if the batch came in after this look.
+            if batch_id is not None and delta.transaction_version(_batch_mark(batch_id)) is not None:
+                return delta.version()
+            if not actions and batch_id is None:
+                return delta.version()
+            if writer.is_offered and actions and actions[0].path in self._as_snapshot(delta).files_by_path:
+                return delta.version()  # an attempt that seemed to fail went through
+            writer.is_offered = True
+            return self._offer(delta, actions, None if batch_id is None else _batch_mark(batch_id))
+
+        return self._until_done(attempt)
+
+    def _until_done(self, attempt: Callable[[], int]) -> int:
+        """Tries until an attempt loses no race; after a lost one, a pause."""
+        for number in range(COMMIT_ATTEMPTS):
+            with self._lock, translated(self.root):
+                try:
+                    return attempt()
+                except delta_errors.CommitFailedError:
+                    self._delta = None
+            time.sleep(min(2.0, _BACKOFF_SECONDS * (number + 1)) * random.random())
+        raise errors.StorageError(
+            "lake_busy",
+            f"Other writers were faster {COMMIT_ATTEMPTS} times in a row.",
+            "Try again; use fewer writers at once for one community.",
+        )
+
+    def _add_columns(self, delta: deltalake.DeltaTable, used: Mapping[str, FieldType]) -> None:
+        """Adds the columns that are missing."""
         self._check(used)
         known = columns.recorded_types(delta.schema())
         missing = [columns.delta_field(name, field_type) for name, field_type in used.items() if name not in known]
-        if not missing:
-            return True
-        try:
+        if missing:
             delta.alter.add_columns(missing)
-        except delta_errors.DeltaError as error:
-            self._lost_race(error, attempt)
-            return False
-        return True
 
     def _check(self, wanted: Mapping[str, FieldType]) -> None:
         """Refuses columns that the table cannot hold beside those it has."""
@@ -218,7 +230,7 @@ class EventTable:
         clashes = []
         for name, field_type in wanted.items():
             other = by_fold.setdefault(name.lower(), name)
-            if other != name or known.get(name, field_type) != field_type:
+            if other != name or name in types.RESERVED or known.get(name, field_type) != field_type:
                 clashes.append(name)
         if clashes:
             raise errors.IngestError(
@@ -228,39 +240,28 @@ class EventTable:
                 columns=clashes,
             )
 
-    def _try_commit(
+    def _offer(
         self,
         delta: deltalake.DeltaTable,
         actions: Sequence[transaction.AddAction | transaction.RemoveAction],
-        batch_id: str | None,
-        attempt: int,
-    ) -> bool:
-        marks = [transaction.Transaction(batch_id, 1)] if batch_id is not None else None
-        try:
-            delta.create_write_transaction(
-                list(actions),
-                "append",
-                delta.schema(),
-                [types.DAY],
-                commit_properties=transaction.CommitProperties(app_transactions=marks),
-            )
-        except delta_errors.DeltaError as error:
-            self._lost_race(error, attempt)
-            return False
-        return True
+        mark: str | None,
+    ) -> int:
+        """Commits on top of what `delta` has seen; the newest version afterwards, which holds it.
 
-    def _lost_race(self, error: delta_errors.DeltaError, attempt: int) -> None:
-        """Waits before the next attempt if another writer got in between; raises what is no race."""
-        self._delta = None
-        if not isinstance(error, delta_errors.CommitFailedError):
-            raise error
-        time.sleep(min(2.0, _BACKOFF_SECONDS * (attempt + 1)) * random.random())
-
-    def _delta_version(self) -> int:
+        Commits that other writers made since are passed over, unless they changed the columns or bear the same `mark`:
+        then it is a lost race.
+        """
+        marks = [transaction.Transaction(mark, 1)] if mark is not None else None
+        delta.create_write_transaction(
+            list(actions),
+            "append",
+            delta.schema(),
+            [types.DAY],
+            commit_properties=transaction.CommitProperties(app_transactions=marks),
+        )
         return self._refreshed().version()
 
-    def _load_newest(self) -> Snapshot:
-        delta = self._refreshed()
+    def _as_snapshot(self, delta: deltalake.DeltaTable) -> Snapshot:
         if self._newest is None or self._newest.version != delta.version():
             self._newest = _read_snapshot(self.root, delta)
         return self._newest
@@ -308,12 +309,8 @@ def translated(root: str) -> Iterator[None]:
         ) from error
 
 
-def _busy() -> errors.StorageError:
-    return errors.StorageError(
-        "lake_busy",
-        f"Other writers were faster {COMMIT_ATTEMPTS} times in a row.",
-        "Try again; use fewer writers at once for one community.",
-    )
+def _batch_mark(batch_id: str) -> str:
+    return f"batch:{batch_id}"
 
 
 def _read_snapshot(root: str, delta: deltalake.DeltaTable) -> Snapshot:
