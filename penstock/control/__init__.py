@@ -2,7 +2,8 @@
 
 Every operation takes the open transaction first and never commits: `with database.begin() as tx:`. It raises the
 tree's errors; a worker's write takes its claim and raises `LeaseLost` when the fence does not hold. Times are
-arguments.
+arguments. An operation that raises may have written some of its rows: let the error leave the `with` block, which rolls
+back.
 
     database     Database(url): begin(), read(), migrate(); the one border at which driver errors are translated
     states       statuses, legal moves, permissions

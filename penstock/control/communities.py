@@ -10,8 +10,8 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from penstock import errors
+from penstock.control import inserting, tables
 from penstock.control import limits as limits_module
-from penstock.control import tables
 
 _COMMUNITIES = tables.communities
 _MAX_NAME = 200
@@ -53,16 +53,14 @@ def create(
         raise errors.InvalidRequest(
             "invalid_community_name", f"{name!r} cannot name a community.", "Use 1 to 200 printable characters."
         )
-    if not _looks_free(tx, name):
-        raise _taken(tx, name)
     community = Community(uuid=str(uuid.uuid4()), name=name, created_at=now)
     own = limits_module.as_columns(limits or limits_module.Overrides())
-    try:
-        with tx.begin_nested():
-            tx.execute(_COMMUNITIES.insert().values(dataclasses.asdict(community) | own))
-    except sa.exc.IntegrityError as error:
-        raise _taken(tx, name) from error
-    return community
+    if inserting.insert_if_absent(tx, _COMMUNITIES, **dataclasses.asdict(community), **own):
+        return community
+    found = tx.execute(sa.select(_COMMUNITIES.c.uuid).where(_COMMUNITIES.c.name == name)).scalar_one()
+    raise errors.Conflict(
+        "community_name_taken", f"There is already a community {name!r}.", "Choose another name.", community_uuid=found
+    )
 
 
 def list_all(tx: sa.Connection, uuids: Collection[str] | None = None) -> list[Community]:
@@ -92,14 +90,3 @@ def by_name_or_uuid(tx: sa.Connection, text: str) -> Community:
             f"There are: {names}." if names else "Create one: penstock community create NAME.",
         )
     return Community(**row._mapping)
-
-
-def _looks_free(tx: sa.Connection, name: str) -> bool:
-    return tx.execute(sa.select(_COMMUNITIES.c.uuid).where(_COMMUNITIES.c.name == name)).first() is None
-
-
-def _taken(tx: sa.Connection, name: str) -> errors.Conflict:
-    found = tx.execute(sa.select(_COMMUNITIES.c.uuid).where(_COMMUNITIES.c.name == name)).scalar_one_or_none()
-    return errors.Conflict(
-        "community_name_taken", f"There is already a community {name!r}.", "Choose another name.", community_uuid=found
-    )

@@ -11,7 +11,7 @@ import datetime as dt
 import sqlalchemy as sa
 
 from penstock import errors
-from penstock.control import audit, quota, records, states, tables
+from penstock.control import audit, inserting, quota, records, states, tables
 from penstock.control import limits as limits_module
 from penstock.control.exports import reading
 
@@ -60,11 +60,10 @@ def start(
     _check_job_limit(tx, new.job_uuid, limits)
     slot = _free_slot(tx, new.community_uuid, limits)
     quota.check(tx, new.community_uuid, now, limits)
-    try:
-        with tx.begin_nested():
-            _insert(tx, new, slot, limits, now)
-    except sa.exc.IntegrityError as error:
-        raise _lost_race(tx, new, now) from error
+    if not _insert(tx, new, slot, limits, now):
+        raise _in_progress(_oldest_active(tx, new.community_uuid), limits.active_exports)
+    if not _remember_key(tx, new, now):  # a start in another community had it first
+        raise _reused(new.idempotency_key, None)
     audit.record(
         tx,
         now=now,
@@ -101,12 +100,7 @@ def replay(
     if row is None or row.expires_at <= now:
         return None
     if row.fingerprint != idempotency_fingerprint:
-        raise errors.Conflict(
-            "idempotency_key_reused",
-            f"The Idempotency-Key {idempotency_key!r} came earlier with another request.",
-            "Use a fresh key for each export; repeat a request to the letter to get its task again.",
-            task_uuid=row.task_uuid,
-        )
+        raise _reused(idempotency_key, row.task_uuid)
     found = tx.execute(
         sa.select(*reading.COLUMNS, _EXPORTS.c.sealed_customer_key).where(_EXPORTS.c.task_uuid == row.task_uuid)
     ).one()
@@ -146,6 +140,13 @@ def _free_slot(tx: sa.Connection, community_uuid: str, limits: limits_module.Lim
     return min(set(range(len(active) + 1)) - {row.active_slot for row in active})
 
 
+def _oldest_active(tx: sa.Connection, community_uuid: str) -> str:
+    active = sa.and_(_EXPORTS.c.community_uuid == community_uuid, _EXPORTS.c.active_slot.is_not(None))
+    query = sa.select(_EXPORTS.c.task_uuid).where(active).order_by(_EXPORTS.c.created_at, _EXPORTS.c.task_uuid)
+    task_uuid: str = tx.execute(query.limit(1)).scalar_one()
+    return task_uuid
+
+
 def _in_progress(task_uuid: str, limit: int) -> errors.Conflict:
     return errors.Conflict(
         "export_in_progress",
@@ -157,53 +158,46 @@ def _in_progress(task_uuid: str, limit: int) -> errors.Conflict:
 
 def _insert(
     tx: sa.Connection, new: records.NewExport, slot: int, limits: limits_module.Limits, now: dt.datetime
-) -> None:
-    tx.execute(
-        _EXPORTS.insert().values(
-            **{name: getattr(new, name) for name in _COPIED},
-            status=states.ExportStatus.PENDING,
-            active_slot=slot,
-            fields=list(new.fields),
-            filters=[dict(each) for each in new.filters],
-            created_at=now,
-            last_part_number=0,
-            progress_events=0,
-            written_bytes=0,
-            compressed_bytes=0,
-            fence=0,
-            attempts=0,
-            max_attempts=limits.export_max_attempts,
-            deadline_seconds=limits.export_deadline_seconds,
-        )
+) -> bool:
+    return inserting.insert_if_absent(
+        tx,
+        _EXPORTS,
+        **{name: getattr(new, name) for name in _COPIED},
+        status=states.ExportStatus.PENDING,
+        active_slot=slot,
+        fields=list(new.fields),
+        filters=[dict(each) for each in new.filters],
+        created_at=now,
+        progress_events=0,
+        written_bytes=0,
+        compressed_bytes=0,
+        fence=0,
+        attempts=0,
+        max_attempts=limits.export_max_attempts,
+        deadline_seconds=limits.export_deadline_seconds,
     )
+
+
+def _remember_key(tx: sa.Connection, new: records.NewExport, now: dt.datetime) -> bool:
     if new.idempotency_key is None:
-        return
+        return True
     mine = (_KEYS.c.api_key_uuid == new.created_by) & (_KEYS.c.idempotency_key == new.idempotency_key)
     tx.execute(_KEYS.delete().where(mine, _KEYS.c.expires_at <= now))
-    tx.execute(
-        _KEYS.insert().values(
-            api_key_uuid=new.created_by,
-            idempotency_key=new.idempotency_key,
-            fingerprint=new.idempotency_fingerprint,
-            task_uuid=new.task_uuid,
-            expires_at=now + dt.timedelta(seconds=new.idempotency_ttl_seconds),
-        )
+    return inserting.insert_if_absent(
+        tx,
+        _KEYS,
+        api_key_uuid=new.created_by,
+        idempotency_key=new.idempotency_key,
+        fingerprint=new.idempotency_fingerprint,
+        task_uuid=new.task_uuid,
+        expires_at=now + dt.timedelta(seconds=new.idempotency_ttl_seconds),
     )
 
 
-def _lost_race(tx: sa.Connection, new: records.NewExport, now: dt.datetime) -> errors.PenstockError:
-    """What a unique index refused: the Idempotency-Key (used for another community), or else the slot."""
-    try:
-        replay(tx, new.created_by, new.idempotency_key, new.idempotency_fingerprint, now)
-    except errors.Conflict as reused:
-        return reused
-    active = tx.execute(
-        sa.select(_EXPORTS.c.task_uuid).where(
-            _EXPORTS.c.community_uuid == new.community_uuid, _EXPORTS.c.active_slot.is_not(None)
-        )
-    ).first()
-    if active is None:
-        return errors.StorageError(
-            "database_conflict", "The database refused the export.", "Try again.", retriable=True
-        )
-    return _in_progress(active.task_uuid, 1)
+def _reused(key: str | None, task_uuid: str | None) -> errors.Conflict:
+    return errors.Conflict(
+        "idempotency_key_reused",
+        f"The Idempotency-Key {key!r} came earlier with another request.",
+        "Use a fresh key for each export; repeat a request to the letter to get its task again.",
+        task_uuid=task_uuid,
+    )
