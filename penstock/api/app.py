@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
@@ -77,7 +78,8 @@ def create_app(services: services_module.Services, *, worker: worker_module.Work
                 router, prefix=prefix, include_in_schema=prefix == PREFIXES[0], responses=_PROBLEM_RESPONSES
             )
     for router in (system.router, pages.router, downloads.router):
-        app.include_router(router)
+        app.include_router(router, responses=_PROBLEM_RESPONSES)
+    app.openapi = functools.partial(_documented, app.openapi)  # type: ignore[method-assign]
     problems.install(app)
     app.add_middleware(middleware.RequestBounds, ingest_path_suffix=ingest.PATH_SUFFIX)
     app.add_middleware(middleware.RequestFrame, measures=measures, prefixes=PREFIXES)
@@ -87,6 +89,21 @@ def create_app(services: services_module.Services, *, worker: worker_module.Work
 _PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     "default": {"model": schemas.Problem, "description": "A problem document (RFC 9457)."}
 }
+
+
+def _documented(generate: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The OpenAPI document, problems under their own media type, which FastAPI cannot be told."""
+    document = generate()
+    for item in document["paths"].values():
+        for operation in item.values():
+            for answer in operation["responses"].values():
+                content = answer.get("content", {})
+                if content.get("application/json", {}).get("schema") == _PROBLEM_REF:
+                    content[problems.MEDIA_TYPE] = content.pop("application/json")
+    return document
+
+
+_PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 
 
 def _lifespan(

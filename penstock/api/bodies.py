@@ -12,6 +12,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterator
 from typing import IO, Protocol
 
+import anyio
 import anyio.from_thread
 import starlette.requests
 import zstandard
@@ -19,6 +20,9 @@ import zstandard
 from penstock import errors
 
 ENCODINGS = ("identity", "gzip", "zstd")
+
+CHUNK_TIMEOUT_SECONDS = 60
+"""A sender that is silent for so long is given up: each holds one of few threads."""
 
 _SPOOL_MEMORY_BYTES = 8 * 1024 * 1024
 _INFLATE_BYTES = 1024 * 1024
@@ -87,9 +91,16 @@ class _StreamEnd(Exception):
 
 async def _next_chunk(stream: AsyncIterator[bytes]) -> bytes:
     try:
-        return await anext(stream)
+        with anyio.fail_after(CHUNK_TIMEOUT_SECONDS):
+            return await anext(stream)
     except StopAsyncIteration:
         raise _StreamEnd from None
+    except TimeoutError:
+        raise errors.IngestError(
+            "truncated_body",
+            f"Nothing of the body came for {CHUNK_TIMEOUT_SECONDS} seconds.",
+            "Send it again; nothing was taken in.",
+        ) from None
 
 
 class _Unpacker(Protocol):

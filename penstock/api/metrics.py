@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import prometheus_client
 from prometheus_client import exposition
 
+from penstock.control import states
+
 CONTENT_TYPE = exposition.CONTENT_TYPE_PLAIN_0_0_4
 
 
@@ -28,11 +30,8 @@ class Measures:
         self._ingested = prometheus_client.Counter(
             "penstock_ingested_events", "Events taken in over HTTP.", ["result"], registry=self.registry
         )
-        self._exports = prometheus_client.Gauge(
-            "penstock_exports", "Exports the service knows, by status.", ["status"], registry=self.registry
-        )
-        self._search_jobs = prometheus_client.Gauge(
-            "penstock_search_jobs", "Search jobs the service knows, by status.", ["status"], registry=self.registry
+        self._active = prometheus_client.Gauge(
+            "penstock_active_exports", "Exports that wait or run, by status.", ["status"], registry=self.registry
         )
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -45,12 +44,10 @@ class Measures:
         self._ingested.labels("accepted").inc(accepted)
         self._ingested.labels("rejected").inc(rejected)
 
-    def state(self, exports: Mapping[str, int], search_jobs: Mapping[str, int]) -> None:
-        """Sets what the control plane holds now."""
-        for status, count in exports.items():
-            self._exports.labels(status).set(count)
-        for status, count in search_jobs.items():
-            self._search_jobs.labels(status).set(count)
+    def active_exports(self, counts: Mapping[states.ExportStatus, int]) -> None:
+        """Sets how many exports wait and run now."""
+        for status, count in counts.items():
+            self._active.labels(status.value.lower()).set(count)
 
     def page(self) -> bytes:
         """The exposition text."""

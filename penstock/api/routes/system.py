@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import fastapi
-import sqlalchemy as sa
 
 from penstock import errors
 from penstock.api import context, metrics, schemas
-from penstock.control import tables
+from penstock.control import exports
 
 router = fastapi.APIRouter(tags=["system"])
 versioned_router = fastapi.APIRouter(tags=["system"])
@@ -56,7 +55,7 @@ class NotReady(errors.PenstockError):
 def show_metrics(here: context.Here) -> fastapi.Response:
     """Counts only: no names, no content, no secrets."""
     with here.services.database.read() as tx:
-        here.measures.state(_by_status(tx, tables.exports), _by_status(tx, tables.search_jobs))
+        here.measures.active_exports(exports.count_active(tx))
     return fastapi.Response(here.measures.page(), media_type=metrics.CONTENT_TYPE)
 
 
@@ -69,8 +68,3 @@ def show_metrics(here: context.Here) -> fastapi.Response:
 def get_manifest_key(here: context.Here) -> schemas.ManifestKey:
     """`penstock verify` compares it with the key that a manifest names. Wants no API key."""
     return schemas.ManifestKey(public_key=here.services.signer.public_key)
-
-
-def _by_status(tx: sa.Connection, table: sa.Table) -> dict[str, int]:
-    rows = tx.execute(sa.select(table.c.status, sa.func.count()).group_by(table.c.status))
-    return {str(status): count for status, count in rows}

@@ -120,3 +120,16 @@ def test_a_sender_that_goes_away_leaves_nothing() -> None:
     with pytest.raises(errors.IngestError) as caught:
         take(broken(), "")
     assert caught.value.code == "truncated_body"
+
+
+def test_a_sender_that_stalls_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "CHUNK_TIMEOUT_SECONDS", 0.01)
+
+    async def silent() -> AsyncIterator[bytes]:
+        yield LINES
+        await anyio.sleep_forever()
+
+    with pytest.raises(errors.IngestError) as caught:
+        take(silent(), "")
+    assert caught.value.code == "truncated_body"
+    assert "0.01 seconds" in caught.value.detail
