@@ -53,6 +53,11 @@ def one_of(texts: Sequence[str], field_type: types.FieldType, column: pl.Expr) -
     return any_of(expression(ast.Equals(text=text), field_type, column) for text in texts)
 
 
+def all_false(rows: int) -> pl.Series:
+    """That many times false."""
+    return pl.Series([False]).new_from_index(0, rows)
+
+
 def any_of(expressions: Iterable[pl.Expr | None]) -> pl.Expr | None:
     """OR as a balanced tree, so that a long query does not become a deep expression; None where there are none."""
     return _balanced([one for one in expressions if one is not None], operator.or_)
@@ -165,7 +170,7 @@ def _by_value(
     def judge(series: pl.Series) -> pl.Series:
         distinct = (series if may_fit is None else series.filter(may_fit(series))).drop_nulls().unique()
         if distinct.is_empty():
-            return pl.repeat(False, len(series), dtype=pl.Boolean, eager=True)
+            return all_false(len(series))
         fitting = _fitting(test, field_type, distinct.to_list(), read)
         return series.is_in(pl.Series([fitting], dtype=pl.List(series.dtype)))
 
@@ -336,7 +341,7 @@ def _list_by_item(test: ast.Test, column: pl.Expr) -> pl.Expr:
 
 def _json(test: ast.Test, column: pl.Expr) -> pl.Expr:
     hint = functools.partial(_may_hold, needle) if (needle := json_needle(test)) else None
-    return _by_value(test, types.FieldType.JSON, column, hint, lambda text: values.loads(str(text)))
+    return _by_value(test, types.FieldType.JSON, column, hint, lambda text: evaluate.read_json(str(text)))
 
 
 def _may_hold(needle: str, text: pl.Series) -> pl.Series:

@@ -12,7 +12,7 @@ import math
 import re
 import socket
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from penstock.query import ast
 
@@ -61,9 +61,8 @@ class Instant:
     is_day: bool
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, order=True)
-class Address:
-    """An IP address. Only addresses of one version compare in a sensible way.
+class Address(NamedTuple):
+    """An IP address; a tuple, since many are made. Only addresses of one version compare in a sensible way.
 
     Attributes:
         version: 4 or 6.
@@ -113,9 +112,8 @@ class Interval:
             point = instant(text)
             return point is not None and self._holds(point, _microseconds(self.low), _microseconds(self.high))
         found = address(text)
-        if found is None or any(
-            bound is not None and not is_comparable(found, bound) for bound in (self.low, self.high)
-        ):
+        some = self.low or self.high
+        if found is None or not isinstance(some, Address) or found.version != some.version:
             return False
         return self._holds(found, self.low, self.high)
 

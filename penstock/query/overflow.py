@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
-from penstock.fields import types, values
+from penstock.fields import types
 from penstock.query import ast, columns, evaluate
 
 _Judge: TypeAlias = Callable[[list[dict[str, Any]]], Iterator[bool]]
@@ -70,14 +70,23 @@ class _Leaves:
 
 
 def _expression(judge: _Judge, needle: str | None) -> pl.Expr:
-    """Judges the rows whose overflow contains the needle; all others are false."""
+    """Judges the rows whose overflow contains the needle; all others are false.
+
+    Nulls go first: looking for a needle in a column of nulls takes ten times as long as dropping them.
+    """
 
     def judge_rows(overflow: pl.Series) -> pl.Series:
-        rows = (overflow.str.contains(needle, literal=True) if needle else overflow.is_not_null()).arg_true()
-        found = pl.repeat(False, len(overflow), dtype=pl.Boolean, eager=True)
+        found = columns.all_false(len(overflow))
+        if overflow.null_count() == len(overflow):
+            return found
+        rows = overflow.is_not_null().arg_true()
+        texts = overflow.gather(rows)
+        if needle:
+            likely = texts.str.contains(needle, literal=True)
+            rows, texts = rows.filter(likely), texts.filter(likely)
         if rows.is_empty():
             return found
-        events = [values.loads(text) for text in overflow.gather(rows)]
+        events = [evaluate.read_json(text) or {} for text in texts]
         return found.scatter(rows, pl.Series(judge(events), dtype=pl.Boolean))
 
     return pl.col(types.OVERFLOW).map_batches(judge_rows, return_dtype=pl.Boolean, is_elementwise=True)

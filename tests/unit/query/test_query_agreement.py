@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import polars as pl
@@ -29,7 +30,7 @@ def matching(node: query.Node, frame: pl.DataFrame, columns: dict[str, types.Fie
     return [row in eager for row in range(len(frame))]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(nodes=st.lists(strategies.nodes, min_size=1, max_size=4), batch=st.lists(strategies.events(), max_size=8))
 def test_predicate_and_reference_agree(nodes: list[query.Node], batch: list[dict[str, Any]]) -> None:
     frame = strategies.frame_of(batch)
@@ -38,7 +39,7 @@ def test_predicate_and_reference_agree(nodes: list[query.Node], batch: list[dict
         assert matching(node, frame) == expected, query.unparse(node)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(test=strategies.tests, field=st.sampled_from(strategies.FIELDS), data=st.data())
 def test_predicate_and_reference_agree_on_every_kind_of_value(test: ast.Test, field: str, data: st.DataObject) -> None:
     batch = [{field: value} for value in data.draw(st.lists(strategies.usual(field), min_size=1, max_size=12))]
@@ -48,7 +49,7 @@ def test_predicate_and_reference_agree_on_every_kind_of_value(test: ast.Test, fi
     assert matching(ast.Not(item=node), strategies.frame_of(batch)) == [not one for one in expected]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(node=strategies.nodes, batch=st.lists(strategies.events(), min_size=1, max_size=6))
 def test_a_table_without_overflow_needs_no_overflow_column(node: query.Node, batch: list[dict[str, Any]]) -> None:
     held = [{name: value for name, value in event.items() if fits_column(name, value)} for event in batch]
@@ -61,7 +62,7 @@ def fits_column(field: str, value: Any) -> bool:
     return field in strategies.TYPES and values.fits(strategies.TYPES[field], value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(node=strategies.nodes, batch=st.lists(strategies.events(), max_size=6))
 def test_all_fields_may_live_in_the_overflow(node: query.Node, batch: list[dict[str, Any]]) -> None:
     texts = [values.dumps(event) if event else None for event in batch]
@@ -70,13 +71,13 @@ def test_all_fields_may_live_in_the_overflow(node: query.Node, batch: list[dict[
     assert matching(node, frame, {types.OVERFLOW: types.FieldType.JSON}) == expected, query.unparse(node)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(node=strategies.nodes)
 def test_text_of_a_query_reads_as_the_same_query(node: query.Node) -> None:
     assert query.parse(query.unparse(node)) == node
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(a=strategies.nodes, b=strategies.nodes, batch=st.lists(strategies.events(), max_size=5))
 def test_laws_of_logic_hold(a: query.Node, b: query.Node, batch: list[dict[str, Any]]) -> None:
     frame = strategies.frame_of(batch)
@@ -95,9 +96,36 @@ def test_laws_of_logic_hold(a: query.Node, b: query.Node, batch: list[dict[str, 
     assert rows(query.both(a, b)) == [x and y for x, y in zip(rows(a), rows(b), strict=True)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(node=strategies.nodes)
 def test_predicate_names_the_columns_that_it_reads(node: query.Node) -> None:
     predicate = query.compile(node, COLUMNS)
     read = set() if predicate.expression is None else set(predicate.expression.meta.root_names())
     assert predicate.columns == read
+
+
+@settings(max_examples=60, deadline=None)
+@given(nodes=st.lists(strategies.nodes, min_size=1, max_size=3), batch=st.lists(strategies.events(), max_size=8))
+def test_row_groups_skipped_by_statistics_hold_no_match(nodes: list[query.Node], batch: list[dict[str, Any]]) -> None:
+    numbered = strategies.frame_of(batch).with_row_index("row")
+    buffer = io.BytesIO()
+    numbered.write_parquet(buffer, row_group_size=2, statistics="full")
+    for node in nodes:
+        expression = query.compile(node, COLUMNS).expression
+        expected = [row for row, event in enumerate(batch) if query.matches(node, event, strategies.TYPES)]
+        scan = pl.scan_parquet(buffer.getvalue())
+        scan = scan if expression is None else scan.filter(expression)
+        assert scan.select("row").collect(engine="streaming")["row"].to_list() == expected, query.unparse(node)
+        assert scan.select(pl.len()).collect(engine="streaming").item() == len(expected)
+
+
+def test_long_overflow_whose_statistics_are_cut_does_not_end_the_scan() -> None:
+    texts = ['{"new":"%s%d"}' % ("x" * 100, number) for number in range(6)]
+    buffer = io.BytesIO()
+    pl.DataFrame({types.OVERFLOW: texts, "json": texts}).write_parquet(buffer, row_group_size=2, statistics="full")
+    columns = {types.OVERFLOW: types.FieldType.JSON, "json": types.FieldType.JSON}
+    for text in ("new:*3", "json:*3", "*3"):
+        expression = query.compile(query.parse(text), columns).expression
+        assert expression is not None
+        found = pl.scan_parquet(buffer.getvalue()).filter(expression).collect(engine="streaming")
+        assert found["json"].to_list() == texts[3:4]
