@@ -172,7 +172,10 @@ class EmbeddedStore:
                 finished = self._index_if_any(key)
                 if finished is None:
                     return
-                path.rename(self._record_path(finished[0].upload_id))
+                record_path = self._record_path(finished[0].upload_id)
+                # A killed replacement can have left a hard link there, and renaming a file onto itself does nothing.
+                record_path.unlink(missing_ok=True)
+                path.rename(record_path)
                 durable_files.sync_folder(self._uploads)
                 durable_files.sync_folder(self._objects)
                 self._retire(finished[0].upload_id)
