@@ -7,7 +7,8 @@ from typing import Any
 from penstock.fields import refused
 
 MAX_DEPTH = 200
-"""Levels of objects and lists (empty ones aside) an event may have. Far beyond real events, far below Python's recursion limit."""
+"""Levels of objects and lists (empty ones aside) that an event may have: far more than real ones do, and far below
+Python's recursion limit."""
 
 
 def flatten(event: dict[str, Any]) -> dict[str, Any]:

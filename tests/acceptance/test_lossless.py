@@ -1,0 +1,106 @@
+"""The lossless rule, end to end: what went in as a line comes out of an export value for value and type for type."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import json
+import pathlib
+import random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from penstock import query, testing
+from penstock.encode import reference
+from penstock.encode.lines import LineEncoder
+from penstock.fields import values
+from penstock.lake import ingest, ingest_lines, plan, scan, table
+from tests.support import hostile_events, lossless
+
+ALWAYS = plan.TimeRange(earliest=dt.datetime(1, 1, 1, tzinfo=dt.UTC), latest=dt.datetime.max.replace(tzinfo=dt.UTC))
+SAMPLE = pathlib.Path(__file__).parents[2].parent / "shared" / "data" / "events_sample.jsonl"
+HOSTILE_EVENTS = 10_000
+EXAMPLES = 500  # of 20 events at most, drawn again until there are enough
+SLICE_ROWS = 250
+
+
+@pytest.fixture
+def events(tmp_path: pathlib.Path) -> table.EventTable:
+    return table.EventTable(str(tmp_path / "lake"), "11111111-2222-3333-4444-555555555555")
+
+
+def check(events: table.EventTable, lines: list[bytes], folder: pathlib.Path, **limits: int) -> None:
+    """Ingests the lines and compares every field of every event of an export of them all.
+
+    The export is read slice by slice in time order, and of each slice all fields that any of its events has; both
+    encoders must write exactly the lines that the texts of the events demand.
+    """
+    clock = testing.ManualClock()
+    arrived = clock.now().isoformat().replace("+00:00", "Z")
+    file = folder / "events.jsonl"
+    file.write_bytes(b"\n".join(lines))
+    report = ingest.ingest(events, [file], clock=clock, limits=ingest.Limits(**limits))
+
+    wanted = [lossless.expected(line, arrived) for line in lines]
+    refused = [number for number, flat in enumerate(wanted, 1) if flat is None]
+    assert report.accepted == len(lines) - len(refused)
+    assert report.rejected == len(refused)
+    assert [reject.line for reject in report.rejects] == refused[: len(report.rejects)]
+
+    in_order = sorted(
+        (flat for flat in wanted if flat is not None), key=lambda flat: values.parse_timestamp(flat["@timestamp"]) or 0
+    )
+    snapshot = events.snapshot()
+    everything = query.compile(query.parse(""), snapshot.columns)
+    at = 0
+    for slice_ in plan.plan_slices(snapshot, ALWAYS, max_rows=SLICE_ROWS, max_bytes=2**30):
+        expected = in_order[at : at + slice_.rows]
+        at += slice_.rows
+        fields = list(dict.fromkeys(itertools.chain.from_iterable(expected)))
+        frame = scan.read_slice(snapshot, slice_, fields, everything)
+        exported = reference.encode(frame, fields, snapshot.columns)
+        for line, flat in zip(exported.decode().split("\n")[:-1], expected, strict=True):
+            assert line == lossless.line(flat, fields)
+        assert bytes(LineEncoder(fields, snapshot.columns).encode(frame).data) == exported
+    assert at == report.accepted
+
+
+def test_ten_thousand_hostile_events_come_out_to_the_letter(events: table.EventTable, tmp_path: pathlib.Path) -> None:
+    lines: list[bytes] = []
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.lists(hostile_events.EVENTS, min_size=1, max_size=20), st.integers(0, 2**32))
+    def collect(found: list[dict[str, Any]], seed: int) -> None:
+        if len(lines) < HOSTILE_EVENTS:
+            style = random.Random(seed)
+            lines.extend(hostile_events.render(event, style).encode() for event in found)
+
+    while len(lines) < HOSTILE_EVENTS:
+        collect()
+    check(events, lines, tmp_path, batch_events=1000, max_columns=300)
+
+
+@pytest.mark.skipif(not SAMPLE.exists(), reason="the sample of real events is not beside the checkout")
+@pytest.mark.parametrize("max_columns", [2000, 5000, 50])
+def test_real_events_come_out_to_the_letter(events: table.EventTable, tmp_path: pathlib.Path, max_columns: int) -> None:
+    lines = SAMPLE.read_bytes().splitlines()
+    assert len(lines) == 600
+    check(events, lines, tmp_path, max_columns=max_columns)
+    assert events.snapshot().rows == 600
+
+
+def test_this_check_sees_a_number_that_is_written_otherwise(
+    events: table.EventTable, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest_lines, "parse", json.loads)
+    with pytest.raises(AssertionError, match=r"1\.50"):
+        check(events, [b'{"a":1.50}'], tmp_path)
