@@ -28,8 +28,6 @@ _THREADS = 2
 
 _OVERFLOW_SHARE = 0.001
 
-_MINUTES_OF_WEEK = 7 * 1440
-
 _US = 1_000_000
 
 
@@ -77,7 +75,8 @@ def generate(
     Files come in time order and do not overlap. Memory is that of a few chunks, whatever the number of events.
     Commits every `COMMIT_CHUNKS` files.
     """
-    chunks = _chunks(events, start, days)
+    rhythm = _Rhythm(start, days)
+    chunks = _chunks(events, rhythm)
     kinds: collections.Counter[str] = collections.Counter()
     before = {file.path for file in events_table.snapshot().files}
     done = 0
@@ -93,7 +92,7 @@ def generate(
                 progress(done)
 
     with futures.ThreadPoolExecutor(_THREADS) as pool:
-        frames = _in_order(pool, sample_world.World(seed), seed, chunks)
+        frames = _in_order(pool, sample_world.World(seed), rhythm, seed, chunks)
         for position in range(0, len(chunks), COMMIT_CHUNKS):
             batch = itertools.islice(frames, len(chunks[position : position + COMMIT_CHUNKS]))
             events_table.append(counted(batch), types=sample_kinds.TYPES)
@@ -112,30 +111,31 @@ def generate(
 def sample_events(n: int, seed: int = 1, *, start: dt.datetime | None = None) -> list[dict[str, Any]]:
     """`n` flat sample events of one day as plain JSON values, the same for the same arguments."""
     begin = start or dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
-    world = sample_world.World(seed)
-    made = (_make(world, seed, chunk) for chunk in _chunks(n, begin, 1.0))
+    world, rhythm = sample_world.World(seed), _Rhythm(begin, 1.0)
+    made = (_make(world, rhythm, seed, chunk) for chunk in _chunks(n, rhythm))
     return [_plain(row) for frame in made for row in frame.iter_rows(named=True)]
 
 
 def _in_order(
-    pool: futures.ThreadPoolExecutor, world: sample_world.World, seed: int, chunks: list[_Chunk]
+    pool: futures.ThreadPoolExecutor, world: sample_world.World, rhythm: _Rhythm, seed: int, chunks: list[_Chunk]
 ) -> Iterator[pl.DataFrame]:
     """The chunks' frames in order, at most `_THREADS` of them made ahead."""
     ahead: collections.deque[futures.Future[pl.DataFrame]] = collections.deque()
     for chunk in chunks:
-        ahead.append(pool.submit(_make, world, seed, chunk))
+        ahead.append(pool.submit(_make, world, rhythm, seed, chunk))
         if len(ahead) == _THREADS:
             yield ahead.popleft().result()
     while ahead:
         yield ahead.popleft().result()
 
 
-def _chunks(events: int, start: dt.datetime, days: float) -> list[_Chunk]:
-    """Cuts the events into stretches that lie in one day and follow the week's rhythm."""
-    rhythm = _Rhythm(start, days)
+def _chunks(events: int, rhythm: _Rhythm) -> list[_Chunk]:
+    """Cuts the events into stretches that lie in one day each."""
     chunks: list[_Chunk] = []
     for low_us, high_us in rhythm.days():
         first, end = round(events * rhythm.share(low_us)), round(events * rhythm.share(high_us))
+        if first == end:
+            continue
         steps = [*range(first, end, CHUNK_EVENTS), end]
         edges = [low_us, *(rhythm.instant(step / events) for step in steps[1:-1]), high_us]
         for (a, b), (low, high) in zip(itertools.pairwise(steps), itertools.pairwise(edges), strict=True):
@@ -171,12 +171,18 @@ class _Rhythm:
         """When that share of all events has been."""
         return int(np.interp(share, self._shares, self._edges))
 
+    def between(self, first_us: int, end_us: int, rng: np.random.Generator, size: int) -> npt.NDArray[np.int64]:
+        """Random instants in [first, end), sorted, dense where the rhythm is fast."""
+        shares = rng.uniform(self.share(first_us), self.share(end_us), size)
+        instants = np.interp(shares, self._shares, self._edges).astype(np.int64)
+        return np.sort(np.clip(instants, first_us, max(first_us, end_us - 1)))
 
-def _make(world: sample_world.World, seed: int, chunk: _Chunk) -> pl.DataFrame:
+
+def _make(world: sample_world.World, rhythm: _Rhythm, seed: int, chunk: _Chunk) -> pl.DataFrame:
     """One chunk's events in time order."""
     rng = np.random.default_rng([seed, 1, chunk.number])
     kinds = rng.choice(len(sample_kinds.KINDS), chunk.events, p=[kind.share for kind in sample_kinds.KINDS])
-    moments = np.sort(rng.integers(chunk.first_us, max(chunk.end_us, chunk.first_us + 1), chunk.events))
+    moments = rhythm.between(chunk.first_us, chunk.end_us, rng, chunk.events)
     frames = []
     for position, kind in enumerate(sample_kinds.KINDS):
         mine = np.flatnonzero(kinds == position)
@@ -197,7 +203,7 @@ def _frame_of(
 ) -> pl.DataFrame:
     draw = sample_world.Draw(rng, len(moments))
     delay = draw.integers(900, 4_000_000).cast(pl.Duration("us"))
-    made: sample_kinds.Columns = {
+    made: sample_world.Columns = {
         types.TIMESTAMP: moments,
         "event.kind": "event",
         "event.dataset": kind.name,

@@ -12,6 +12,9 @@ from numpy import typing as npt
 
 Index = npt.NDArray[np.int64]
 
+Columns = dict[str, pl.Series | str | int | list[str]]
+"""Field -> column, or one value for all events."""
+
 _QUANTILES = 65_536
 
 
@@ -134,6 +137,27 @@ def join(*parts: str | pl.Series) -> pl.Series:
     columns = {f"{i}": part for i, part in enumerate(parts) if isinstance(part, pl.Series)}
     pieces = [pl.col(f"{i}") if isinstance(part, pl.Series) else pl.lit(part) for i, part in enumerate(parts)]
     return pl.DataFrame(columns).select(pl.concat_str(pieces).alias("text")).to_series()
+
+
+def take_lists(values: Sequence[Sequence[str]], index: Index) -> pl.Series:
+    """The lists at the positions."""
+    return pl.Series(values, dtype=pl.List(pl.String)).gather(index)
+
+
+def where(mask: npt.NDArray[np.bool_], column: pl.Series) -> pl.Series:
+    """The column, null where the mask does not hold."""
+    return column.set(pl.Series(~mask), None)
+
+
+def lists(*parts: pl.Series) -> pl.Series:
+    """Lists of the columns' values, row by row."""
+    frame = pl.DataFrame([part.alias(str(i)) for i, part in enumerate(parts)])
+    return frame.select(pl.concat_list(pl.all())).to_series()
+
+
+def guid(world: World, draw: Draw) -> pl.Series:
+    """Random GUIDs, without braces."""
+    return join(*(part for quads in (2, 1, 1, 1, 3) for part in (draw.hexadecimal(world, quads), "-"))).str.slice(0, 36)
 
 
 def _hosts(count: int) -> list[str]:
