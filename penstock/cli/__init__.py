@@ -21,11 +21,6 @@ def run(arguments: Sequence[str]) -> int:
 
     try:
         code = app.app(args=list(arguments), prog_name="penstock", standalone_mode=False)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has seen enough (`| head`). The interpreter must not trip over it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         code = 130
     except Exception as error:

@@ -128,6 +128,11 @@ def export(
             if own_key is None and key_file is not None:
                 key_file.unlink()
             raise
+        except errors.NetworkError as error:
+            if own_key is None and key_file is None and error.code != "service_unreachable":
+                output.note("It is not known whether the export was started. If it was, this is its key:")
+                output.show_key(key.base64, stderr=True)
+            raise
         _show_started(started, key, key_file, own=own_key is not None, as_json=as_json)
         found: dict[str, Any] = {"task_uuid": started.task_uuid, "status": "PENDING", "sse_customer_key_md5": key.md5}
         if own_key is None and key_file is None:

@@ -10,10 +10,11 @@ import contextlib
 import datetime as dt
 import functools
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from penstock import errors
 
@@ -51,12 +52,24 @@ def _write(text: str, style: str, *, stderr: bool) -> None:
     if style and stream.isatty():
         _console(stderr=stderr).print(text, style=style, markup=False)
     else:
+        _put(text, stream)
+
+
+def _put(text: str, stream: TextIO) -> None:
+    """A line; if whoever reads it has seen enough (`| head`), the command ends there, and well."""
+    try:
         print(text, file=stream, flush=True)
+    except BrokenPipeError as error:
+        import typer
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the interpreter trips over it at exit
+        raise typer.Exit(0) from error
 
 
 def emit_json(value: Any) -> None:
     """One JSON document on stdout."""
-    print(json.dumps(value, ensure_ascii=False, indent=None if not is_terminal() else 2, default=_json_default))
+    indent = 2 if is_terminal() else None
+    _put(json.dumps(value, ensure_ascii=False, indent=indent, default=_json_default), sys.stdout)
 
 
 def _json_default(value: Any) -> Any:
@@ -72,7 +85,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, numbers: Seq
     texts = [[_cell(value) for value in row] for row in rows]
     if not is_terminal():
         for line in [list(columns), *texts]:
-            print("\t".join(line))
+            _put("\t".join(line), sys.stdout)
         return
     from rich import box
     from rich.table import Table
@@ -96,7 +109,7 @@ def facts(pairs: Sequence[tuple[str, Any]]) -> None:
 
             _console(stderr=False).print(Text.assemble((f"{name + ':':<{width + 1}} ", "bold"), text))
         else:
-            print(f"{name}: {text}")
+            _put(f"{name}: {text}", sys.stdout)
 
 
 def _cell(value: Any) -> str:
@@ -211,7 +224,7 @@ def show_key(key: str, *, stderr: bool) -> None:
     if stream.isatty():
         _console(stderr=stderr).print(text, style="yellow", markup=False, soft_wrap=True)
     else:
-        print(text, file=stream, flush=True)
+        _put(text, stream)
 
 
 def report_error(error: Exception) -> int:

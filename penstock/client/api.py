@@ -141,9 +141,14 @@ class Penstock:
         source: str | pathlib.Path | Iterable[Mapping[str, Any] | bytes],
         *,
         community: str | None = None,
+        batch_id: str | None = None,
     ) -> Ingested:
-        """Sends events: the path of a file of JSON Lines (plain, .gz, .zst), or an iterable of events or lines."""
-        return sending.send(self._transport, self._community(community), source)
+        """Sends events: the path of a file of JSON Lines (plain, .gz, .zst), or an iterable of events or lines.
+
+        Args:
+            batch_id: names what is sent; sent again under the same name, nothing is taken in twice.
+        """
+        return sending.send(self._transport, self._community(community), source, batch_id=batch_id)
 
     def _community(self, wanted: str | None) -> str:
         """The UUID of a community given by UUID or name, or the key's only one."""

@@ -163,7 +163,7 @@ class Export:
             raise _window_over(task)
         found = self.manifest(key) if check or manifest_file is not None else None
         if manifest_file is not None and found is not None:
-            manifest_file.write_bytes((json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
+            _write_manifest(manifest_file, found)
         return download.download(
             task.download_url,
             pathlib.Path(path) if path is not None else default_name(),
@@ -227,6 +227,17 @@ def as_key(given: CustomerKey | str | None) -> CustomerKey | None:
 def default_name(now: dt.datetime | None = None) -> pathlib.Path:
     """`export_YYYYMMDD_HHMMSS.json.gz`, in local time, as the reference client names files."""
     return pathlib.Path(f"export_{now or dt.datetime.now():%Y%m%d_%H%M%S}.json.gz")
+
+
+def _write_manifest(file: pathlib.Path, found: Mapping[str, Any]) -> None:
+    try:
+        file.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise errors.StorageError(
+            "file_not_writable",
+            f"{file} cannot be written: {error.strerror}.",
+            "Choose another place for the manifest.",
+        ) from error
 
 
 def _ended_badly(task: Task) -> errors.ExportFailed:

@@ -77,7 +77,7 @@ class SearchJob:
         if self.status is SearchStatus.DONE:
             return self
         word = "failed" if self.status is SearchStatus.FAILED else "canceled"
-        reason = self.facts.get("error")
+        reason = str(self.facts.get("error") or "").rstrip(".")
         raise errors.Conflict(
             f"search_job_{word}",
             f"Search job {self.uuid} {'was ' if word == 'canceled' else ''}{word}{f': {reason}' if reason else ''}.",

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import pathlib
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any, cast
 
@@ -20,20 +21,25 @@ _REQUEST_BYTES = 8 * 1024 * 1024
 
 
 def send(
-    transport: Transport, community_uuid: str, source: str | pathlib.Path | Iterable[Mapping[str, Any] | bytes]
+    transport: Transport,
+    community_uuid: str,
+    source: str | pathlib.Path | Iterable[Mapping[str, Any] | bytes],
+    *,
+    batch_id: str | None = None,
 ) -> Ingested:
     """Sends a file of JSON Lines (plain, .gz, .zst) or an iterable of events or lines.
 
     Requests are sent one after the other; when one fails, those before it stay, and the error's `extra` says how many
-    events were accepted.
+    events were accepted. With the same `batch_id` and the same source, sending again takes nothing in twice.
     """
     accepted, first_line = 0, 1
     rejected: list[Mapping[str, Any]] = []
     lines = _file_lines(pathlib.Path(source)) if isinstance(source, str | pathlib.Path) else _as_lines(source)
-    for body, count in _requests(lines):
+    batch = batch_id or str(uuid.uuid4())
+    for number, (body, count) in enumerate(_requests(lines)):
         try:
             answer = transport.post_lines(
-                f"/v1/communities/{community_uuid}/events", gzip.compress(body, 1), {"Content-Encoding": "gzip"}
+                f"/v1/communities/{community_uuid}/events", gzip.compress(body, 1), batch_id=f"{batch}-{number}"
             )
         except errors.PenstockError as error:
             error.extra["accepted_before"] = accepted

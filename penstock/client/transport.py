@@ -83,10 +83,14 @@ class Transport:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return problems.decode(self.request("POST", path, json=body, headers=headers))
 
-    def post_lines(self, path: str, body: bytes, headers: Mapping[str, str]) -> Any:
-        """The JSON that a POST of newline-delimited JSON answers."""
+    def post_lines(self, path: str, body: bytes, *, batch_id: str) -> Any:
+        """The JSON that a POST of gzipped, newline-delimited JSON answers.
+
+        Tried again: the service takes a batch in once, however often it comes.
+        """
+        headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
         return problems.decode(
-            self.request("POST", path, content=body, headers={"Content-Type": "application/x-ndjson", **headers})
+            self.request("POST", path, params={"batch_id": batch_id}, content=body, headers=headers, harmless=True)
         )
 
     def delete(self, path: str) -> None:
@@ -102,9 +106,14 @@ class Transport:
         json: Any = None,
         content: bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
+        harmless: bool = False,
     ) -> httpx.Response:
-        """A good answer (status < 300), or the error of the tree that stands for the bad one."""
-        harmless = method == "GET" or "Idempotency-Key" in (headers or {})
+        """A good answer (status < 300), or the error of the tree that stands for the bad one.
+
+        Args:
+            harmless: a repeat does nothing twice; so it is of every GET and with an Idempotency-Key.
+        """
+        harmless = harmless or method == "GET" or "Idempotency-Key" in (headers or {})
         params = {name: value for name, value in (params or {}).items() if value is not None}
         failures = 0
         while True:

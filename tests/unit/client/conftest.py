@@ -143,6 +143,7 @@ class Service:
     def __init__(self) -> None:
         self.routes: dict[str, Any] = {}
         self.requests: list[tuple[str, str, Mapping[str, str], bytes]] = []
+        self.queries: list[tuple[str, str, str]] = []
         self.url = ""
 
     def bodies(self, route: str) -> list[Any]:
@@ -154,7 +155,8 @@ class Service:
 
     def answer(self, handler: http.server.BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
-        path = handler.path.partition("?")[0]
+        path, _, query = handler.path.partition("?")
+        self.queries.append((handler.command, path, query))
         self.requests.append((handler.command, path, dict(handler.headers), body))
         found = self.routes.get(f"{handler.command} {path}", (404, {"code": "not_found", "detail": f"No {path}."}))
         if isinstance(found, list):

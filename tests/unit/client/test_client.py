@@ -494,7 +494,8 @@ def test_sent_file_arrives_and_rejected_lines_keep_their_numbers(
     (tmp_path / f"e.jsonl{suffix}").write_bytes(packed)
     service.routes["GET /v1/communities"] = (200, {"items": [{"uuid": "c-1"}], "total": 1})
     route = "POST /v1/communities/c-1/events"
-    service.routes[route] = (200, {"accepted": 5, "rejected": [{"line": 2, "reason": "no"}]})
+    answer = (200, {"accepted": 5, "rejected": [{"line": 2, "reason": "no"}]})
+    service.routes[route] = answer
     got = penstock.ingest(tmp_path / f"e.jsonl{suffix}")
     sent = [gzip.decompress(body) for method, path, _, body in service.requests if f"{method} {path}" == route]
     assert b"".join(sent) == text
@@ -502,6 +503,14 @@ def test_sent_file_arrives_and_rejected_lines_keep_their_numbers(
     assert [entry["line"] for entry in got.rejected] == [
         1 + b"".join(sent[:n]).count(b"\n") + 1 for n in range(len(sent))
     ]
+
+
+def test_lost_answer_to_sent_events_is_repeated_under_the_same_batch(penstock: Penstock, service: Any) -> None:
+    service.routes["GET /v1/communities"] = (200, {"items": [{"uuid": "c-1"}], "total": 1})
+    service.routes["POST /v1/communities/c-1/events"] = ["hang up", (200, {"accepted": 1, "rejected": []})]
+    assert penstock.ingest([{"a": 1}], batch_id="mine").accepted == 1
+    queries = [query for method, path, query in service.queries if path.endswith("/events")]
+    assert queries == ["batch_id=mine-0", "batch_id=mine-0"]
 
 
 def test_truncated_file_is_said(penstock: Penstock, service: Any, tmp_path: pathlib.Path) -> None:
