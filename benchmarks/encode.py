@@ -11,6 +11,7 @@ compression. That one may use every core, the others run on one; all are CPU sec
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import statistics
 import sys
@@ -96,7 +97,11 @@ def events(rows: int, seed: int) -> pl.DataFrame:
     )
     keep = [pl.when(network).then(pl.col(c)).alias(c) for c in SELECTIONS["network"][1:]]
     keep += [pl.when(endpoint).then(pl.col(c)).alias(c) for c in SELECTIONS["endpoint"][3:-1]]
-    return frame.with_columns(keep).select(sorted({name for names in SELECTIONS.values() for name in names}))
+    frame = frame.with_columns(keep).select(sorted({name for names in SELECTIONS.values() for name in names}))
+    file = io.BytesIO()  # through Parquet, so that strings lie in memory as a scan of the lake leaves them
+    frame.write_parquet(file)
+    file.seek(0)
+    return pl.read_parquet(file).rechunk()
 
 
 def _addresses(rng: np.random.Generator, rows: int, pattern: str, distinct: int) -> pl.Series:
@@ -153,20 +158,18 @@ def _message() -> pl.Expr:
 
 
 def _json_message() -> pl.Expr:
-    return pl.format(
-        '{"eventVersion":"1.08","userIdentity":{"type":"IAMUser","userName":"{}"},"sourceIPAddress":"{}",'
-        '"eventName":"{}","requestID":"{}","responseElements":null,"host":"{}"}'.replace("{}", "\0")
-        .replace("{", "{{")
-        .replace("}", "}}")
-        .replace("\0", "{}")
-        .replace("{{", "<")
-        .replace("}}", ">"),
-        "user.name",
-        "source.ip",
-        "event.action",
-        "n",
-        "host.name",
-    ).str.replace_many(["<", ">"], ["{", "}"])
+    pairs = {
+        "eventVersion": pl.lit("1.08"),
+        "userName": pl.col("user.name"),
+        "sourceIPAddress": pl.col("source.ip"),
+        "eventName": pl.col("event.action"),
+        "requestID": pl.col("n"),
+        "host": pl.col("host.name"),
+        "userAgent": pl.lit("aws-cli/2.15.30 Python/3.11.8 Linux/5.10 exe/x86_64"),
+        "eventSource": pl.lit("s3.amazonaws.com"),
+    }
+    members = [pl.format('"{}":"{}"', pl.lit(name), value) for name, value in pairs.items()]
+    return pl.concat_str(pl.lit("{"), pl.concat_str(members, separator=","), pl.lit("}"))
 
 
 def seconds(work: Callable[[], object]) -> float:
