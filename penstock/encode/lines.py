@@ -53,7 +53,7 @@ class LineEncoder:
     """Turns frames into JSON Lines of the chosen fields, in the order asked. Holds no state between frames.
 
     Safe to share between threads. The compiled kernel does the work without the GIL; where it was not built, a
-    RuntimeWarning says so once and the reference encoder (about a hundred times slower) takes over.
+    RuntimeWarning says so once and the reference encoder (about fifty times slower) takes over.
     """
 
     def __init__(self, fields: Sequence[str], types: Mapping[str, FieldType], *, kernel: bool = True) -> None:
@@ -143,7 +143,7 @@ def _warn_once(reason: str) -> None:
     _warned.append(reason)
     logger.warning("encode kernel missing, the slow reference encoder takes over", extra={"reason": reason})
     warnings.warn(
-        f"Penstock's compiled encoder is missing ({reason}); exports run about a hundred times slower. "
+        f"Penstock's compiled encoder is missing ({reason}); exports run about fifty times slower. "
         "Build it with `python setup.py build_ext --inplace`.",
         RuntimeWarning,
         stacklevel=4,
