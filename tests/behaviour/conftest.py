@@ -266,11 +266,11 @@ def plane(db: database.Database) -> ControlPlane:
 
 
 @pytest.fixture
-def new_sqlite_plane(sqlite_template: pathlib.Path, tmp_path: pathlib.Path) -> Callable[[], ControlPlane]:
-    """Makes control planes on fresh SQLite databases, as many as a property test wants."""
+def new_sqlite_plane(sqlite_template: pathlib.Path, tmp_path: pathlib.Path) -> Callable[..., ControlPlane]:
+    """Makes control planes on fresh SQLite databases, as many as a property test wants, in a folder if it says so."""
 
-    def make() -> ControlPlane:
-        path = tmp_path / f"{uuid.uuid4().hex}.db"
+    def make(folder: pathlib.Path = tmp_path) -> ControlPlane:
+        path = folder / f"{uuid.uuid4().hex}.db"
         shutil.copy(sqlite_template, path)
         return control_plane(database.Database(f"sqlite:///{path}"))
 
@@ -278,6 +278,9 @@ def new_sqlite_plane(sqlite_template: pathlib.Path, tmp_path: pathlib.Path) -> C
 
 
 # Stores: one that is empty for each test, and how its URLs are fetched.
+
+ON_CEPH = pytest.param("ceph", marks=[pytest.mark.ceph, pytest.mark.xdist_group("ceph")])
+"""One group, since some tests kill the Ceph."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -435,7 +438,7 @@ def embedded_kit(tmp_path: pathlib.Path) -> Iterator[StoreKit]:
     server.server_close()
 
 
-@pytest.fixture(params=["memory", "embedded", pytest.param("ceph", marks=pytest.mark.ceph)])
+@pytest.fixture(params=["memory", "embedded", ON_CEPH])
 def kit(request: pytest.FixtureRequest) -> StoreKit:
     """Every store there is."""
     if request.param == "memory":
@@ -443,7 +446,7 @@ def kit(request: pytest.FixtureRequest) -> StoreKit:
     return served(request)
 
 
-@pytest.fixture(params=["embedded", pytest.param("ceph", marks=pytest.mark.ceph)])
+@pytest.fixture(params=["embedded", ON_CEPH])
 def served_kit(request: pytest.FixtureRequest) -> StoreKit:
     """Every store whose URLs can be fetched."""
     return served(request)

@@ -100,12 +100,10 @@ def test_a_customer_key_is_read_with_or_without_its_md5() -> None:
     key = CustomerKey(bytes(range(32)))
     assert CustomerKey.parse(key.base64) == key
     assert CustomerKey.parse(key.base64, md5=key.md5, algorithm="AES256") == key
-    assert (
-        key.headers()
-        == {
-            "x-amz-server-side-encryption-customer-algorithm": "AES256",
-            "x-amz-server-side-encryption-customer-key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-            "x-amz-server-side-encryption-customer-key-MD5": "tP/LI3N87DFaSk0aoqYgzg==",
+    assert key.headers() == {
+        "x-amz-server-side-encryption-customer-algorithm": "AES256",
+        "x-amz-server-side-encryption-customer-key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        "x-amz-server-side-encryption-customer-key-MD5": "tP/LI3N87DFaSk0aoqYgzg==",
     }
 
 
