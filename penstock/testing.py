@@ -1,4 +1,4 @@
-"""Public fakes for tests of the product and of programs built on it: a clock to turn by hand, a store in memory."""
+"""Public fakes for tests of the product and of programs built on it: a clock to turn by hand, a store, a tiny lake."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import itertools
 import secrets
 import threading
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from penstock import clock as clocks
 from penstock import errors
+from penstock.fields import values
+from penstock.lake import ingest, table
 from penstock.storage import naming, part_checks, probing
 from penstock.storage.contract import MAX_PARTS, MIN_PART_BYTES, ObjectInfo, Receipt, Upload
 from penstock.storage.keys import CustomerKey
@@ -207,6 +210,28 @@ class MemoryStore:
         if self._objects[key].customer_key != customer_key:
             raise _wrong_key(key)
         return self._objects[key]
+
+
+def tiny_lake(
+    folder: str,
+    events: Iterable[Mapping[str, Any]],
+    *,
+    community_uuid: str = "00000000-0000-4000-8000-000000000001",
+    clock: clocks.Clock | None = None,
+) -> table.EventTable:
+    """An event table in `folder` that holds these events (nested or dotted), taken in as one file is.
+
+    An event without a usable `@timestamp` gets the clock's time (None: a `ManualClock`'s).
+
+    Raises:
+        ValueError: an event was rejected.
+    """
+    made = table.EventTable(folder, community_uuid)
+    lines = (f"{values.dumps(dict(event))}\n".encode() for event in events)
+    report = ingest.ingest_stream(made, lines, clock=clock or ManualClock())
+    if report.rejected:
+        raise ValueError(f"{report.rejected} of the events cannot be taken in")
+    return made
 
 
 def _wrong_key(key: str) -> errors.AccessDenied:
