@@ -100,7 +100,6 @@ class Export:
         object_key: key of the object in the destination; None before the plan.
         part_bytes: size of its parts; None before the plan.
         upload_id: the store's name for the running upload; None before it began.
-        last_part_number: highest part number that a worker was about to put; the next worker numbers above it.
         progress_events: events written so far; never falls while one upload goes on.
         written_bytes: uncompressed bytes in recorded parts; at the end, of the whole file.
         compressed_bytes: bytes in recorded parts; at the end, of the whole file. This is what the quota counts.
@@ -139,7 +138,6 @@ class Export:
     object_key: str | None
     part_bytes: int | None
     upload_id: str | None
-    last_part_number: int
     progress_events: int
     written_bytes: int
     compressed_bytes: int

@@ -138,7 +138,6 @@ exports = sa.Table(
     sa.Column("part_bytes", sa.BigInteger),
     sa.Column("upload_id", sa.Text),
     # How far it is
-    sa.Column("last_part_number", sa.Integer, nullable=False, default=0),
     sa.Column("progress_events", sa.BigInteger, nullable=False),
     sa.Column("written_bytes", sa.BigInteger, nullable=False),
     sa.Column("compressed_bytes", sa.BigInteger, nullable=False),

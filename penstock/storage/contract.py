@@ -36,7 +36,7 @@ class Receipt:
     """The store's word that it holds one part.
 
     Attributes:
-        number: 1-based; rising in the order of the file, gaps allowed.
+        number: 1-based, consecutive.
         etag: opaque; needed to complete.
         size: bytes of the part's plain content.
     """
@@ -64,33 +64,42 @@ class ObjectInfo:
 
 
 class Store(Protocol):
-    """Where exports are put. All calls are synchronous and safe from several threads.
+    """Where exports are put. All calls are synchronous and safe from several threads and processes.
 
-    Errors: `errors.ObjectMissing`, `errors.AccessDenied`, `errors.StorageError` (after the store's own bounded
-    retries), `errors.DestinationError` (a customer's bucket that cannot be used). Nothing else escapes.
+    Errors: `errors.ObjectMissing` (`object_missing`, `upload_missing`), `errors.AccessDenied` (`wrong_customer_key`, or
+    a permission that lacks), `errors.StorageError` (after the store's own bounded retries), `errors.DestinationError`
+    (`invalid_prefix`; a customer's bucket or endpoint that cannot be used). Nothing else escapes.
     """
 
     def begin(self, key: str, customer_key: CustomerKey, *, content_type: str, filename: str) -> Upload:
-        """Starts a multipart upload. `filename` is what a browser saves the object as."""
+        """Starts a multipart upload. `filename` is what a browser saves the object as.
+
+        Not idempotent: an answer that is lost leaves an upload that only `list_unfinished` knows.
+        """
         ...
 
     def put_part(self, upload: Upload, number: int, body: bytes | memoryview, customer_key: CustomerKey) -> Receipt:
-        """Puts part `number` (again replaces it). Parts may come in any order and from several threads."""
+        """Puts part `number` (again replaces it). Parts may come in any order and from several threads.
+
+        The receipt is given when the part is durable. Needs only the upload's key and id, so that another process can
+        go on. After `complete` or `abort` the upload is missing.
+        """
         ...
 
     def complete(self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey) -> ObjectInfo:
-        """Makes the object of the parts with these receipts, atomically; other parts of the upload are dropped.
+        """Makes the object of the parts, atomically. Completing again after success returns the same object.
 
-        Part numbers rise and may have gaps. Completing again after success returns the same object.
+        Raises `invalid_part` when the receipts, in any order, do not run from 1 without a gap, when a part but the last
+        is under `MIN_PART_BYTES`, or when the store does not hold a part as its receipt says; the upload then goes on.
         """
         ...
 
     def abort(self, upload: Upload) -> None:
-        """Drops the upload and its parts. Idempotent; no error if it is gone."""
+        """Drops the upload and its parts. Idempotent; no error if it is gone; a finished object is spared."""
         ...
 
     def put(self, key: str, body: bytes, customer_key: CustomerKey, *, content_type: str, filename: str) -> ObjectInfo:
-        """Puts a small object in one go (the manifest)."""
+        """Puts a small object in one go (the manifest). Idempotent: again replaces it."""
         ...
 
     def presign(self, key: str, customer_key: CustomerKey, *, expires_in_seconds: int, filename: str) -> str:
@@ -102,7 +111,10 @@ class Store(Protocol):
         ...
 
     def read(self, key: str, customer_key: CustomerKey, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """The plain bytes [start, end) in pieces of bounded size."""
+        """The plain bytes [start, end) in pieces of at most 1 MiB, cut at the object's end as a slice is.
+
+        Existence and key are checked at the call, not at the first piece.
+        """
         ...
 
     def delete(self, key: str) -> None:
@@ -114,5 +126,9 @@ class Store(Protocol):
         ...
 
     def probe(self, customer_key: CustomerKey) -> None:
-        """Writes, reads back and deletes a tiny encrypted object; raises DestinationError that names what failed."""
+        """Writes, reads back and deletes a tiny encrypted object, within seconds.
+
+        Raises `DestinationError` `destination_not_writable` with the step that failed and why; `extra["reason"]` is the
+        code of the cause.
+        """
         ...

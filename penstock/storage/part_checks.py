@@ -12,13 +12,13 @@ def checked(receipts: Sequence[Receipt], min_part_bytes: int) -> tuple[Receipt, 
     """The receipts in order of their numbers, when an object can be made of them.
 
     Raises:
-        StorageError: `invalid_part`: none, too many, a number twice, or a part but the last that is too small.
+        StorageError: `invalid_part`: none, too many, a gap, a number twice, or a part but the last that is too small.
     """
     parts = tuple(sorted(receipts, key=lambda receipt: receipt.number))
     if not 1 <= len(parts) <= MAX_PARTS:
         raise refused(f"an object has 1 to {MAX_PARTS} parts, not {len(parts)}")
-    if len({part.number for part in parts}) != len(parts):
-        raise refused("a part number comes twice")
+    if [part.number for part in parts] != list(range(1, len(parts) + 1)):
+        raise refused("the parts' numbers do not run from 1 without a gap")
     for part in parts[:-1]:
         if part.size < min_part_bytes:
             raise refused(f"part {part.number} has {part.size} bytes; all but the last need {min_part_bytes}")

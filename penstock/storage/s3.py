@@ -16,6 +16,7 @@ import dataclasses
 import datetime as dt
 import functools
 import ipaddress
+import logging
 import random
 import secrets
 import threading
@@ -401,6 +402,9 @@ _session_lock = threading.Lock()
 @functools.cache
 def _session() -> boto3.session.Session:
     """One for all stores: it keeps botocore's models, whose parsing costs 0.2 s. Not for several threads at once."""
+    for name in ("boto3", "botocore"):
+        # Their debug log holds every request's headers, and so every customer key. No log level of ours may open it.
+        logging.getLogger(name).setLevel(logging.INFO)
     return boto3.session.Session()
 
 

@@ -3,27 +3,26 @@
     claim ─▶ plan ─▶ begin upload ─▶ parts … ─▶ complete ─▶ manifest ─▶ sign URLs ─▶ finish (charge, erase secrets)
 
 Every step may be the last one this process makes: the next worker finds the plan, the upload and the parts in the
-database, does again what was not recorded, and comes to the same bytes. Before each part is put its number is written
-down under the lease (`intend_part`); a worker that takes over numbers its parts above all of those, so that a part
-which a zombie puts late is never one that the finished file is made of.
+database, does again what was not recorded, and comes to the same bytes. A part's number is its place in the file, and
+before each part the lease is renewed. A zombie that was stopped just then may still put that part when it wakes; the
+upload is completed with the receipts of the worker that holds the lease. Where the store can tell the two apart, it
+refuses the zombie's part, and the export is written afresh; where it cannot, they are the same to the byte.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import json
 import threading
 from collections.abc import Callable
 
 import sqlalchemy as sa
 import structlog
 
-from penstock import errors, pipeline, query, services, storage
-from penstock.control import exports, limits, searchjobs, secrets
-from penstock.lake import plan, scan, table
+from penstock import errors, pipeline, services, storage
+from penstock.control import exports, limits, secrets
 from penstock.pipeline import manifest
-from penstock.worker import holding, journal, retrying
+from penstock.worker import holding, journal, planning, retrying
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +53,8 @@ class ExportRun:
         self._export = claim.export
         self._shutdown = shutdown
         self._step = step
-        self._target: tuple[storage.Store, bool] | None = None
+        self._bucket: storage.CustomerBucket | None = None
+        self._store: storage.Store | None = None
         self._upload: storage.Upload | None = None
         self._log = log.bind(export_id=claim.task_uuid)
 
@@ -84,11 +84,95 @@ class ExportRun:
     # The way of an export
 
     def _drive(self, hold: holding.Holding) -> None:
-        hold.check()
         key = storage.CustomerKey(self._unseal(self._claim.sealed_customer_key, secrets.customer_key_context))
-        store = self._opened_store()
-        work = self._planned(hold)
-        upload = self._begun(store, key)
+        store = self._open_store()
+        hold.check()
+        planner = planning.Planner(self._services, self._claim, check=hold.check)
+        work = self._planned(planner)
+        try:
+            outcome = self._written(hold, work, store, key, self._upload_of(store, key), self._claim.parts)
+        except errors.StorageError as error:
+            if not _is_spoilt(error):
+                raise
+            self._log.warning("upload_spoilt", code=error.code, detail=error.detail)
+            outcome = self._written(hold, work, store, key, self._begun(store, key), ())
+        self._describe(store, key, outcome, planner)
+        self._finish(store, key, outcome)
+
+    def _open_store(self) -> storage.Store:
+        sealed = self._claim.sealed_destination
+        if sealed is not None:
+            self._bucket = storage.CustomerBucket.from_bytes(self._unseal(sealed, secrets.destination_context))
+        bucket = self._bucket
+        self._store = self._services.store if bucket is None else self._services.customer_store(bucket)
+        return self._store
+
+    def _unseal(self, sealed: bytes, context: Callable[[str], str]) -> bytes:
+        return self._services.master_keys.unseal(sealed, context(self._claim.task_uuid))
+
+    def _planned(self, planner: planning.Planner) -> pipeline.Work:
+        work, plan_json = planner.work()
+        if self._export.plan_json is not None:
+            return work
+        total, export = planner.count(work), self._export
+        prefix = self._settings.s3_prefix if self._bucket is None else self._bucket.prefix
+        object_key = storage.object_key(prefix, export.community_uuid, export.created_at, export.task_uuid)
+        self._step("plan")
+        with self._database.begin() as tx:
+            exports.record_plan(
+                tx,
+                self._claim,
+                snapshot_version=work.snapshot.version,
+                plan_json=plan_json,
+                object_key=object_key,
+                part_bytes=work.part_bytes,
+                total_events=total,
+                now=self._clock.now(),
+            )
+        self._step("plan done")
+        self._export = dataclasses.replace(
+            export, snapshot_version=work.snapshot.version, object_key=object_key, expected_events=total
+        )
+        self._log.info("export_planned", slices=len(work.slices), events=total, snapshot=work.snapshot.version)
+        return work
+
+    @property
+    def _object_key(self) -> str:
+        assert self._export.object_key is not None, "the plan names it"
+        return self._export.object_key
+
+    def _upload_of(self, store: storage.Store, key: storage.CustomerKey) -> storage.Upload:
+        """The upload that an earlier worker has begun, or a new one."""
+        if self._export.upload_id is None:
+            return self._begun(store, key)
+        self._upload = storage.Upload(key=self._object_key, upload_id=self._export.upload_id)
+        return self._upload
+
+    def _begun(self, store: storage.Store, key: storage.CustomerKey) -> storage.Upload:
+        """A new upload; one that was there before is aborted, and its parts are forgotten."""
+        self._step("begin")
+        if self._upload is not None:
+            store.abort(self._upload)
+        upload = store.begin(
+            self._object_key, key, content_type=storage.EXPORT_CONTENT_TYPE, filename=_filename(self._object_key)
+        )
+        self._step("begin done")
+        with self._database.begin() as tx:
+            exports.record_upload(tx, self._claim, upload.upload_id, self._clock.now())
+        self._step("begin recorded")
+        self._upload = upload
+        return upload
+
+    def _written(
+        self,
+        hold: holding.Holding,
+        work: pipeline.Work,
+        store: storage.Store,
+        key: storage.CustomerKey,
+        upload: storage.Upload,
+        recorded: tuple[exports.Part, ...],
+    ) -> pipeline.Outcome:
+        """Writes all parts behind the `recorded` ones, and makes the object of them."""
         record = journal.ExportJournal(self._services, self._claim, check=hold.check, step=self._step)
         outcome = pipeline.run(
             work,
@@ -96,189 +180,21 @@ class ExportRun:
             record,
             threads=self._settings.encoding_threads,
             upload_threads=self._settings.upload_threads,
-            done=journal.done(self._claim.parts),
+            done=journal.done(recorded),
         )
         hold.check()
-        self._completed(store, upload, key, outcome)
-
-    def _opened_store(self) -> storage.Store:
-        bucket = self._bucket()
-        store = self._services.store if bucket is None else self._services.customer_store(bucket)
-        self._target = (store, bucket is None)
-        return store
-
-    def _bucket(self) -> storage.CustomerBucket | None:
-        sealed = self._claim.sealed_destination
-        if sealed is None:
-            return None
-        return storage.CustomerBucket.from_bytes(self._unseal(sealed, secrets.destination_context))
-
-    def _unseal(self, sealed: bytes, context: Callable[[str], str]) -> bytes:
-        return self._services.master_keys.unseal(sealed, context(self._claim.task_uuid))
-
-    def _planned(self, hold: holding.Holding) -> pipeline.Work:
-        """The work of this export: as recorded by an earlier attempt, or planned now on the newest snapshot."""
-        node = query.both(query.parse(self._export.term), query.from_filters(self._export.filters))
-        events = self._services.table(self._export.community_uuid)
-        time_range = plan.TimeRange(earliest=self._export.earliest, latest=self._export.latest)
-        recorded = None if self._export.plan_json is None else json.loads(self._export.plan_json)
-        snapshot = events.snapshot(self._export.snapshot_version if recorded else None)
-        predicate = query.compile(node, snapshot.columns)
-        bounds = recorded or {"max_rows": self._settings.slice_rows, "max_bytes": self._settings.slice_bytes}
-        work = pipeline.Work(
-            snapshot=snapshot,
-            slices=plan.plan_slices(
-                snapshot,
-                time_range,
-                max_rows=bounds["max_rows"],
-                max_bytes=bounds["max_bytes"],
-                fields=predicate.columns.union(self._export.fields),
-                should_stop=lambda: _raised(hold.check),
-            ),
-            fields=self._export.fields,
-            predicate=predicate,
-            compression=self._export.compression,
-            part_bytes=self._export.part_bytes or self._part_bytes(),
-        )
-        if recorded is None:
-            total = self._count(snapshot, time_range, predicate, hold)
-            self._record_plan(work, bounds, total)
-        return work
-
-    def _part_bytes(self) -> int:
-        """The setting, but never less than S3 allows where the destination is S3."""
-        is_embedded = self._claim.sealed_destination is None and self._settings.storage == "embedded"
-        return self._settings.part_bytes if is_embedded else max(storage.MIN_PART_BYTES, self._settings.part_bytes)
-
-    def _count(
-        self, snapshot: table.Snapshot, time_range: plan.TimeRange, predicate: query.Predicate, hold: holding.Holding
-    ) -> int:
-        """How many events there will be. What the search job counted on this very snapshot is not counted again."""
-        with self._database.begin() as tx:
-            own = limits.for_community(tx, self._export.community_uuid, self._settings)
-        counted = self._counted()
-        if counted is not None and counted[1] == snapshot.version:
-            total = counted[0]
-        else:
-            total = scan.count(snapshot, time_range, predicate, should_stop=lambda: _raised(hold.check))
-        limits.check_events(total, own)
-        return total
-
-    def _counted(self) -> tuple[int, int] | None:
-        """What the search job counted in the export's community, and on which version; None if the job is gone."""
-        try:
-            with self._database.read() as tx:
-                job = searchjobs.get(tx, self._export.job_uuid, None)
-        except errors.NotFound:
-            return None
-        community_uuid = self._export.community_uuid
-        return job.totals.get(community_uuid, 0), job.snapshots.get(community_uuid, -1)
-
-    def _record_plan(self, work: pipeline.Work, bounds: dict[str, int], total: int) -> None:
-        export, bucket = self._export, self._bucket()
-        prefix = self._settings.s3_prefix if bucket is None else bucket.prefix
-        key = storage.object_key(prefix, export.community_uuid, export.created_at, export.task_uuid)
-        self._step("plan")
-        with self._database.begin() as tx:
-            exports.record_plan(
-                tx,
-                self._claim,
-                snapshot_version=work.snapshot.version,
-                plan_json=json.dumps(bounds),
-                object_key=key,
-                part_bytes=work.part_bytes,
-                total_events=total,
-                now=self._clock.now(),
-            )
-        self._step("plan done")
-        self._export = dataclasses.replace(
-            self._export, snapshot_version=work.snapshot.version, object_key=key, expected_events=total
-        )
-        self._log.info("export_planned", slices=len(work.slices), events=total, snapshot=work.snapshot.version)
-
-    def _begun(self, store: storage.Store, key: storage.CustomerKey) -> storage.Upload:
-        object_key = self._object_key()
-        if self._export.upload_id is not None:
-            self._upload = storage.Upload(key=object_key, upload_id=self._export.upload_id)
-            return self._upload
-        self._step("begin")
-        self._upload = upload = store.begin(
-            object_key,
-            key,
-            content_type=storage.EXPORT_CONTENT_TYPE,
-            filename=_filename(object_key),
-        )
-        self._step("begin done")
-        with self._database.begin() as tx:
-            exports.record_upload(tx, self._claim, upload.upload_id, self._clock.now())
-        self._step("begin recorded")
-        return upload
-
-    def _completed(
-        self, store: storage.Store, upload: storage.Upload, key: storage.CustomerKey, outcome: pipeline.Outcome
-    ) -> None:
-        object_key = self._object_key()
         self._renew()  # nothing is made visible by a worker that has lost its lease
         self._step("complete")
         store.complete(upload, outcome.receipts, key)
         self._step("complete done")
-        signed = self._services.signer.sign(manifest.build(self._subject(), outcome.facts))
-        manifest_key = storage.manifest_key(object_key)
-        self._step("manifest")
-        store.put(
-            manifest_key,
-            manifest.dumps(signed),
-            key,
-            content_type=storage.MANIFEST_CONTENT_TYPE,
-            filename=_filename(manifest_key),
-        )
-        self._step("manifest done")
-        self._finish(store, key, outcome, object_key, manifest_key)
+        return outcome
 
-    def _finish(
-        self,
-        store: storage.Store,
-        key: storage.CustomerKey,
-        outcome: pipeline.Outcome,
-        object_key: str,
-        manifest_key: str,
+    def _describe(
+        self, store: storage.Store, key: storage.CustomerKey, outcome: pipeline.Outcome, planner: planning.Planner
     ) -> None:
-        """Signs the URLs while the key is at hand, then in one transaction: FINISHED, charged, secrets erased."""
-        now = self._clock.now()
-        with self._database.begin() as tx:
-            own = limits.for_community(tx, self._export.community_uuid, self._settings)
-        window = own.download_window_seconds
-        urls = [
-            store.presign(name, key, expires_in_seconds=window, filename=_filename(name))
-            for name in (object_key, manifest_key)
-        ]
-        size = sum(facts.size for facts in outcome.facts)
-        events = sum(facts.events for facts in outcome.facts)
-        self._step("finish")
-        with self._database.begin() as tx:
-            exports.finish(
-                tx,
-                self._claim,
-                compressed_bytes=size,
-                raw_bytes=sum(facts.raw_bytes for facts in outcome.facts),
-                events=events,
-                download_url=urls[0],
-                manifest_url=urls[1],
-                expire_at=now + dt.timedelta(seconds=window),
-                now=now,
-            )
-        self._step("finish done")
-        self._log.info("export_finished", events=events, compressed_bytes=size)
-
-    def _object_key(self) -> str:
-        if self._export.object_key is None:
-            raise errors.ExportFailed("plan_missing", "The export has an upload but no plan.", "Start it again.")
-        return self._export.object_key
-
-    def _subject(self) -> manifest.Subject:
-        export = self._export
-        counted = self._counted()
-        return manifest.Subject(
+        """Puts the signed manifest beside the object."""
+        export, counted = self._export, planner.counted()
+        subject = manifest.Subject(
             task_uuid=export.task_uuid,
             job_uuid=export.job_uuid,
             community_uuid=export.community_uuid,
@@ -292,6 +208,44 @@ class ExportRun:
             compression=export.compression,
             created_at=export.created_at,
         )
+        signed = self._services.signer.sign(manifest.build(subject, outcome.facts))
+        manifest_key = storage.manifest_key(self._object_key)
+        self._step("manifest")
+        store.put(
+            manifest_key,
+            manifest.dumps(signed),
+            key,
+            content_type=storage.MANIFEST_CONTENT_TYPE,
+            filename=_filename(manifest_key),
+        )
+        self._step("manifest done")
+
+    def _finish(self, store: storage.Store, key: storage.CustomerKey, outcome: pipeline.Outcome) -> None:
+        """Signs the URLs while the key is at hand, then in one transaction: FINISHED, charged, secrets erased."""
+        with self._database.read() as tx:
+            own = limits.for_community(tx, self._export.community_uuid, self._settings)
+        now, window_seconds = self._clock.now(), own.download_window_seconds
+        urls = [
+            store.presign(name, key, expires_in_seconds=window_seconds, filename=_filename(name))
+            for name in (self._object_key, storage.manifest_key(self._object_key))
+        ]
+        size = sum(facts.size for facts in outcome.facts)
+        events = sum(facts.events for facts in outcome.facts)
+        self._step("finish")
+        with self._database.begin() as tx:
+            exports.finish(
+                tx,
+                self._claim,
+                compressed_bytes=size,
+                raw_bytes=sum(facts.raw_bytes for facts in outcome.facts),
+                events=events,
+                download_url=urls[0],
+                manifest_url=urls[1],
+                expire_at=now + dt.timedelta(seconds=window_seconds),
+                now=now,
+            )
+        self._step("finish done")
+        self._log.info("export_finished", events=events, compressed_bytes=size)
 
     # The lease
 
@@ -332,25 +286,23 @@ class ExportRun:
         A customer's bucket is cleared here or never, since its credentials are erased by now; of a customer's
         bucket only the unfinished upload is aborted, nothing is deleted.
         """
-        if self._target is None or self._export.object_key is None:
+        if self._store is None or self._export.object_key is None:
             return
-        store, is_ours = self._target
         try:
             if self._upload is not None:
-                store.abort(self._upload)
-            if is_ours:
-                store.delete(self._export.object_key)
-                store.delete(storage.manifest_key(self._export.object_key))
+                self._store.abort(self._upload)
+            if self._bucket is None:
+                self._store.delete(self._object_key)
+                self._store.delete(storage.manifest_key(self._object_key))
                 with self._database.begin() as tx:
                     exports.forget_object(tx, self._export.task_uuid, self._clock.now())
         except errors.PenstockError as error:
             self._log.warning("not_cleared_away", code=error.code, detail=error.detail)
 
 
-def _raised(check: Callable[[], None]) -> bool:
-    """`check` as a question that is never answered yes: what it raises ends the work at once."""
-    check()
-    return False
+def _is_spoilt(error: errors.StorageError) -> bool:
+    """The upload cannot be completed as recorded: it is gone, or a part of it was replaced."""
+    return isinstance(error, errors.ObjectMissing) or error.code == "invalid_part"
 
 
 def _filename(key: str) -> str:

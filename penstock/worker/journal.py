@@ -47,38 +47,33 @@ class ExportJournal:
         self._claim = claim
         self._step = step
         self.check = check
-        self._numbers: dict[int, int] = {}
-        self._next_number = claim.export.last_part_number + 1
         self._unrecorded_bytes = 0
         self._told_at = open_services.clock.monotonic()
 
     def put(
         self, store: storage.Store, upload: storage.Upload, part: pipeline.Part, key: storage.CustomerKey
     ) -> storage.Receipt:
-        """Puts one part under the number that `before_part` wrote down for it."""
-        number = self._numbers[part.facts.ordinal]
+        """Puts one part. Its number is its place, so whoever puts it again puts the same bytes."""
+        number = part.facts.ordinal + 1
         self._step(f"part {number}")
         receipt = store.put_part(upload, number, part.body, key)
         self._step(f"part {number} done")
         return receipt
 
     def before_part(self, facts: parts.PartFacts) -> None:
-        """Writes the part's number down under the lease, if the quota has room for the part.
+        """Makes sure, under the lease, that the quota has room for the part.
 
         Raises:
             LeaseLost: then the part must not be put.
             ExportFailed: `monthly_quota_exceeded`.
         """
-        number = self._next_number
-        self._write(lambda: self._intend(number, facts))
-        self._next_number += 1
-        self._numbers[facts.ordinal] = number
+        self._write(lambda: self._check_room(facts))
         self._unrecorded_bytes += facts.size
 
-    def _intend(self, number: int, facts: parts.PartFacts) -> None:
+    def _check_room(self, facts: parts.PartFacts) -> None:
         now, settings = self._services.clock.now(), self._services.settings
         with self._services.database.begin() as tx:
-            exports.intend_part(tx, self._claim, number, now)
+            exports.renew(tx, self._claim, now)
             own = limits.for_community(tx, self._claim.export.community_uuid, settings)
             if quota.would_exceed(tx, self._claim, self._unrecorded_bytes + facts.size, limits=own, now=now):
                 raise quota.exceeded(own, now)

@@ -69,8 +69,8 @@ class Worker:
         log.info("worker_stopped", worker_id=self.worker_id)
 
     def run_pending(self) -> None:
-        """Works in this thread until no search job and no export is left to claim."""
-        while self.run_search() or self.run_export():
+        """Works in this thread until no search job and no export is left to claim, or `stop` is called."""
+        while not self._shutdown.is_set() and (self.run_search() or self.run_export()):
             pass
 
     def run_search(self) -> bool:

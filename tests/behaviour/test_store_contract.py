@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from penstock import errors
-from penstock.storage import CustomerKey, Receipt, Secret, Upload
+from penstock import errors, storage
+from penstock import settings as settings_module
+from penstock.storage import CustomerBucket, CustomerKey, Receipt, Secret, Upload
 from penstock.storage.contract import MIN_PART_BYTES
 
 KEY = CustomerKey.generate()
@@ -509,6 +510,21 @@ def test_boto3_reads_what_we_wrote(ceph: Any) -> None:
     assert answer["Body"].read() == TAIL
     assert answer["ContentType"] == "application/gzip"
     assert answer["ContentDisposition"] == 'attachment; filename="export.jsonl.gz"'
+
+
+@ceph_only
+def test_a_customer_s_bucket_is_reached_through_the_guard(ceph: Any) -> None:
+    members = {"bucket_name": ceph.bucket, "access_key_id": "test", "secret_access_key": "testtest"}
+    bucket = CustomerBucket.parse({**members, "prefix": "customer", "endpoint_url": ceph.url})
+    with pytest.raises(errors.DestinationError) as refusal:
+        storage.open_customer_store(bucket, settings_module.Settings(customer_ca_file=ceph.ca_file))
+    assert refusal.value.code == "endpoint_not_allowed"
+    allowed = settings_module.Settings(customer_ca_file=ceph.ca_file, endpoint_allow_list=("127.0.0.0/8",))
+    store = storage.open_customer_store(CustomerBucket.from_bytes(bucket.seal_bytes()), allowed)
+    store.probe(KEY)
+    upload = store.begin("customer/x.gz", KEY, **CONTENT)
+    store.complete(upload, [store.put_part(upload, 1, BIG, KEY), store.put_part(upload, 2, TAIL, KEY)], KEY)
+    assert b"".join(store.read(upload.key, KEY)) == BIG + TAIL
 
 
 @ceph_only

@@ -18,7 +18,7 @@ from penstock.control.exports.ending import (
     request_cancel,
 )
 from penstock.control.exports.leasing import claim, has_work, release, renew
-from penstock.control.exports.progress import intend_part, record_part, record_plan, record_progress, record_upload
+from penstock.control.exports.progress import record_part, record_plan, record_progress, record_upload
 from penstock.control.exports.reading import count_active, get, list_for_job, list_parts, list_tasks
 from penstock.control.exports.starting import replay, start
 from penstock.control.exports.sweeping import delete_old, expired_objects, forget_object, owns_upload
@@ -55,7 +55,6 @@ __all__ = [
     "forget_object",
     "get",
     "has_work",
-    "intend_part",
     "list_for_job",
     "list_parts",
     "list_tasks",

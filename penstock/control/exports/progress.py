@@ -63,17 +63,6 @@ def record_upload(tx: sa.Connection, claim: records.Claim, upload_id: str, now: 
     fencing.write(tx, claim, now, upload_id=upload_id, progress_events=0, written_bytes=0, compressed_bytes=0)
 
 
-def intend_part(tx: sa.Connection, claim: records.Claim, number: int, now: dt.datetime) -> None:
-    """Writes down that part `number` is about to be put, before it is.
-
-    A worker numbers its parts above `last_part_number` as it was when it claimed. So a part that a zombie puts late,
-    after its lease was lost, has a number that no later worker's part has: it cannot replace one of the finished file.
-    Raises LeaseLost; then the part must not be put.
-    """
-    highest = sa.case((_EXPORTS.c.last_part_number < number, number), else_=_EXPORTS.c.last_part_number)
-    fencing.write(tx, claim, now, last_part_number=highest)
-
-
 def record_part(tx: sa.Connection, claim: records.Claim, part: records.Part, now: dt.datetime) -> None:
     """Writes down one part that the store holds: a checkpoint, and bytes that count as reserved.
 

@@ -137,7 +137,6 @@ def upgrade() -> None:
         sa.Column("object_key", sa.Text(), nullable=True),
         sa.Column("part_bytes", sa.BigInteger(), nullable=True),
         sa.Column("upload_id", sa.Text(), nullable=True),
-        sa.Column("last_part_number", sa.Integer(), nullable=False),
         sa.Column("progress_events", sa.BigInteger(), nullable=False),
         sa.Column("written_bytes", sa.BigInteger(), nullable=False),
         sa.Column("compressed_bytes", sa.BigInteger(), nullable=False),

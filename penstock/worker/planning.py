@@ -1,0 +1,99 @@
+"""Decides what an export reads: planned once on the newest snapshot, then the same for every worker that goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from penstock import errors, pipeline, query, services, storage
+from penstock.control import exports, limits, searchjobs
+from penstock.lake import plan, scan, table
+
+
+class Planner:
+    """Plans one claimed export.
+
+    Args:
+        open_services: the process's parts.
+        claim: the hold on the export.
+        check: raises what must stop the work; asked while files are read.
+    """
+
+    def __init__(self, open_services: services.Services, claim: exports.Claim, *, check: Callable[[], None]) -> None:
+        self._services = open_services
+        self._settings = open_services.settings
+        self._export = claim.export
+        self._is_embedded = claim.sealed_destination is None and open_services.settings.storage == "embedded"
+        self._check = check
+
+    @property
+    def time_range(self) -> plan.TimeRange:
+        """The export's time range."""
+        return plan.TimeRange(earliest=self._export.earliest, latest=self._export.latest)
+
+    def work(self) -> tuple[pipeline.Work, str]:
+        """The work, and what of it must be recorded so that it can be planned again just so (`plan_json`).
+
+        Raises:
+            NotFound: `snapshot_not_found`, the recorded snapshot was vacuumed meanwhile.
+            StorageError: the lake cannot be read.
+        """
+        export, settings = self._export, self._settings
+        node = query.both(query.parse(export.term), query.from_filters(export.filters))
+        snapshot = self._services.table(export.community_uuid).snapshot(export.snapshot_version)
+        predicate = query.compile(node, snapshot.columns)
+        plan_json = export.plan_json or json.dumps({"max_rows": settings.slice_rows, "max_bytes": settings.slice_bytes})
+        slices = plan.plan_slices(
+            snapshot,
+            self.time_range,
+            **json.loads(plan_json),
+            fields=predicate.columns.union(export.fields),
+            should_stop=self._should_stop,
+        )
+        return pipeline.Work(
+            snapshot=snapshot,
+            slices=slices,
+            fields=export.fields,
+            predicate=predicate,
+            compression=export.compression,
+            part_bytes=export.part_bytes or self._part_bytes(),
+        ), plan_json
+
+    def count(self, work: pipeline.Work) -> int:
+        """How many events there will be. What the search job counted on this very snapshot is not counted again.
+
+        Raises:
+            InvalidRequest: `too_many_events`; late arrivals have pushed the export over the cap.
+        """
+        with self._services.database.read() as tx:
+            own = limits.for_community(tx, self._export.community_uuid, self._settings)
+        counted = self.counted()
+        if counted is not None and counted[1] == work.snapshot.version:
+            total = counted[0]
+        else:
+            total = self._scan_count(work.snapshot, work.predicate)
+        limits.check_events(total, own)
+        return total
+
+    def counted(self) -> tuple[int, int] | None:
+        """What the search job counted in the export's community, and on which version; None if the job is gone."""
+        try:
+            with self._services.database.read() as tx:
+                job = searchjobs.get(tx, self._export.job_uuid, None)
+        except errors.NotFound:
+            return None
+        community_uuid = self._export.community_uuid
+        return job.totals.get(community_uuid, 0), job.snapshots.get(community_uuid, -1)
+
+    def _scan_count(self, snapshot: table.Snapshot, predicate: query.Predicate) -> int:
+        return scan.count(snapshot, self.time_range, predicate, should_stop=self._should_stop)
+
+    def _part_bytes(self) -> int:
+        """The setting, but never less than S3 allows where the destination is S3."""
+        part_bytes = self._settings.part_bytes
+        return part_bytes if self._is_embedded else max(storage.MIN_PART_BYTES, part_bytes)
+
+    def _should_stop(self) -> bool:
+        """`check` as a question that is never answered yes: what it raises ends the work at once."""
+        self._check()
+        return False
