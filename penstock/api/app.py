@@ -15,7 +15,7 @@ from starlette import types as starlette_types
 import penstock
 from penstock import services as services_module
 from penstock import worker as worker_module
-from penstock.api import context, metrics, middleware, problems, schemas
+from penstock.api import auth, context, metrics, middleware, problems, schemas
 from penstock.api.routes import (
     audit,
     communities,
@@ -72,6 +72,7 @@ def create_app(services: services_module.Services, *, worker: worker_module.Work
         heavy=anyio.CapacityLimiter(context.HEAVY_THREADS),
         ingest=anyio.CapacityLimiter(context.INGEST_THREADS),
     )
+    app.state.known_keys = auth.KnownKeys(services)
     for prefix in PREFIXES:
         for router in _ROUTERS:
             app.include_router(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import hashlib
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
+import anyio.to_thread
 import fastapi
 from fastapi import security
 
 from penstock import errors
-from penstock.api import context
+from penstock import services as services_module
 from penstock.control import apikeys, states
 
 _BEARER = security.HTTPBearer(
@@ -18,6 +20,12 @@ _BEARER = security.HTTPBearer(
 )
 
 ACTOR_TYPE = "apikey"
+
+TRUST_SECONDS = 1.0
+"""How long a key that was found is taken for valid: half the cost of reading a task is asking for its key."""
+
+MOST_TRUSTED = 10_000
+"""Keys kept at once; beyond that all are forgotten and looked up again."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +67,35 @@ class Caller:
         return community_uuid
 
 
-def permit(permission: states.Permission | None = None) -> Callable[..., Caller]:
+class KnownKeys:
+    """API keys that were looked up within the last `TRUST_SECONDS`: most requests of a client that polls ask nothing.
+
+    A revoked key is thus refused `TRUST_SECONDS` later at the latest. Tokens are kept as hashes only.
+    """
+
+    def __init__(self, services: services_module.Services) -> None:
+        self._services = services
+        self._found: dict[bytes, tuple[float, apikeys.ApiKey]] = {}
+
+    async def find(self, token: str | None) -> apikeys.ApiKey:
+        """The key whose token this is. Raises NotAuthenticated."""
+        name = hashlib.sha256((token or "").encode()).digest()
+        now = self._services.clock.monotonic()
+        looked_up_at, api_key = self._found.get(name, (0.0, None))
+        if api_key is not None and now - looked_up_at < TRUST_SECONDS:
+            return api_key
+        api_key = await anyio.to_thread.run_sync(self._look_up, token)
+        if len(self._found) >= MOST_TRUSTED:
+            self._found.clear()
+        self._found[name] = (now, api_key)
+        return api_key
+
+    def _look_up(self, token: str | None) -> apikeys.ApiKey:
+        with self._services.database.read() as tx:
+            return apikeys.authenticate(tx, token, self._services.clock.now())
+
+
+def permit(permission: states.Permission | None = None) -> Callable[..., Awaitable[Caller]]:
     """A dependency: the caller, if the key is known and holds `permission` (None: any known key will do).
 
     Raises:
@@ -67,14 +103,12 @@ def permit(permission: states.Permission | None = None) -> Callable[..., Caller]
         PermissionMissing: `permission_missing`, naming the permission.
     """
 
-    def caller(
+    async def caller(
         request: fastapi.Request,
         credentials: Annotated[security.HTTPAuthorizationCredentials | None, fastapi.Depends(_BEARER)],
     ) -> Caller:
-        services = context.of(request).services
-        token = credentials.credentials if credentials else None
-        with services.database.read() as tx:
-            api_key = apikeys.authenticate(tx, token, services.clock.now())
+        known: KnownKeys = request.app.state.known_keys
+        api_key = await known.find(credentials.credentials if credentials else None)
         request.scope["penstock.api_key_uuid"] = api_key.uuid
         if permission is not None:
             api_key.require(permission)

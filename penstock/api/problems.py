@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import http
 import math
+import traceback
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -153,7 +154,8 @@ def _log_failure(request: fastapi.Request, error: Exception) -> str:
         error_id=error_id,
         request_id=request.scope.get("penstock.request_id"),
         error_code=getattr(error, "code", type(error).__name__),
-        exc_info=error,
+        # As text: a renderer of the log's might show local variables, and those may hold secrets.
+        exception="".join(traceback.format_exception(error)),
     )
     return error_id
 

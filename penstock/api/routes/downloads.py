@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import fastapi
 import sqlalchemy as sa
-from fastapi import responses
+from fastapi import concurrency, responses
 
 from penstock import errors
 from penstock import services as services_module
@@ -48,7 +49,17 @@ def download(key: str, request: fastapi.Request, here: context.Here) -> fastapi.
         request.scope["penstock.problem_code"] = answer.error_code
     elif request.method == "GET":
         _record(here.services, request, answer)
-    return responses.StreamingResponse(answer.body, status_code=answer.status, headers=answer.headers)
+    return responses.StreamingResponse(_pieces(answer.body), status_code=answer.status, headers=answer.headers)
+
+
+async def _pieces(body: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The body, read on threads; its file is closed at the end, and also when the client goes away before."""
+    try:
+        async for piece in concurrency.iterate_in_threadpool(body):
+            yield piece
+    finally:
+        if isinstance(body, Generator):
+            body.close()
 
 
 def _record(

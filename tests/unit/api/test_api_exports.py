@@ -117,6 +117,17 @@ def test_a_field_that_only_the_events_brought_is_known(world: World) -> None:
     assert world.export(world.done_search(), {"fields": ["acme.badge"]}).status_code == 201
 
 
+@pytest.mark.parametrize("name", ["Acme.Badge", "always.null", 'a "quoted" name', "only in \u00e9tat"])
+def test_a_field_without_a_column_of_its_own_is_known_all_the_same(world: World, name: str) -> None:
+    """`Acme.Badge` differs from a column only in case, the others cannot be columns: all live in the overflow."""
+    first = {"@timestamp": "2026-03-01T10:00:00Z", "acme.badge": "7"}
+    value = None if name == "always.null" else 'a text that looks like a member: {"decoy":1}'
+    world.ingest([first, {"@timestamp": "2026-03-01T10:00:01Z", name: value}])
+    job = world.done_search()
+    assert world.export(job, {"fields": ["acme.badge", name]}).status_code == 201
+    problem(world.export(job, {"fields": ["decoy"]}), 422, "unknown_field")
+
+
 @pytest.mark.parametrize(
     ("fields", "code"),
     [

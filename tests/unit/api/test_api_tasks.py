@@ -14,6 +14,7 @@ import pytest
 from api_world import JOBS, KEY, World, events, problem
 
 from penstock import storage
+from penstock.control import states
 from penstock.pipeline import manifest
 
 HEADERS = storage.CustomerKey.parse(KEY).headers()
@@ -175,8 +176,6 @@ def test_another_method_is_refused(world: World, task: dict[str, Any]) -> None:
 
 
 def test_downloads_are_audited_and_refused_ones_are_not(world: World, task: dict[str, Any]) -> None:
-    from penstock.control import states
-
     url = task["attributes"]["download_url"]
     fetch(world, url)
     fetch(world, url, "HEAD", **HEADERS)
