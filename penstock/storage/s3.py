@@ -12,90 +12,28 @@ Decisions that were measured or learnt the hard way (docs/storage.md tells more)
 from __future__ import annotations
 
 import copy
-import dataclasses
 import datetime as dt
-import functools
-import ipaddress
-import logging
 import random
 import secrets
 import threading
-import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import boto3.session
-import botocore.config
 import botocore.exceptions
 
 from penstock import clock as clocks
 from penstock import errors
-from penstock.storage import endpoint_guard, naming, part_checks, probing, s3_errors, s3_http
-from penstock.storage.bucket import Secret
+from penstock.storage import naming, part_checks, probing, s3_errors, s3_lifecycle
 from penstock.storage.contract import MAX_PARTS, MIN_PART_BYTES, ObjectInfo, Receipt, Upload
 from penstock.storage.keys import CustomerKey
+from penstock.storage.s3_client import S3Settings, check_endpoint, make_client
+
+__all__ = ["S3Settings", "S3Store"]
 
 _PIECE_BYTES = 1024 * 1024
 _FIRST_DELAY_SECONDS = 0.2
 _LONGEST_DELAY_SECONDS = 5.0
 _PROBE_PATIENCE_SECONDS = 3.0
-_MAX_POOL_CONNECTIONS = 32
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class S3Settings:
-    """Where a bucket is and how to speak to it.
-
-    Attributes:
-        bucket: the bucket's name.
-        prefix: where the probe writes; object keys already contain it.
-        region: the bucket's region.
-        endpoint_url: the server; empty: AWS.
-        access_key_id: empty: the machine's own credentials.
-        secret_access_key: prints as ***.
-        ca_file: CA file for the server's certificate; empty: the system's.
-        allow_http: allow plain http to a loopback address; for tests.
-        guard: judges every address connected to; None only for the operator's own endpoint.
-        retry_seconds: how long a call is tried again; a call lasts at most this plus one attempt's timeouts.
-        connect_timeout_seconds: bound of one connection attempt.
-        read_timeout_seconds: bound of one silence of the server.
-        list_page: most uploads asked for at once when listing.
-    """
-
-    bucket: str
-    prefix: str = ""
-    region: str = "us-east-1"
-    endpoint_url: str = ""
-    access_key_id: str = ""
-    secret_access_key: Secret = dataclasses.field(default_factory=lambda: Secret(""))
-    ca_file: str = ""
-    allow_http: bool = False
-    guard: endpoint_guard.EndpointGuard | None = None
-    retry_seconds: float = 60.0
-    connect_timeout_seconds: float = 5.0
-    read_timeout_seconds: float = 60.0
-    list_page: int = 1000
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class LifecycleRule:
-    """A rule of a bucket, as far as it matters here.
-
-    Attributes:
-        name: the rule's ID.
-        prefix: the keys it is about; empty: all.
-        is_enabled: it is in force.
-        is_ours: `install_lifecycle` made it.
-        expire_days: objects are deleted after so many days; None: never.
-        abort_days: unfinished uploads are aborted after so many days; None: never.
-    """
-
-    name: str
-    prefix: str
-    is_enabled: bool
-    is_ours: bool
-    expire_days: int | None
-    abort_days: int | None
 
 
 class S3Store:
@@ -110,15 +48,13 @@ class S3Store:
         DestinationError: `endpoint_not_allowed`, `invalid_s3_settings`.
     """
 
-    _RULE_NAME = "penstock-expiry"
-
     def __init__(self, settings: S3Settings, *, clock: clocks.Clock | None = None) -> None:
-        _check_endpoint(settings)
+        check_endpoint(settings)
         self._settings = settings
         self._clock = clock or clocks.SystemClock()
         self._patience_seconds = settings.retry_seconds
         try:
-            self._client = _make_client(settings)
+            self._client = make_client(settings)
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
             raise errors.DestinationError(
                 "invalid_s3_settings", f"The S3 settings cannot be used: {error}.", "Mend endpoint, region or profile."
@@ -263,31 +199,12 @@ class S3Store:
 
         Rules that others made are kept.
         """
-        prefix = self._settings.prefix.strip("/")
-        ours = {
-            "ID": self._RULE_NAME,
-            "Status": "Enabled",
-            "Filter": {"Prefix": f"{prefix}/" if prefix else ""},
-            "Expiration": {"Days": days},
-            "NoncurrentVersionExpiration": {"NoncurrentDays": days},
-            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days},
-        }
-        others = [rule for rule in self._lifecycle_rules() if rule.get("ID") != self._RULE_NAME]
-        self._call("put_bucket_lifecycle_configuration", "", LifecycleConfiguration={"Rules": [*others, ours]})
+        rules = s3_lifecycle.with_ours(self._lifecycle_rules(), self._settings.prefix, days)
+        self._call("put_bucket_lifecycle_configuration", "", LifecycleConfiguration={"Rules": rules})
 
-    def describe_lifecycle(self) -> tuple[LifecycleRule, ...]:
+    def describe_lifecycle(self) -> tuple[s3_lifecycle.LifecycleRule, ...]:
         """The bucket's lifecycle rules; empty if it has none."""
-        return tuple(
-            LifecycleRule(
-                name=rule.get("ID", ""),
-                prefix=rule.get("Filter", {}).get("Prefix") or rule.get("Prefix") or "",
-                is_enabled=rule.get("Status") == "Enabled",
-                is_ours=rule.get("ID") == self._RULE_NAME,
-                expire_days=rule.get("Expiration", {}).get("Days"),
-                abort_days=rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation"),
-            )
-            for rule in self._lifecycle_rules()
-        )
+        return tuple(map(s3_lifecycle.described, self._lifecycle_rules()))
 
     # Calling
 
@@ -394,78 +311,6 @@ class S3Store:
                     raise explained.error from error
             finally:
                 answer["Body"].close()
-
-
-_session_lock = threading.Lock()
-
-
-@functools.cache
-def _session() -> boto3.session.Session:
-    """One for all stores: it keeps botocore's models, whose parsing costs 0.2 s. Not for several threads at once."""
-    for name in ("boto3", "botocore"):
-        # Their debug log holds every request's headers, and so every customer key. No log level of ours may open it.
-        logging.getLogger(name).setLevel(logging.INFO)
-    return boto3.session.Session()
-
-
-def _make_client(settings: S3Settings) -> Any:
-    with _session_lock:
-        client = _bare_client(settings)
-    s3_http.install(
-        client,
-        verify=settings.ca_file or True,
-        guard=settings.guard,
-        timeout=(settings.connect_timeout_seconds, settings.read_timeout_seconds),
-        max_pool_connections=_MAX_POOL_CONNECTIONS,
-    )
-    return client
-
-
-def _bare_client(settings: S3Settings) -> Any:
-    return _session().client(
-        "s3",
-        region_name=settings.region,
-        endpoint_url=settings.endpoint_url or None,
-        aws_access_key_id=settings.access_key_id or None,
-        aws_secret_access_key=settings.secret_access_key.reveal() or None,
-        verify=settings.ca_file or True,
-        config=botocore.config.Config(
-            signature_version="s3v4",
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            s3={
-                "payload_signing_enabled": True,
-                "addressing_style": "path" if settings.endpoint_url else "auto",
-            },
-            retries={"total_max_attempts": 1, "mode": "standard"},
-            ignore_configured_endpoint_urls=True,
-            proxies={} if settings.guard else None,
-        ),
-    )
-
-
-def _check_endpoint(settings: S3Settings) -> None:
-    url = settings.endpoint_url
-    if settings.guard and url:
-        settings.guard.check_url(url)
-    if not url or url.lower().startswith("https://"):
-        return
-    if not (settings.allow_http and not settings.guard and _is_loopback(url)):
-        raise errors.ConfigurationError(
-            "plain_http_refused",
-            f"The S3 endpoint {url!r} is not https: every request carries the customer key.",
-            "Use https. Plain http is only for tests: a loopback address, with s3_allow_http set.",
-        )
-
-
-def _is_loopback(url: str) -> bool:
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme.lower() != "http":
-        return False
-    try:
-        return parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _sse_c(customer_key: CustomerKey) -> dict[str, str]:

@@ -13,7 +13,7 @@ import pytest
 import urllib3.exceptions
 
 from penstock import errors
-from penstock.storage import CustomerKey, Secret, s3, s3_errors
+from penstock.storage import CustomerKey, Receipt, Secret, Upload, s3, s3_errors
 
 KEY = CustomerKey.generate()
 CALL = s3_errors.Call(name="PutObject", bucket="bucket", key="k", region="us-east-1", endpoint="")
@@ -263,9 +263,19 @@ def test_every_body_is_signed_with_its_hash_and_every_call_carries_the_key(store
         assert request.headers["x-amz-server-side-encryption-customer-key-md5"] == KEY.md5
 
 
-def finish(store: s3.S3Store) -> Any:
-    from penstock.storage import Receipt, Upload
+def test_no_log_level_lets_a_key_or_secret_into_the_log(
+    store: s3.S3Store, server: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """botocore's debug log would hold the headers of every request."""
+    caplog.set_level(0)
+    server.will_answer((200, HEADERS, b""), HEAD_4)
+    put(store)
+    logged = "\n".join(f"{record.getMessage()} {record.args}" for record in caplog.records)
+    for secret in (KEY.base64, str(KEY.raw), "the secret"):
+        assert secret not in logged
 
+
+def finish(store: s3.S3Store) -> Any:
     return store.complete(Upload(key="k", upload_id="u"), [Receipt(number=1, etag="e", size=4)], KEY)
 
 
