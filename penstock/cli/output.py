@@ -14,12 +14,15 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from penstock import errors
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_COPIED = frozenset({"UUID", "TASK", "OBJECT", "FIELD"})
+"""Columns that people copy from: never broken over two lines."""
 
 Update = Callable[[int, int | None], None]
 """Called with (done, total); total None while unknown."""
@@ -93,7 +96,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, numbers: Seq
 
     drawn = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for column in columns:
-        drawn.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if column in numbers else "left"
+        drawn.add_column(column, justify=justify, overflow="fold", no_wrap=column in _COPIED)
     for line in texts:
         drawn.add_row(*[Text(text) for text in line])
     _console(stderr=False).print(drawn, soft_wrap=False)

@@ -84,7 +84,7 @@ def fields(
     ca_file: connection.CaFile = None,
     as_json: connection.Json = False,
 ) -> None:
-    """List the fields that events have: name, type, meaning."""
+    """List the fields that can be searched and exported; those that events here have come first."""
     with connection.connect(api_host, ca_file) as penstock:
         found = penstock.fields(match, community=community)
     if as_json:
@@ -94,7 +94,7 @@ def fields(
         return
     output.table(
         ["FIELD", "TYPE", "FILES", "DESCRIPTION"],
-        [[f.name, f.type, f.files, f.description or ""] for f in found],
+        [[f.name, f.type, f.files, f.description or ""] for f in sorted(found, key=lambda f: (not f.files, f.name))],
         numbers=["FILES"],
     )
 

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import pathlib
+import pty
 import re
 import signal
 import subprocess
@@ -508,6 +509,44 @@ def test_output_into_a_closed_pipe_is_no_error(world: World, tmp_path: pathlib.P
     )
     assert ran.stdout == "FIELD\tTYPE\tFILES\tDESCRIPTION\n0\n"
     assert ran.stderr == ""
+
+
+def test_demo_shows_the_whole_path_again_and_again(tmp_path: pathlib.Path) -> None:
+    for _ in range(2):
+        ran = run_process(tmp_path, "demo", "--events", "20000", API_KEY="of another service", PENSTOCK_PORT="1")
+        assert ran.code == 0, ran.err
+        assert "Traceback" not in ran.err + (tmp_path / ".demo" / "service.log").read_text()
+        total = int(re.findall(r"([\d,]+) of 20,000 events match", ran.out)[0].replace(",", ""))
+        assert f"search job: {total:,} events" in ran.out
+        assert f"file:       {total:,} events, signature, digests and gzip right" in ran.out
+        assert len(lines_of(tmp_path / ".demo" / "export.jsonl.gz")) == total
+        assert ran.out.count("Encryption Key: ") == 1
+        assert re.search(rf"wc -l\n +{total}\n", ran.out)
+        assert [line.split(".")[0] for line in ran.out.splitlines() if re.match(r"\d\. ", line)] == list("123456789")
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_colours_are_for_terminals_that_want_them(
+    tmp_path: pathlib.Path, variables: dict[str, str], coloured: bool
+) -> None:
+    ours, theirs = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if name not in {*AMBIENT, "NO_COLOR"}}
+    subprocess.run(
+        [sys.executable, "-m", "penstock", "quota"],
+        env={**environment, "PENSTOCK_HOME": str(tmp_path), "TERM": "xterm", **variables},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        timeout=60,
+        check=False,
+    )
+    os.close(theirs)
+    text = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert "api_host_missing" in text
+    assert ("\x1b[1;31m" in text) is coloured
+    assert ("31m" in text) is coloured
 
 
 def test_bytes_for_people_are_decimal() -> None:
