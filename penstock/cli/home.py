@@ -114,7 +114,7 @@ def operator() -> str:
 
 
 def settings(**values: Any) -> settings_module.Settings:
-    """The settings in force, of a home that was made.
+    """The settings in force. The home must be there, unless everything that would lie in it lies elsewhere.
 
     Raises:
         ConfigurationError: `home_missing`, `invalid_settings`.
@@ -122,7 +122,10 @@ def settings(**values: Any) -> settings_module.Settings:
     from penstock import settings as settings_module
 
     loaded = settings_module.load(**values)
-    if not loaded.home.is_dir():
+    elsewhere = (
+        loaded.database_url and loaded.lake_path and loaded.storage == "s3" and loaded.master_key.get_secret_value()
+    )
+    if not elsewhere and not loaded.home.is_dir():
         raise errors.ConfigurationError(
             "home_missing",
             f"There is no home folder {loaded.home}.",

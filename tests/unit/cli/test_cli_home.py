@@ -71,6 +71,34 @@ def test_home_that_cannot_be_made_is_said(run: Any, tmp_path: pathlib.Path) -> N
     assert (code, err.split("]")[0]) == (2, "Error [home_not_writable")
 
 
+def test_machine_without_a_home_works_when_all_lies_elsewhere(
+    run: Any, made: dict[str, Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = (tmp_path / "home" / "master.key").read_text().splitlines()
+    monkeypatch.setenv("PENSTOCK_HOME", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("PENSTOCK_DATABASE_URL", f"sqlite:///{tmp_path / 'home' / 'penstock.db'}")
+    monkeypatch.setenv("PENSTOCK_LAKE_PATH", str(tmp_path / "home" / "lake"))
+    monkeypatch.setenv("PENSTOCK_STORAGE", "s3")
+    code, _, err = run("community", "list")
+    assert (code, err.split("]")[0]) == (2, "Error [home_missing")
+    monkeypatch.setenv("PENSTOCK_MASTER_KEY", ",".join(line for line in lines if not line.startswith("#")))
+    code, out, _ = run("community", "list", "--json")
+    assert (code, [each["name"] for each in json.loads(out)]) == (0, ["acme"])
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_standard_input_is_taken_in(
+    run: Any, made: dict[str, Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "e.gz").open("wb") as file:
+        file.write(gzip.compress(b'{"a":1}\n' * 10))
+    with (tmp_path / "e.gz").open() as file:
+        monkeypatch.setattr("sys.stdin", file)
+        code, out, err = run("ingest", "-", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["accepted"] == 10
+
+
 def test_communities_and_keys_are_created_listed_revoked_and_audited(run: Any, made: dict[str, Any]) -> None:
     community = json.loads(run("community", "create", "umbrella", "--json")[1])
     assert [each["name"] for each in json.loads(run("community", "list", "--json")[1])] == ["acme", "umbrella"]
