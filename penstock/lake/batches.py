@@ -21,6 +21,10 @@ from penstock.lake import columns
 UNUSABLE_TIMESTAMP = "@timestamp.original"
 """Field that keeps the value of an `@timestamp` that is no usable time."""
 
+RUN_EVENTS = 4096
+"""Events that lie in memory as Python values at once: their columns are made while the values are in the processor's
+cache, nearly twice as fast as at the end of a batch of 50,000."""
+
 MAX_NAME_BYTES = 255
 """A longer name makes no column; its values live in the overflow."""
 
@@ -118,15 +122,16 @@ class _Names(dict[str, tuple[str, "_Names"]]):
 
 @dataclasses.dataclass(slots=True)
 class _Shape:
-    """The events of a batch that have the same names in the same order.
+    """The events of a run that have the same names in the same order.
 
     Attributes:
-        ordinals: place of each event in the batch.
-        rows: values of each event, in the order of the names.
+        ordinals: place of each event in the run.
+        values: values of all the events, event after event, each in the order of the names. (One list for all: a list
+            an event would be a third of the time, in Python's garbage collector.)
     """
 
     ordinals: list[int] = dataclasses.field(default_factory=list)
-    rows: list[list[Any]] = dataclasses.field(default_factory=list)
+    values: list[Any] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(slots=True)
@@ -134,7 +139,7 @@ class _Piece:
     """What the events of one shape hold of one field.
 
     Attributes:
-        start: first row of the shape in the batch's frame.
+        start: first row of the shape in the run's frame.
         place: place of the field among the names of the shape.
         values: one value an event.
     """
@@ -145,13 +150,19 @@ class _Piece:
 
 
 class Batch:
-    """Events that become one frame. `add` them, then `build`."""
+    """Events that become one frame. `add` them, then `build`.
+
+    Every RUN_EVENTS events become columns at once, so that a new field's type is that of most of its values in the
+    first run that brings it.
+    """
 
     def __init__(self, known: Columns) -> None:
         self._columns = known
         self._names = _Names("")
         self._known_names = 0
         self._shapes: dict[tuple[str, ...], _Shape] = {}
+        self._run_events = 0
+        self._runs: list[pl.DataFrame] = []
         self.events = 0
 
     def add(self, event: dict[str, Any]) -> None:
@@ -208,9 +219,12 @@ class Batch:
                 raise refused.EventRefused("duplicate_name", f"two paths of the event give the one name {twice!r}")
             shape = self._shapes[names] = _Shape()
             self._known_names += len(names)
-        shape.ordinals.append(self.events)
-        shape.rows.append(row)
+        shape.ordinals.append(self._run_events)
+        shape.values.extend(row)
         self.events += 1
+        self._run_events += 1
+        if self._run_events == RUN_EVENTS:
+            self._end_run()
 
     def build(self, arrived_us: int) -> pl.DataFrame:
         """The events as one frame in the order in which they were added; the batch is empty afterwards.
@@ -220,19 +234,27 @@ class Batch:
         Args:
             arrived_us: @timestamp of events without a usable one, microseconds since 1970.
         """
-        frame = _Building(self._columns, self._shapes, self.events).frame(arrived_us)
+        self._end_run()
+        frame = pl.concat(self._runs, how="diagonal")
+        self._runs = []
+        self.events = 0
+        return frame.with_columns(pl.col(types.TIMESTAMP).fill_null(pl.lit(arrived_us).cast(columns.TIMESTAMP_DTYPE)))
+
+    def _end_run(self) -> None:
+        """Makes columns of the events since the last run."""
+        frame = _Building(self._columns, self._shapes, self._run_events).frame()
         if len(self._shapes) > 1:
             ordinals = list(itertools.chain.from_iterable(shape.ordinals for shape in self._shapes.values()))
             frame = frame[pl.Series(ordinals, dtype=pl.UInt32).arg_sort()]
+        self._runs.append(frame)
         self._shapes = {}
-        self.events = 0
+        self._run_events = 0
         if self._known_names > _MAX_NAMES:  # events with ever new names must not fill the memory
             self._names, self._known_names = _Names(""), 0
-        return frame
 
 
 class _Building:
-    """One batch on its way into columns. Rows lie shape by shape."""
+    """One run on its way into columns. Rows lie shape by shape."""
 
     def __init__(self, known: Columns, shapes: Mapping[tuple[str, ...], _Shape], rows: int) -> None:
         self._columns = known
@@ -241,12 +263,14 @@ class _Building:
         self._overflow: dict[int, list[tuple[int, str]]] = {}
         start = 0
         for names, shape in shapes.items():
-            for place, (name, column) in enumerate(zip(names, zip(*shape.rows, strict=True), strict=True)):
+            for place, name in enumerate(names):
+                column = shape.values[place :: len(names)]
                 self._pieces.setdefault(name, []).append(_Piece(start, place, column))
-            start += len(shape.rows)
+            start += len(shape.ordinals)
 
-    def frame(self, arrived_us: int) -> pl.DataFrame:
-        found = [self._timestamps(arrived_us)]
+    def frame(self) -> pl.DataFrame:
+        """The run's frame; @timestamp is null where an event has no usable one."""
+        found = [self._timestamps()]
         for name, pieces in self._pieces.items():
             column = self._column(name, pieces)
             if column is not None:
@@ -255,7 +279,7 @@ class _Building:
             found.append(self._overflow_column())
         return pl.DataFrame(found)
 
-    def _timestamps(self, arrived_us: int) -> pl.Series:
+    def _timestamps(self) -> pl.Series:
         """The canonical instants; what is no usable time goes on as a field of its own."""
         pieces = self._pieces.pop(types.TIMESTAMP, [])
         texts = self._spread(pieces, lambda piece: piece.values if set(map(type, piece.values)) == _STRINGS else None)
@@ -266,7 +290,7 @@ class _Building:
             unusable = [where for where, instant in zip(others, parsed, strict=True) if instant is None]
             instants = _patched(instants, [row for _, row in others], parsed)
             self._keep_unusable([_Piece(row, p.place, (p.values[row - p.start],)) for p, row in unusable])
-        return instants.fill_null(pl.lit(arrived_us).cast(columns.TIMESTAMP_DTYPE))
+        return instants
 
     def _keep_unusable(self, pieces: list[_Piece]) -> None:
         """Puts unusable times below UNUSABLE_TIMESTAMP, or a longer name where their event has that one already."""
@@ -343,7 +367,7 @@ class _Building:
         return instants, [(piece, row - piece.start) for piece in pieces for row in _nulls(instants, piece)]
 
     def _spread(self, pieces: Iterable[_Piece], chosen: Callable[[_Piece], Sequence[Any] | None]) -> list[Any]:
-        """One entry a row of the batch: what `chosen` makes of each piece, None everywhere else."""
+        """One entry a row of the run: what `chosen` makes of each piece, None everywhere else."""
         spread: list[Any] = []
         for piece in pieces:
             taken = chosen(piece)

@@ -106,7 +106,7 @@ def test_the_tree_of_names_flattens_as_the_specification_does(event: dict[str, A
         return
     batch.add(parsed)
     ((names, shape),) = batch._shapes.items()
-    assert list(zip(names, shape.rows[0], strict=True)) == list(wanted.items())
+    assert list(zip(names, shape.values, strict=True)) == list(wanted.items())
 
 
 def test_known_fields_take_ecs_types_and_others_what_most_values_have() -> None:
