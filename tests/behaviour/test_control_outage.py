@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import sqlite3
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +16,8 @@ import sqlalchemy as sa
 
 from penstock import errors
 from penstock.control import database, exports, faults
+
+NOBODY = 65534
 
 only_postgresql = pytest.mark.parametrize(
     "database_url", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
@@ -140,19 +144,40 @@ def refused_when_filled(plane: Any) -> errors.PenstockError:
     return error.value
 
 
-@only_sqlite
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_read_only_home_is_named_and_work_goes_on_once_it_is_mended(plane: Any, tmp_path: pathlib.Path) -> None:
-    plane.db.close()
-    for path in (tmp_path / "penstock.db", tmp_path):
+@contextlib.contextmanager
+def read_only(folder: pathlib.Path) -> Iterator[None]:
+    """A folder that this process may read and not write; root, whom no mode stops, becomes somebody else meanwhile."""
+    paths = [folder, *folder.iterdir()]
+    modes = {path: path.stat().st_mode for path in paths}
+    for path in paths:
         path.chmod(0o555 if path.is_dir() else 0o444)
+    was_root = os.geteuid() == 0
+    if was_root:
+        os.seteuid(NOBODY)
     try:
-        assert refused(plane).extra["retriable"] is True
+        yield
     finally:
-        tmp_path.chmod(0o755)
-        (tmp_path / "penstock.db").chmod(0o644)
-    plane.db.close()
-    assert plane.start()
+        if was_root:
+            os.seteuid(0)
+        for path in paths:
+            path.chmod(modes[path])
+
+
+def test_read_only_home_is_named_and_work_goes_on_once_it_is_mended(
+    new_sqlite_plane: Callable[[pathlib.Path], Any],
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        home = pathlib.Path(name)
+        home.chmod(0o755)
+        plane = new_sqlite_plane(home)
+        plane.finish(plane.running())
+        plane.db.close()
+        with read_only(home):
+            error = refused(plane)
+        assert (error.code, error.extra["retriable"]) == ("database_read_only", True)
+        plane.db.close()
+        assert plane.start()
+        plane.db.close()
 
 
 @only_sqlite

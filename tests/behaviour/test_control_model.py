@@ -1,0 +1,361 @@
+"""The life of exports against a model, with starts, crashes, takeovers, month turns and sweeps in any order.
+
+The model is a few dictionaries that know nothing of SQL. Each rule predicts what the control plane must answer; the
+invariants look at the database itself.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import datetime as dt
+from typing import Any
+
+import hypothesis
+import hypothesis.stateful
+import pytest
+import sqlalchemy as sa
+from hypothesis import strategies as st
+
+from penstock import errors
+from penstock.control import exports, quota, sweep
+
+QUOTA = 1000
+LARGEST_PART = 300
+LEASE = 15
+ATTEMPTS = 3
+DEADLINE = 3600
+WINDOW = 86_400
+ACTIVE = ("PENDING", "RUNNING")
+
+
+@dataclasses.dataclass
+class Modelled:
+    """What the model believes of one export."""
+
+    created_at: dt.datetime
+    status: str = "PENDING"
+    fence: int = 0
+    attempts: int = 0
+    lease_until: dt.datetime | None = None
+    deadline_at: dt.datetime | None = None
+    cancel: bool = False
+    parts: dict[int, int] = dataclasses.field(default_factory=dict)
+    ended_at: dt.datetime | None = None
+    expire_at: dt.datetime | None = None
+
+    @property
+    def written(self) -> int:
+        return sum(self.parts.values())
+
+    def end(self, status: str, now: dt.datetime) -> None:
+        self.status, self.ended_at = status, now
+
+
+class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
+    """One community, one export at a time, a quota of a few parts, and a store that is a set of names."""
+
+    plane: Any
+    claims = hypothesis.stateful.Bundle("claims")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plane = type(self).new_plane()
+        sa.event.listen(self.plane.db._engine, "checkout", lambda c, *_: c.execute("PRAGMA synchronous=OFF"))
+        self.plane.limits = dataclasses.replace(
+            self.plane.limits,
+            quota_bytes_per_month=QUOTA,
+            export_max_attempts=ATTEMPTS,
+            export_deadline_seconds=DEADLINE,
+            exports_per_search_job=10_000,
+            download_window_seconds=WINDOW,
+        )
+        self.known: dict[str, Modelled] = {}
+        self.charged: dict[str, tuple[str, int]] = {}
+        self.objects: set[str] = set()
+        self.swept_at: dt.datetime | None = None
+
+    def teardown(self) -> None:
+        self.plane.db.close()
+
+    # What the model predicts
+
+    @property
+    def now(self) -> dt.datetime:
+        now: dt.datetime = self.plane.clock.now()
+        return now
+
+    @property
+    def active(self) -> list[str]:
+        return [task for task, each in self.known.items() if each.status in ACTIVE]
+
+    def used(self) -> int:
+        month = f"{self.now:%Y-%m}"
+        return sum(size for when, size in self.charged.values() if when == month)
+
+    def reserved(self) -> int:
+        return sum(self.known[task].written for task in self.active)
+
+    def holds(self, claim: exports.Claim) -> bool:
+        each = self.known[claim.task_uuid]
+        return each.status == "RUNNING" and each.fence == claim.fence and each.lease_until is not None
+
+    def renewed(self, claim: exports.Claim) -> None:
+        self.known[claim.task_uuid].lease_until = self.now + dt.timedelta(seconds=LEASE)
+
+    def fate(self, each: Modelled) -> str | None:
+        """How an export that nobody holds must end, if it must."""
+        if each.status == "PENDING":
+            return "FAILED" if self.now - each.created_at > dt.timedelta(seconds=DEADLINE) else None
+        assert each.deadline_at is not None
+        if each.deadline_at > self.now and each.attempts < ATTEMPTS:
+            return None
+        return "CANCELED" if each.cancel else "FAILED"
+
+    def is_free(self, each: Modelled) -> bool:
+        return each.status == "PENDING" or each.lease_until is None or each.lease_until <= self.now
+
+    def refused_or(self, claim: exports.Claim, write: Any) -> bool:
+        """Runs a write of a worker; True if it stood. A zombie's must be refused."""
+        if self.holds(claim):
+            with self.plane.db.begin() as tx:
+                write(tx)
+            self.renewed(claim)
+            return True
+        with pytest.raises(errors.LeaseLost), self.plane.db.begin() as tx:
+            write(tx)
+        return False
+
+    # What clients do
+
+    @hypothesis.stateful.rule()
+    def start(self) -> None:
+        new = self.plane.new_export()
+        expected: type[Exception] | None = None
+        if self.active:
+            expected = errors.Conflict
+        elif self.used() >= QUOTA:
+            expected = errors.QuotaExhausted
+        with pytest.raises(expected) if expected else contextlib.nullcontext(), self.plane.db.begin() as tx:
+            exports.start(tx, new, limits=self.plane.limits, now=self.now)
+        if expected is None:
+            self.known[new.task_uuid] = Modelled(created_at=self.now)
+
+    @hypothesis.stateful.precondition(lambda self: self.known)
+    @hypothesis.stateful.rule(data=st.data())
+    def request_cancel(self, data: st.DataObject) -> None:
+        task = data.draw(st.sampled_from(self.active or sorted(self.known)))
+        each = self.known[task]
+        with self.plane.db.begin() as tx:
+            if each.status in ("FINISHED", "FAILED"):
+                with pytest.raises(errors.Conflict):
+                    exports.request_cancel(tx, task, None, "client", self.now)
+                return
+            exports.request_cancel(tx, task, None, "client", self.now)
+        each.cancel = True
+        if each.status == "PENDING":
+            each.end("CANCELED", self.now)
+
+    # What workers do
+
+    @hypothesis.stateful.rule(target=claims, worker=st.sampled_from(["w1", "w2"]))
+    def claim(self, worker: str) -> Any:
+        taken = self.plane.claim(worker, LEASE)
+        expected = None
+        for task in self.active:
+            each = self.known[task]
+            if self.is_free(each) and (fate := self.fate(each)):
+                each.end(fate, self.now)
+            elif self.is_free(each):
+                expected = task
+        assert (taken.task_uuid if taken else None) == expected
+        if taken is None:
+            return hypothesis.stateful.multiple()
+        each = self.known[expected]
+        each.status, each.fence, each.attempts = "RUNNING", taken.fence, each.attempts + 1
+        each.deadline_at = each.deadline_at or self.now + dt.timedelta(seconds=DEADLINE)
+        self.renewed(taken)
+        assert [part.number for part in taken.parts] == sorted(each.parts)
+        assert (taken.export.cancel_requested_at is not None) == each.cancel
+        if taken.export.upload_id is None:
+            with self.plane.db.begin() as tx:
+                exports.record_plan(
+                    tx,
+                    taken,
+                    snapshot_version=1,
+                    plan_json="{}",
+                    object_key=taken.task_uuid,
+                    part_bytes=1,
+                    total_events=1000,
+                    now=self.now,
+                )
+                exports.record_upload(tx, taken, "upload", self.now)
+        return taken
+
+    @hypothesis.stateful.rule(claim=claims, number=st.integers(1, 6), size=st.integers(1, LARGEST_PART))
+    def write_part(self, claim: exports.Claim, number: int, size: int) -> None:
+        each = self.known[claim.task_uuid]
+        if self.holds(claim):
+            with self.plane.db.read() as tx:
+                exceeds = quota.would_exceed(tx, claim, size, limits=self.plane.limits, now=self.now)
+            assert exceeds == (self.used() + self.reserved() + size > QUOTA)
+            if exceeds:
+                self.fail(claim)
+                return
+        if self.refused_or(
+            claim, lambda tx: exports.record_part(tx, claim, self.plane.part(number, size=size), self.now)
+        ):
+            each.parts[number] = size
+
+    @hypothesis.stateful.rule(claim=claims)
+    def renew(self, claim: exports.Claim) -> None:
+        each = self.known[claim.task_uuid]
+        seen: list[exports.Renewal] = []
+        if not self.refused_or(claim, lambda tx: seen.append(exports.renew(tx, claim, self.now))):
+            return
+        assert each.deadline_at is not None
+        assert (seen[0].cancel_requested, seen[0].deadline_passed) == (each.cancel, each.deadline_at <= self.now)
+        if each.cancel and self.refused_or(claim, lambda tx: exports.canceled(tx, claim, self.now)):
+            each.end("CANCELED", self.now)
+
+    @hypothesis.stateful.rule(claim=claims)
+    def release(self, claim: exports.Claim) -> None:
+        if self.refused_or(claim, lambda tx: exports.release(tx, claim, self.now)):
+            each = self.known[claim.task_uuid]
+            each.lease_until, each.attempts = None, each.attempts - 1
+
+    @hypothesis.stateful.rule(claim=claims)
+    def complete_and_die(self, claim: exports.Claim) -> None:
+        """The object is there, the charge is not."""
+        if self.holds(claim):
+            self.objects.add(claim.task_uuid)
+
+    @hypothesis.stateful.rule(claim=claims)
+    def finish(self, claim: exports.Claim) -> None:
+        each = self.known[claim.task_uuid]
+        if self.holds(claim):
+            self.objects.add(claim.task_uuid)
+        expire_at = self.now + dt.timedelta(seconds=WINDOW)
+        if self.refused_or(
+            claim,
+            lambda tx: exports.finish(
+                tx,
+                claim,
+                compressed_bytes=each.written,
+                raw_bytes=each.written * 10,
+                events=1000,
+                download_url="url",
+                manifest_url="url",
+                expire_at=expire_at,
+                now=self.now,
+            ),
+        ):
+            each.end("FINISHED", self.now)
+            each.expire_at = expire_at
+            self.charged[claim.task_uuid] = (f"{self.now:%Y-%m}", each.written)
+
+    @hypothesis.stateful.rule(claim=claims)
+    def fail(self, claim: exports.Claim) -> None:
+        if self.refused_or(claim, lambda tx: exports.fail(tx, claim, "code", "message", self.now)):
+            self.known[claim.task_uuid].end("FAILED", self.now)
+
+    # What time does
+
+    @hypothesis.stateful.rule(seconds=st.sampled_from([1, LEASE, LEASE, DEADLINE, WINDOW, 20 * 86_400]))
+    def time_passes(self, seconds: int) -> None:
+        self.plane.clock.advance(seconds)
+
+    @hypothesis.stateful.rule()
+    def month_turns(self) -> None:
+        self.plane.clock.advance((quota.resets_at(self.now) - self.now).total_seconds())
+
+    @hypothesis.stateful.rule()
+    def sweep(self) -> None:
+        with self.plane.db.begin() as tx:
+            sweep.rows(tx, self.now, self.plane.settings)
+        for task in self.active:
+            each = self.known[task]
+            grace = dt.timedelta(seconds=exports.ending.DEADLINE_GRACE_SECONDS)
+            stuck = each.deadline_at is not None and each.deadline_at + grace <= self.now
+            if (self.is_free(each) or stuck) and (fate := self.fate(each)):
+                each.end(fate, self.now)
+        with self.plane.db.read() as tx:
+            left = exports.expired_objects(tx, self.now)
+        for each_left in left:
+            self.objects.discard(each_left.object_key)
+            with self.plane.db.begin() as tx:
+                assert exports.forget_object(tx, each_left.task_uuid, self.now)
+        self.swept_at = self.now
+
+    # What must always hold
+
+    @hypothesis.stateful.invariant()
+    def database_and_model_agree(self) -> None:
+        with self.plane.db.read() as tx:
+            rows = tx.execute(sa.text("SELECT task_uuid, status, compressed_bytes FROM exports")).all()
+            quota_now = quota.usage(tx, self.plane.community.uuid, self.now, self.plane.limits)
+        states = {row.task_uuid: row.status for row in rows}
+        assert states == {task: each.status for task, each in self.known.items()}
+        assert (quota_now.used_bytes, quota_now.reserved_bytes) == (self.used(), self.reserved())
+
+    @hypothesis.stateful.invariant()
+    def never_two_active(self) -> None:
+        with self.plane.db.read() as tx:
+            query = "SELECT count(*) FROM exports WHERE status IN ('PENDING', 'RUNNING')"
+            assert tx.execute(sa.text(query)).scalar_one() <= 1
+
+    @hypothesis.stateful.invariant()
+    def never_over_quota_by_more_than_one_part(self) -> None:
+        assert self.used() + self.reserved() <= QUOTA + LARGEST_PART
+
+    @hypothesis.stateful.invariant()
+    def charged_exactly_once_what_finished_and_nothing_else(self) -> None:
+        with self.plane.db.read() as tx:
+            charges = tx.execute(sa.text("SELECT task_uuid, month, compressed_bytes FROM quota_charges")).all()
+        assert len(charges) == len({row.task_uuid for row in charges})
+        assert {row.task_uuid: (row.month, row.compressed_bytes) for row in charges} == self.charged
+        assert {row.task_uuid for row in charges} == {
+            task for task, each in self.known.items() if each.status == "FINISHED"
+        }
+
+    @hypothesis.stateful.invariant()
+    def no_secret_of_an_ended_export(self) -> None:
+        for task, each in self.known.items():
+            assert (self.plane.secrets_of(task)[0] is None) == (each.status not in ACTIVE)
+
+    @hypothesis.stateful.invariant()
+    def every_end_is_audited_once(self) -> None:
+        with self.plane.db.read() as tx:
+            actions = tx.execute(sa.text("SELECT object_uuid, action FROM audit_entries")).all()
+        ends = collections.Counter(
+            (row.object_uuid, row.action.removeprefix("export.").upper())
+            for row in actions
+            if row.action in ("export.finished", "export.failed", "export.canceled")
+        )
+        assert ends == collections.Counter(
+            (task, each.status) for task, each in self.known.items() if each.status not in ACTIVE
+        )
+
+    @hypothesis.stateful.invariant()
+    def no_object_past_its_window_after_a_sweep(self) -> None:
+        if self.swept_at != self.now:
+            return
+        for task in self.objects:
+            each = self.known[task]
+            if each.ended_at == self.now and each.status != "FINISHED":
+                continue  # ended after the sweep, at the same instant of the clock that stands still
+            assert each.status in ACTIVE or (each.expire_at is not None and self.now < each.expire_at)
+
+
+def test_exports_live_as_the_model_says(new_sqlite_plane: Any) -> None:
+    class Life(ExportLife):
+        new_plane = staticmethod(new_sqlite_plane)
+
+    settings = hypothesis.settings(
+        max_examples=25,
+        stateful_step_count=50,
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
+    )
+    hypothesis.stateful.run_state_machine_as_test(Life, settings=settings)
