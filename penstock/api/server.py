@@ -67,13 +67,16 @@ def serve(
     """Serves until SIGTERM or SIGINT, then returns. Must run in the main thread.
 
     Raises:
-        ConfigurationError: `address_unavailable`, or whatever is wrong with home, master key, database or certificates.
+        ConfigurationError: `address_unavailable`, `server_not_started`, or whatever is wrong with home, master key,
+            database or certificates.
     """
     logs.configure(settings)
     with _prepared(settings, with_tls=tls, with_worker=worker) as (server, sockets, listening):
         (announce or _print)(listening)
-        with _quiet_signals():
+        with _quiet_signals(), contextlib.suppress(SystemExit):  # with which uvicorn says that it could not start
             server.run(sockets=sockets)
+        if not server.started:
+            raise _not_started("its parts could not be started")
 
 
 @contextlib.contextmanager
@@ -93,14 +96,16 @@ def running(settings: settings_module.Settings, *, tls: bool = False, worker: bo
         try:
             while not server.started:
                 if not thread.is_alive():
-                    raise errors.ConfigurationError(
-                        "server_not_started", f"The server did not start: {failure}.", "The log says why."
-                    )
+                    raise _not_started("its parts could not be started") from (failure[0] if failure else None)
                 time.sleep(0.005)
             yield listening
         finally:
             server.should_exit = True
             thread.join()
+
+
+def _not_started(why: str) -> errors.ConfigurationError:
+    return errors.ConfigurationError("server_not_started", f"The server did not start: {why}.", "The log says why.")
 
 
 def _print(listening: Listening) -> None:

@@ -22,7 +22,7 @@ import httpx
 import pytest
 
 from penstock import errors, services, settings, worker
-from penstock.api import server
+from penstock.api import logs, server
 from penstock.control import apikeys, communities, exports, secrets, states
 
 JOBS = "/v1/sic/conf/events/search/jobs"
@@ -130,6 +130,21 @@ def test_a_taken_port_is_named(tmp_path: pathlib.Path) -> None:
             pass
     assert caught.value.code == "address_unavailable"
     assert str(port) in caught.value.detail
+
+
+def test_a_worker_that_cannot_start_is_no_silent_end(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: worker.Worker) -> None:
+        raise errors.ConfigurationError("home_unwritable", "No.", "Mend it.")
+
+    monkeypatch.setattr(worker.Worker, "start", fail)
+    monkeypatch.setattr(logs, "configure", lambda settings: None)  # it is this process's log
+    values = home(tmp_path)
+    with pytest.raises(errors.ConfigurationError) as caught, server.running(values):
+        pass
+    assert caught.value.code == "server_not_started"
+    with pytest.raises(errors.ConfigurationError) as caught:
+        server.serve(values, tls=False, worker=True)
+    assert caught.value.code == "server_not_started"
 
 
 def test_a_port_is_free_again_afterwards(tmp_path: pathlib.Path) -> None:
