@@ -164,6 +164,10 @@ class S3Store:
         return self._pieces(info, customer_key, start, end)
 
     def list_unfinished(self, prefix: str = "") -> Iterator[Upload]:
+        """As the contract says. Never lists beyond the store's own prefix: the bucket may have other tenants, and what
+        is listed here may be swept."""
+        own = self._settings.prefix.strip("/")
+        prefix = prefix if not own or prefix.startswith(f"{own}/") else f"{own}/"
         markers: dict[str, Any] = {}
         while True:
             page = self._call(

@@ -192,6 +192,19 @@ def test_the_default_store_is_embedded_in_the_home_folder(tmp_path: pathlib.Path
     assert url.startswith("https://exports.example.com/storage/k?")
 
 
+def test_parts_may_be_as_small_as_the_operator_sets_them(tmp_path: pathlib.Path) -> None:
+    key = CustomerKey.generate()
+    for part_bytes in (1000, 16 * 1024 * 1024):
+        store = open_service(home=tmp_path, part_bytes=part_bytes)
+        upload = store.begin("k", key, content_type="a/b", filename="f")
+        receipts = [store.put_part(upload, number, bytes(1000), key) for number in (1, 2)]
+        if part_bytes == 1000:
+            assert store.complete(upload, receipts, key).size == 2000
+        else:
+            with pytest.raises(errors.StorageError):
+                store.complete(upload, receipts, key)
+
+
 def test_the_embedded_mode_does_not_pay_for_boto3() -> None:
     program = "import sys, penstock.storage; sys.exit(any(name.startswith('boto') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

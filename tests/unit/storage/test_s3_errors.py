@@ -382,6 +382,26 @@ def test_a_probe_that_reads_something_else_says_so(store: s3.S3Store, server: An
     assert refusal.value.extra["reason"] == "object_damaged"
 
 
+@pytest.mark.parametrize(
+    ("asked", "listed"),
+    [("", "penstock%2F"), ("other/", "penstock%2F"), ("penstockx/", "penstock%2F"), ("penstock/c/", "penstock%2Fc%2F")],
+)
+def test_unfinished_uploads_of_other_tenants_of_the_bucket_are_never_listed(
+    server: Any, clock: Any, asked: str, listed: str
+) -> None:
+    settings = s3.S3Settings(
+        bucket="bucket",
+        prefix="penstock",
+        endpoint_url=server.url,
+        access_key_id="i",
+        secret_access_key=Secret("s"),
+        allow_http=True,
+    )
+    server.will_answer((200, {}, b"<ListMultipartUploadsResult></ListMultipartUploadsResult>"))
+    list(s3.S3Store(settings, clock=clock).list_unfinished(asked))
+    assert f"prefix={listed}&" in server.requests[0].line + "&"
+
+
 @pytest.mark.parametrize("url", ["http://s3.example.com", "http://10.0.0.1", "ftp://127.0.0.1", "127.0.0.1:80"])
 def test_plain_http_is_refused_beyond_this_machine(url: str) -> None:
     with pytest.raises(errors.ConfigurationError) as refusal:
