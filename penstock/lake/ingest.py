@@ -11,7 +11,7 @@ import polars as pl
 
 from penstock import errors
 from penstock.clock import Clock
-from penstock.lake import batches, ingest_conflicts, ingest_reading, ingest_rejects, ingest_streams, table
+from penstock.lake import ingest_columns, ingest_conflicts, ingest_reading, ingest_rejects, ingest_streams, table
 
 BATCHES_PER_COMMIT = 4
 """Batches of one commit, where a source may be taken in piece by piece. That many frames are in memory."""
@@ -172,7 +172,7 @@ class _Run:
                 if batch_id is not None and self._table.has_batch(batch_id):
                     self._skipped.append(opened.name)
                     return
-                known = batches.Columns(self._table.snapshot().columns, self._limits.max_columns)
+                known = ingest_columns.Columns(self._table.snapshot().columns, self._limits.max_columns)
                 reading = ingest_reading.Reading(opened, known, self._limits, self._clock, self.rejects)
                 before = self._committed
                 try:
@@ -205,7 +205,7 @@ class _Run:
             raise
         self._append(held, reading.columns, None)
 
-    def _append(self, frames: list[pl.DataFrame], known: batches.Columns, batch_id: str | None) -> None:
+    def _append(self, frames: list[pl.DataFrame], known: ingest_columns.Columns, batch_id: str | None) -> None:
         """Commits frames. Where another ingest was faster to give a column another type, ours goes to the overflow."""
         for attempt in range(_ATTEMPTS):
             try:

@@ -8,11 +8,11 @@ import polars as pl
 
 from penstock.fields import types, values
 from penstock.fields.types import FieldType
-from penstock.lake import batches
+from penstock.lake import ingest_columns
 
 
 def settle(
-    frames: Sequence[pl.DataFrame], known: batches.Columns, existing: Mapping[str, FieldType]
+    frames: Sequence[pl.DataFrame], known: ingest_columns.Columns, existing: Mapping[str, FieldType]
 ) -> list[pl.DataFrame]:
     """The frames as the table can hold them now; columns it cannot hold go to the overflow. Updates `known`.
 

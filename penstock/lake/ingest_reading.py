@@ -11,7 +11,7 @@ import polars as pl
 from penstock import errors, settings
 from penstock.clock import Clock
 from penstock.fields import refused
-from penstock.lake import batches, ingest_lines, ingest_rejects, ingest_streams, readers
+from penstock.lake import batches, ingest_columns, ingest_lines, ingest_rejects, ingest_streams, readers
 
 BATCH_BYTES = 64 * 1024 * 1024
 """JSON bytes of a batch, at most (a piece more): bounds the memory where events are large."""
@@ -60,7 +60,7 @@ class Reading:
     def __init__(
         self,
         opened: ingest_streams.Opened,
-        columns: batches.Columns,
+        columns: ingest_columns.Columns,
         limits: Limits,
         clock: Clock,
         rejects: ingest_rejects.Rejects,

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from penstock.encode import reference
 from penstock.fields import flatten, refused, values
 from penstock.fields.types import OVERFLOW, FieldType
-from penstock.lake import batches, columns, ingest_conflicts, ingest_lines
+from penstock.lake import batches, columns, ingest_columns, ingest_conflicts, ingest_lines
 from tests.support import hostile_events, lossless
 
 ARRIVED_US = 1_700_000_000_000_000
 ARRIVED = values.render_timestamp(ARRIVED_US)
 
 
-def built(lines: list[bytes], known: batches.Columns) -> tuple[pl.DataFrame, list[bytes]]:
+def built(lines: list[bytes], known: ingest_columns.Columns) -> tuple[pl.DataFrame, list[bytes]]:
     """The frame of a batch of lines, and the lines it refused."""
     batch = batches.Batch(known)
     rejected = []
@@ -33,7 +33,7 @@ def built(lines: list[bytes], known: batches.Columns) -> tuple[pl.DataFrame, lis
 
 
 def frame_of(*events: Any, existing: dict[str, FieldType] | None = None, max_columns: int = 2000) -> pl.DataFrame:
-    known = batches.Columns(existing or {}, max_columns)
+    known = ingest_columns.Columns(existing or {}, max_columns)
     frame, rejected = built([e if isinstance(e, bytes) else values.dumps(e).encode() for e in events], known)
     assert not rejected
     assert all(frame.schema[name] == columns.dtype(name, known.types) for name in frame.columns)
@@ -44,7 +44,7 @@ def exported(frame: pl.DataFrame, fields: list[str], types: dict[str, FieldType]
     return reference.encode(frame, fields, types).decode().split("\n")[:-1]
 
 
-def check_lossless(lines: list[bytes], known: batches.Columns) -> pl.DataFrame:
+def check_lossless(lines: list[bytes], known: ingest_columns.Columns) -> pl.DataFrame:
     """Every line comes out of the frame to the letter, or is rejected where it must be."""
     frame, rejected = built(lines, known)
     wanted = [lossless.expected(line, ARRIVED) for line in lines]
@@ -67,7 +67,7 @@ def test_every_hostile_event_comes_out_to_the_letter(
     found: list[list[dict[str, Any]]], seed: int, max_columns: int
 ) -> None:
     style = random.Random(seed)
-    known = batches.Columns({"host": FieldType.LONG, "vendor.x": FieldType.DATE}, max_columns)
+    known = ingest_columns.Columns({"host": FieldType.LONG, "vendor.x": FieldType.DATE}, max_columns)
     for events in found:  # batch after batch: the first fixes types for those that follow
         frame = check_lossless([hostile_events.render(event, style).encode() for event in events], known)
         assert len(known.types) <= max(max_columns, 3)
@@ -80,7 +80,7 @@ def test_the_fast_way_gives_what_the_exact_way_gives(event: dict[str, Any], seed
     text = hostile_events.render(event, random.Random(seed)).encode()
     frames = []
     for add in (ingest_lines.add_line, lambda batch, text: batch.add(ingest_lines.parse(text))):
-        batch = batches.Batch(batches.Columns({}, 2000))
+        batch = batches.Batch(ingest_columns.Columns({}, 2000))
         try:
             add(batch, text)
         except refused.EventRefused as refusal:
@@ -93,7 +93,7 @@ def test_the_fast_way_gives_what_the_exact_way_gives(event: dict[str, Any], seed
 @given(hostile_events.EVENTS)
 def test_the_tree_of_names_flattens_as_the_specification_does(event: dict[str, Any]) -> None:
     parsed = values.loads(hostile_events.render(event))
-    batch = batches.Batch(batches.Columns({}, 9))
+    batch = batches.Batch(ingest_columns.Columns({}, 9))
     wanted, code = None, ""
     try:
         wanted = flatten.flatten(parsed)
@@ -110,7 +110,7 @@ def test_the_tree_of_names_flattens_as_the_specification_does(event: dict[str, A
 
 
 def test_known_fields_take_ecs_types_and_others_what_most_values_have() -> None:
-    known = batches.Columns({}, 2000)
+    known = ingest_columns.Columns({}, 2000)
     lines = [
         b'{"source":{"ip":"10.0.0.1","port":22},"event":{"category":["network"]},"message":"m","v":1}',
         b'{"source":{"ip":"::1","port":23},"event":{"created":"2024-01-01T00:00:00Z"},"v":2,"w":"a"}',
@@ -203,7 +203,7 @@ def test_new_fields_beyond_the_cap_live_in_the_overflow() -> None:
 
 
 def test_a_field_whose_values_are_all_null_waits_for_its_type() -> None:
-    known = batches.Columns({}, 2000)
+    known = ingest_columns.Columns({}, 2000)
     built([b'{"v":null}'], known)
     assert "v" not in known.types
     frame, _ = built([b'{"v":7}'], known)
@@ -236,7 +236,7 @@ def test_an_event_without_a_usable_timestamp_gets_its_arrival_and_keeps_what_it_
 
 
 def test_a_batch_is_empty_after_it_was_built() -> None:
-    batch = batches.Batch(batches.Columns({}, 10))
+    batch = batches.Batch(ingest_columns.Columns({}, 10))
     ingest_lines.add_line(batch, b'{"a":1}')
     assert batch.build(ARRIVED_US).height == 1
     assert batch.events == 0
@@ -245,7 +245,7 @@ def test_a_batch_is_empty_after_it_was_built() -> None:
 
 
 def test_a_refused_event_leaves_the_batch_as_it_was() -> None:
-    batch = batches.Batch(batches.Columns({}, 10))
+    batch = batches.Batch(ingest_columns.Columns({}, 10))
     ingest_lines.add_line(batch, b'{"a":1}')
     for bad in (b'{"a.b":1,"a":{"b":2}}', b'{"x":', b'{"\\ud800":1}', b"7"):
         with pytest.raises(refused.EventRefused):
@@ -255,7 +255,7 @@ def test_a_refused_event_leaves_the_batch_as_it_was() -> None:
 
 
 def test_settling_a_lost_race_moves_columns_to_the_overflow_to_the_letter() -> None:
-    known = batches.Columns({}, 2000)
+    known = ingest_columns.Columns({}, 2000)
     lines = [
         b'{"n":1,"s":"a","j":{"x":[1.50]},"d":"2024-01-01T00:00:00.100Z","l":["a"],"b":true,"f":1.5,"z":null}',
         b'{"n":2,"k":"K"}',
