@@ -92,17 +92,18 @@ class Penstock:
         }
         if communities is not None:
             body["community_uuids"] = list(communities)
-        job = SearchJob(self._transport, self._transport.post(searchjobs.JOBS, body))
+        facts = self._transport.post(searchjobs.JOBS, body)
+        job = SearchJob(self._transport, str(facts["uuid"]), facts)
         return job.wait(max_wait_seconds=max_wait_seconds) if wait else job
 
     def search_job(self, uuid: str) -> SearchJob:
-        """A search job by its UUID."""
-        return SearchJob(self._transport, self._transport.get(f"{searchjobs.JOBS}/{uuid}"))
+        """A search job by its UUID. Asks nothing yet."""
+        return SearchJob(self._transport, uuid)
 
     def search_jobs(self, *, limit: int = 100, offset: int = 0) -> tuple[SearchJob, ...]:
         """Search jobs, newest first."""
         answer = self._transport.get(searchjobs.JOBS, {"limit": limit, "offset": offset})
-        return tuple(SearchJob(self._transport, facts) for facts in answer["items"])
+        return tuple(SearchJob(self._transport, str(facts["uuid"]), facts) for facts in answer["items"])
 
     # -- exports
 

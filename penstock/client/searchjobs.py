@@ -23,16 +23,25 @@ class SearchJob:
 
     Attributes:
         uuid: names it.
-        facts: the service's last answer about it, as JSON.
     """
 
-    def __init__(self, transport: Transport, facts: Mapping[str, Any]) -> None:
+    def __init__(self, transport: Transport, uuid: str, facts: Mapping[str, Any] | None = None) -> None:
         self._transport = transport
-        self.facts = facts
-        self.uuid = str(facts["uuid"])
+        self._facts = facts
+        self.uuid = uuid
 
     def __repr__(self) -> str:
         return f"SearchJob({self.uuid!r})"
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The service's last answer about it, as JSON; asked for on first use.
+
+        Exporting does not use it: an API key that may export need not be allowed to search.
+        """
+        if self._facts is None:
+            self.refresh()
+        return self._facts or {}
 
     @property
     def status(self) -> SearchStatus:
@@ -46,7 +55,7 @@ class SearchJob:
 
     def refresh(self) -> SearchJob:
         """Asks the service."""
-        self.facts = self._transport.get(f"{JOBS}/{self.uuid}")
+        self._facts = self._transport.get(f"{JOBS}/{self.uuid}")
         return self
 
     def wait(

@@ -330,6 +330,18 @@ def test_verify_catches_a_flipped_byte(penstock: Any, job: str, tmp_path: pathli
     assert (other.code, other.err.split("]")[0]) == (1, "Error [manifest_signature_invalid")
 
 
+def test_key_that_may_only_export_is_enough_to_export(
+    penstock: Any, job: str, total: int, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = penstock("apikey", "create", "--community", "acme", "--permission", "SIC_MASSIVE_EXPORT_EVENTS", "--json")
+    monkeypatch.setenv("API_KEY", json.loads(made.out)["api_key"])
+    assert penstock("search", QUERY).err.startswith("Error [permission_missing]: ")
+    found = json.loads(penstock("export", job, "-o", "x.gz", "--interval", "0.05", "--json").out)
+    assert (found["events"], len(lines_of(tmp_path / "x.gz"))) == (total, total)
+    for command in (["status", found["task_uuid"]], ["exports", job], ["estimate", job], ["quota"]):
+        assert penstock(*command).code == 0, command
+
+
 def test_stored_key_is_not_sent_to_another_machine(penstock: Any) -> None:
     ran = penstock("quota", "--api-host", "penstock.example")
     assert (ran.code, ran.err.split("]")[0]) == (2, "Error [api_key_missing")

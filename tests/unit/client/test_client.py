@@ -110,7 +110,7 @@ def test_problem_becomes_the_error_it_was(
 ) -> None:
     service.routes[f"GET {JOBS}/x"] = (status, {"detail": "What.", "hint": "Do.", "status": status, **document})
     with pytest.raises(errors.PenstockError) as caught:
-        penstock.search_job("x")
+        penstock.search_job("x").refresh()
     assert type(caught.value) is kind
     assert (caught.value.code, caught.value.detail, caught.value.hint) == (document["code"], "What.", "Do.")
     assert caught.value.extra == {name: value for name, value in document.items() if name != "code"}
@@ -119,7 +119,7 @@ def test_problem_becomes_the_error_it_was(
 def test_answer_that_is_no_problem_document_is_said(penstock: Penstock, service: Any) -> None:
     service.routes[f"GET {JOBS}/x"] = (404, b"<html>nginx</html>")
     with pytest.raises(errors.NetworkError) as caught:
-        penstock.search_job("x")
+        penstock.search_job("x").refresh()
     assert caught.value.code == "unexpected_answer"
     assert "404" in caught.value.detail
 
@@ -127,14 +127,14 @@ def test_answer_that_is_no_problem_document_is_said(penstock: Penstock, service:
 def test_answer_without_json_is_said(penstock: Penstock, service: Any) -> None:
     service.routes[f"GET {JOBS}/x"] = (200, b"hello")
     with pytest.raises(errors.NetworkError) as caught:
-        penstock.search_job("x")
+        penstock.search_job("x").refresh()
     assert caught.value.code == "unexpected_answer"
 
 
 def test_redirect_is_not_followed_with_the_key(penstock: Penstock, service: Any) -> None:
     service.routes[f"GET {JOBS}/x"] = (302, b"", {"Location": "https://elsewhere.example/"})
     with pytest.raises(errors.NetworkError) as caught:
-        penstock.search_job("x")
+        penstock.search_job("x").refresh()
     assert caught.value.code == "unexpected_redirect"
     assert len(service.requests) == 1
 
@@ -153,26 +153,25 @@ def test_get_is_repeated_over_passing_trouble(
 def test_get_gives_up_after_its_bound(penstock: Penstock, service: Any) -> None:
     service.routes[f"GET {JOBS}/job-1"] = "hang up"
     with pytest.raises(errors.NetworkError) as caught:
-        penstock.search_job("job-1")
+        penstock.search_job("job-1").refresh()
     assert caught.value.code == "connection_broken"
     assert len(service.requests) == 3
 
 
 def test_retry_after_is_waited_for(penstock: Penstock, service: Any, waits: list[float]) -> None:
     service.routes[f"GET {JOBS}/job-1"] = [(503, b"", {"Retry-After": "7"}), (200, DONE)]
-    penstock.search_job("job-1")
+    penstock.search_job("job-1").refresh()
     assert waits == [7.0]
 
 
 def test_long_retry_after_is_not_slept_through(penstock: Penstock, service: Any, waits: list[float]) -> None:
     service.routes[f"GET {JOBS}/job-1"] = (503, b"", {"Retry-After": "3600"})
     with pytest.raises(errors.NetworkError):
-        penstock.search_job("job-1")
+        penstock.search_job("job-1").refresh()
     assert waits == []
 
 
 def test_exhausted_quota_is_not_asked_again(penstock: Penstock, service: Any) -> None:
-    service.routes[f"GET {JOBS}/job-1"] = (200, DONE)
     service.routes[f"POST {JOBS}/job-1/export"] = (429, {"code": "monthly_quota_exhausted"}, {"Retry-After": "1"})
     with pytest.raises(errors.QuotaExhausted):
         penstock.search_job("job-1").export()
@@ -187,7 +186,6 @@ def test_search_is_not_sent_twice_when_its_answer_is_lost(penstock: Penstock, se
 
 
 def test_export_is_repeated_under_one_idempotency_key(penstock: Penstock, service: Any) -> None:
-    service.routes[f"GET {JOBS}/job-1"] = (200, DONE)
     service.routes[f"POST {JOBS}/job-1/export"] = ["hang up", (201, {"task_uuid": "task-1", "status": "PENDING"})]
     export = penstock.search_job("job-1").export()
     first, second = service.headers(f"POST {JOBS}/job-1/export")
@@ -267,7 +265,6 @@ def test_export_takes_fields_or_a_preset_not_both(penstock: Penstock, service: A
 
 
 def test_export_sends_fields_key_and_destination(penstock: Penstock, service: Any) -> None:
-    service.routes[f"GET {JOBS}/job-1"] = (200, DONE)
     service.routes[f"POST {JOBS}/job-1/export"] = (201, {"task_uuid": "task-1", "status": "PENDING"})
     penstock.search_job("job-1").export(["a", "b"], customer_key=KEY.base64, destination={"bucket_name": "mine"})
     assert service.bodies(f"POST {JOBS}/job-1/export") == [
