@@ -24,7 +24,7 @@ from penstock.control import exports, quota, sweep
 QUOTA = 1000
 LARGEST_PART = 300
 LEASE = 15
-ATTEMPTS = 3
+ATTEMPTS = 2
 DEADLINE = 3600
 WINDOW = 86_400
 ACTIVE = ("PENDING", "RUNNING")
