@@ -45,7 +45,7 @@ def timed(work: Callable[[], None]) -> tuple[float, float]:
 def through_store(store: Store, content: bytes, key: str) -> None:
     """As the pipeline does: parts cut from a buffer, two threads."""
     upload = store.begin(key, KEY, content_type="application/gzip", filename="bench.gz")
-    parts = [content[offset : offset + PART_BYTES] for offset in range(0, len(content), PART_BYTES)]
+    parts = [memoryview(content)[offset : offset + PART_BYTES] for offset in range(0, len(content), PART_BYTES)]
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
         receipts = list(pool.map(lambda p: store.put_part(upload, p[0], p[1], KEY), enumerate(parts, start=1)))
     store.complete(upload, receipts, KEY)
