@@ -35,6 +35,16 @@ FIELDS = (
 _MARK = ".penstock-demo"
 _OTHERS = ("API_KEY", "API_HOST", "EXPORT_FIELDS", "REQUESTS_CA_BUNDLE", "S3_SSE_C_KEY")
 
+_SETTINGS = {
+    "PENSTOCK_DATABASE_URL": "",
+    "PENSTOCK_LAKE_PATH": "",
+    "PENSTOCK_MASTER_KEY": "",
+    "PENSTOCK_STORAGE": "embedded",
+    "PENSTOCK_PUBLIC_URL": "",
+    "PENSTOCK_HOST": "127.0.0.1",
+    "PENSTOCK_PORT": "0",
+}
+
 
 def demo(
     events: Annotated[int, typer.Option("--events", min=1000, help="Sample events to make.")] = 1_000_000,
@@ -74,6 +84,7 @@ class _Demo:
         self._key_file = folder / "export.key"
         self._timings: list[_Timing] = []
         self._step = 0
+        self._began = time.monotonic()
 
     def run(self) -> None:
         from penstock.api import logs, server
@@ -81,9 +92,7 @@ class _Demo:
         self._tell("A home folder: master key, database, first community, first API key")
         made = operating.make_home("demo", if_missing=False)
         _say(f"{made['home']}, community {made['community']}")
-        settings = home.settings(
-            host="127.0.0.1", port=0, public_url="", database_url="", lake_path="", storage="embedded", master_key=""
-        )
+        settings = home.settings()
         logs.configure(settings)
         log_file = (self._folder / "service.log").open("w")
         with log_file:
@@ -186,7 +195,7 @@ class _Demo:
                 output.say(f"     {line}")
 
     def _sum_up(self) -> None:
-        self._tell("Done")
+        self._tell(f"Done, in {output.duration(time.monotonic() - self._began)} all told")
         rows = [
             [timing.name, timing.events, f"{timing.seconds:.2f}", f"{timing.events / max(timing.seconds, 0.001):,.0f}"]
             for timing in self._timings
@@ -230,11 +239,15 @@ def _fresh(folder: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def _own_world(folder: pathlib.Path) -> Iterator[None]:
-    """The demo's own home, and none of the caller's own service, key or fields."""
+    """The demo's own home, and nothing of the caller's service: not its database, not its lake, not its key.
+
+    Variables win over a penstock.toml in the working directory, so what matters is set here, even to nothing.
+    """
     before = dict(os.environ)
-    for name in _OTHERS:
-        os.environ.pop(name, None)
-    os.environ["PENSTOCK_HOME"] = str(folder / "home")
+    for name in before:
+        if name in _OTHERS or name.startswith("PENSTOCK_"):
+            del os.environ[name]
+    os.environ.update(_SETTINGS, PENSTOCK_HOME=str(folder / "home"))
     try:
         yield
     finally:

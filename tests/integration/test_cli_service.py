@@ -528,8 +528,11 @@ def test_output_into_a_closed_pipe_is_no_error(world: World, tmp_path: pathlib.P
 
 
 def test_demo_shows_the_whole_path_again_and_again(tmp_path: pathlib.Path) -> None:
+    """With the settings of another service around, which it must not touch."""
+    (tmp_path / "penstock.toml").write_text(f'lake_path = "{tmp_path / "real-lake"}"\nstorage = "s3"\n')
+    others = {"API_KEY": "x", "PENSTOCK_PORT": "1", "PENSTOCK_DATABASE_URL": f"sqlite:///{tmp_path / 'real.db'}"}
     for _ in range(2):
-        ran = run_process(tmp_path, "demo", "--events", "20000", API_KEY="of another service", PENSTOCK_PORT="1")
+        ran = run_process(tmp_path, "demo", "--events", "20000", **others)
         assert ran.code == 0, ran.err
         assert "Traceback" not in ran.err + (tmp_path / ".demo" / "service.log").read_text()
         total = int(re.findall(r"([\d,]+) of 20,000 events match", ran.out)[0].replace(",", ""))
@@ -539,7 +542,7 @@ def test_demo_shows_the_whole_path_again_and_again(tmp_path: pathlib.Path) -> No
         assert ran.out.count("Encryption Key: ") == 1
         assert re.search(rf"wc -l\n +{total}\n", ran.out)
         assert [line.split(".")[0] for line in ran.out.splitlines() if re.match(r"\d\. ", line)] == list("123456789")
-    assert not (tmp_path / "home").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {".demo", "penstock.toml"}
 
 
 @pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])

@@ -220,9 +220,11 @@ def test_demo_touches_no_folder_that_it_did_not_make(run: Any, tmp_path: pathlib
 
 def test_demo_leaves_the_callers_environment_as_it_was(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_KEY", "mine")
+    monkeypatch.setenv("PENSTOCK_DATABASE_URL", "postgresql://real")
     before = dict(os.environ)
     with demo._own_world(tmp_path):
         assert "API_KEY" not in os.environ
+        assert os.environ["PENSTOCK_DATABASE_URL"] == ""
         assert os.environ["PENSTOCK_HOME"] == str(tmp_path / "home")
     assert dict(os.environ) == before
 
