@@ -20,7 +20,6 @@ apikey_app = typer.Typer(help="API keys: who may do what.", no_args_is_help=True
 keys_app = typer.Typer(help="Master keys, which seal secrets at rest.", no_args_is_help=True)
 
 _LIMITS = "Limits (default: the settings)"
-Limit = Annotated[int | None, typer.Option(min=0, rich_help_panel=_LIMITS)]
 
 
 @community_app.command("create")

@@ -10,33 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from penstock import errors
-from penstock.cli import connection, output, secrets
+from penstock.cli import connection, field_options, output, secrets
 
 if TYPE_CHECKING:
     from penstock.client import Downloaded, Export, Task
     from penstock.storage.keys import CustomerKey
 
-_FIELDS = "Fields"
 _BUCKET = "Your own bucket"
 JobUuid = Annotated[str, typer.Argument(metavar="JOB", help="The UUID of the search job.")]
 TaskUuid = Annotated[str, typer.Argument(metavar="TASK", help="The UUID of the export's task.")]
-Fields = Annotated[
-    str | None,
-    typer.Option(
-        "--fields",
-        metavar="A,B",
-        help="Fields of each line, in this order. Default: EXPORT_FIELDS, else @timestamp,message.",
-        rich_help_panel=_FIELDS,
-    ),
-]
-FieldsFile = Annotated[
-    pathlib.Path | None,
-    typer.Option("--fields-file", metavar="FILE", help="Fields, one a line; # comments.", rich_help_panel=_FIELDS),
-]
-Preset = Annotated[
-    str | None,
-    typer.Option("--preset", metavar="NAME", help="network, identity or endpoint.", rich_help_panel=_FIELDS),
-]
 Output = Annotated[
     pathlib.Path | None,
     typer.Option(
@@ -55,9 +37,9 @@ Verify = Annotated[
 
 def export(
     job_uuid: JobUuid,
-    fields: Fields = None,
-    fields_file: FieldsFile = None,
-    preset: Preset = None,
+    fields: field_options.Fields = None,
+    fields_file: field_options.FieldsFile = None,
+    preset: field_options.Preset = None,
     target: Output = None,
     no_download: Annotated[
         bool, typer.Option("--no-download", help="Wait for the export, print the URL, don't download.")
@@ -112,7 +94,7 @@ def export(
             "--no-sse-c is refused: every export of this service is encrypted.",
             "Leave it out. Without a key of your own, one is generated and shown once.",
         )
-    chosen = chosen_fields(fields, fields_file, preset)
+    chosen = field_options.chosen(fields, fields_file, preset)
     own_key = secrets.given_key(s3_sse_c_key, s3_sse_c_key_md5, s3_sse_c_algorithm, key_file)
     bucket = _bucket(s3_bucket, s3_prefix, s3_access_key, s3_secret_key, s3_endpoint, s3_region)
     with connection.connect(api_host, ca_file) as penstock:
@@ -268,15 +250,15 @@ def exports(
 
 def estimate(
     job_uuid: JobUuid,
-    fields: Fields = None,
-    fields_file: FieldsFile = None,
-    preset: Preset = None,
+    fields: field_options.Fields = None,
+    fields_file: field_options.FieldsFile = None,
+    preset: field_options.Preset = None,
     api_host: connection.ApiHost = None,
     ca_file: connection.CaFile = None,
     as_json: connection.Json = False,
 ) -> None:
     """Estimate an export (events, bytes, seconds, would it be allowed) without starting it."""
-    chosen = chosen_fields(fields, fields_file, preset)
+    chosen = field_options.chosen(fields, fields_file, preset)
     with connection.connect(api_host, ca_file) as penstock:
         found = penstock.search_job(job_uuid).estimate(chosen, preset=preset)
     if as_json:
@@ -294,49 +276,6 @@ def estimate(
     )
     for problem in found.problems:
         output.say(f"Problem [{problem.get('code')}]: {problem.get('detail', '')} {problem.get('hint', '')}".rstrip())
-
-
-def chosen_fields(fields: str | None, fields_file: pathlib.Path | None, preset: str | None) -> list[str] | None:
-    """The fields that options and EXPORT_FIELDS name; None for a preset, or the service's default.
-
-    Raises:
-        ConfigurationError: `fields_and_preset` for more than one of the options, `fields_file_not_readable`,
-            `no_fields`.
-    """
-    named = [option for option in (fields, fields_file, preset) if option is not None]
-    if len(named) > 1:
-        raise errors.ConfigurationError(
-            "fields_and_preset",
-            "More than one of --fields, --fields-file and --preset was given.",
-            "Give one of the three.",
-        )
-    if preset is not None:
-        return None
-    if fields_file is not None:
-        return _some(_read_fields(fields_file), f"{fields_file} names no field.")
-    if fields is not None:
-        return _some(_split(fields), "--fields names no field.")
-    return _split(os.environ.get("EXPORT_FIELDS", "")) or None
-
-
-def _split(text: str) -> list[str]:
-    return [field.strip() for field in text.split(",") if field.strip()]
-
-
-def _some(fields: list[str], detail: str) -> list[str]:
-    if not fields:
-        raise errors.ConfigurationError("no_fields", detail, "Name at least one field, or leave the option out.")
-    return fields
-
-
-def _read_fields(file: pathlib.Path) -> list[str]:
-    try:
-        lines = file.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise errors.ConfigurationError(
-            "fields_file_not_readable", f"{file} cannot be read: {error}.", "Give a text file with one field a line."
-        ) from error
-    return [field for line in lines for field in _split(line.partition("#")[0])]
 
 
 def _bucket(

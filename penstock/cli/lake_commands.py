@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from penstock import errors
-from penstock.cli import connection, exporting, home, output
+from penstock.cli import connection, field_options, home, output
 
 if TYPE_CHECKING:
     from penstock import services as services_module
@@ -79,9 +79,9 @@ def dump(
     latest: Annotated[
         str | None, typer.Option(metavar="T", help="Exclusive: now or RFC 3339. Default: after the last event.")
     ] = None,
-    fields: exporting.Fields = None,
-    fields_file: exporting.FieldsFile = None,
-    preset: exporting.Preset = None,
+    fields: field_options.Fields = None,
+    fields_file: field_options.FieldsFile = None,
+    preset: field_options.Preset = None,
     as_json: connection.Json = False,
 ) -> None:
     """Write events straight from the lake to a file: no server, no task, no quota, no encryption."""
@@ -89,7 +89,7 @@ def dump(
     from penstock import query as query_module
     from penstock.fields import presets, registry, selection
 
-    chosen = exporting.chosen_fields(fields, fields_file, preset)
+    chosen = field_options.chosen(fields, fields_file, preset)
     node = query_module.parse(query)
     with home.services() as services:
         owner = community_of(services, community)
