@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "storage",
         "control",
         "pipeline",
+        "services",
         "worker",
         "api",
         "console",

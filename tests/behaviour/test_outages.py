@@ -1,0 +1,161 @@
+"""A worker whose disk fills, whose home turns read-only, whose database dies: the export waits and ends exact."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+from support import house
+
+from penstock import worker
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+linux_root = pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounting needs root on Linux")
+
+
+@pytest.fixture
+def small_disk(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A file system of 8 MB of its own."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"cannot mount here: {mounted.stderr.decode().strip()}")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def drive(made: house.House, at: str, disaster: Callable[[], None]) -> None:
+    """One worker that meets a disaster before the step `at`, and stops there."""
+    done = []
+
+    def step(name: str) -> None:
+        if name == at and not done:
+            done.append(name)
+            disaster()
+
+    worker.Worker(made.opened, step=step).run_export()
+    assert done
+
+
+@linux_root
+@pytest.mark.parametrize("at", ["plan", "part 2", "record 3", "complete"])
+def test_a_full_disk_is_waited_out(tmp_path: pathlib.Path, small_disk: pathlib.Path, at: str) -> None:
+    """Store and database lie on the disk that fills."""
+    with house.opened_house(small_disk / "home", "", house.SMALL, {"PENSTOCK_LEASE_SECONDS": "2"}) as made:
+        _, expected = made.steps_of_an_undisturbed_export()
+        used_before, task_uuid = made.used_bytes(), made.start()
+        ballast = small_disk / "ballast"
+
+        def fill() -> None:
+            with contextlib.suppress(OSError), ballast.open("wb") as file:
+                while True:
+                    file.write(bytes(4096))
+
+        drive(made, at, fill)
+        assert made.export(task_uuid).status == "RUNNING"  # neither lost nor failed: it waits
+        ballast.unlink()
+        made.take_over()
+        made.assert_exact(task_uuid, expected, used_before)
+
+
+@linux_root
+@pytest.mark.parametrize("at", ["begin", "part 2"])
+def test_a_home_that_turns_read_only_is_waited_out(tmp_path: pathlib.Path, small_disk: pathlib.Path, at: str) -> None:
+    database = f"sqlite:///{tmp_path / 'penstock.db'}"  # elsewhere: an open file keeps a file system writable
+    with house.opened_house(small_disk / "home", database, house.SMALL, {}) as made:
+        _, expected = made.steps_of_an_undisturbed_export()
+        used_before, task_uuid = made.used_bytes(), made.start()
+
+        def protect() -> None:
+            subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+
+        drive(made, at, protect)
+        assert made.export(task_uuid).status == "RUNNING"
+        subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+        made.take_over()
+        made.assert_exact(task_uuid, expected, used_before)
+
+
+@linux_root
+def test_a_disk_that_stays_full_ends_the_export_with_a_sentence_and_no_charge(small_disk: pathlib.Path) -> None:
+    database = f"sqlite:///{small_disk.parent / 'penstock.db'}"
+    more = {"PENSTOCK_EXPORT_MAX_ATTEMPTS": "1"}
+    with house.opened_house(small_disk / "home", database, house.SMALL, more) as made:
+        used_before, task_uuid = made.used_bytes(), made.start()
+
+        def fill() -> None:
+            with contextlib.suppress(OSError), (small_disk / "ballast").open("wb") as file:
+                while True:
+                    file.write(bytes(4096))
+
+        drive(made, "part 2", fill)
+        export = made.export(task_uuid)
+        assert (export.status, export.error_code) == ("FAILED", "storage_full")
+        assert "No space left" in (export.error_message or "")
+        assert "Free space" in (export.error_message or "")
+        assert made.used_bytes() == used_before
+        assert list(made.opened.store.list_unfinished()) == []
+
+
+@pytest.fixture
+def own_postgresql(tmp_path: pathlib.Path) -> Iterator[Callable[[str], str]]:
+    """A PostgreSQL of its own: a function that runs `start` or `kill` on it and returns its URL."""
+    if not os.environ.get("PENSTOCK_TEST_POSTGRESQL"):
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI must have PostgreSQL (scripts/postgresql.sh start)")
+        pytest.skip("no PostgreSQL: scripts/postgresql.sh start, then set PENSTOCK_TEST_POSTGRESQL")
+    # its server's user must reach it, which it cannot below pytest's own folder
+    folder = pathlib.Path("/tmp") / f"penstock-pg-{os.getpid()}"
+    environment = {**os.environ, "D": str(folder), "PORT": "7499"}
+
+    def run(verb: str) -> str:
+        done = subprocess.run(
+            [ROOT / "scripts" / "postgresql.sh", verb], env=environment, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip().partition("=")[2]
+
+    yield run
+    run("remove")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("at", ["part 2", "record 3"])
+def test_postgresql_that_dies_and_comes_back_in_the_middle_of_an_export_is_waited_for(
+    tmp_path: pathlib.Path, own_postgresql: Callable[[str], str], at: str
+) -> None:
+    url = own_postgresql("start")
+    with house.opened_house(tmp_path / "home", url, house.SMALL, {}) as made:
+        _, expected = made.steps_of_an_undisturbed_export()
+        used_before, task_uuid = made.used_bytes(), made.start()
+
+        def crash() -> None:
+            own_postgresql("kill")
+            own_postgresql("start")
+
+        drive(made, at, crash)
+        assert made.export(task_uuid).status == "FINISHED"  # by the same worker, in the same attempt
+        assert made.export(task_uuid).attempts == 1
+        made.assert_exact(task_uuid, expected, used_before)
+
+
+@pytest.mark.postgresql
+def test_postgresql_that_is_away_longer_than_the_lease_costs_an_attempt_and_nothing_else(
+    tmp_path: pathlib.Path, own_postgresql: Callable[[str], str]
+) -> None:
+    url = own_postgresql("start")
+    with house.opened_house(tmp_path / "home", url, house.SMALL, {"PENSTOCK_LEASE_SECONDS": "1"}) as made:
+        _, expected = made.steps_of_an_undisturbed_export()
+        used_before, task_uuid = made.used_bytes(), made.start()
+        drive(made, "record 2", lambda: own_postgresql("kill") and None)
+        own_postgresql("start")
+        assert made.export(task_uuid).status == "RUNNING"
+        made.take_over()
+        made.assert_exact(task_uuid, expected, used_before)
