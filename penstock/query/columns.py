@@ -193,7 +193,7 @@ def _long(test: ast.Test, column: pl.Expr) -> pl.Expr | None:
     interval = _number_interval(test)
     if interval is None:
         return _NEVER
-    low, high = _whole(interval.low, interval.low_included, math.ceil, 1), None
+    low = _whole(interval.low, interval.low_included, math.ceil, 1)
     high = _whole(interval.high, interval.high_included, math.floor, -1)
     if (low is not None and low > _GREATEST_LONG) or (high is not None and high < _LEAST_LONG):
         return _NEVER
@@ -219,13 +219,10 @@ def _whole(
     """The outermost integer that lies inside a bound; infinite if none or all do."""
     if not isinstance(bound, literals.Number):
         return None
-    if isinstance(bound.exact, float) and math.isinf(bound.exact):
+    if math.isinf(bound.double) and isinstance(bound.exact, float):
         return bound.exact
-    return (
-        int(bound.exact) + (0 if is_included else inwards)
-        if bound.exact == to_whole(bound.exact)
-        else to_whole(bound.exact)
-    )
+    whole = to_whole(bound.exact)
+    return whole + inwards if whole == bound.exact and not is_included else whole
 
 
 def _number_interval(test: ast.Test) -> literals.Interval | None:
@@ -307,36 +304,10 @@ def _rendered(column: pl.Expr) -> pl.Expr:
 
 
 def _keyword_list(test: ast.Test, column: pl.Expr) -> pl.Expr | None:
-    field_type = types.FieldType.KEYWORD_LIST
-    if _needs_python(test):
-        return _list_by_item(test, column)
     if isinstance(test, ast.Equals) and literals.network(test.text) is None and literals.address(test.text) is None:
         return column.list.contains(test.text)
-    item = _string(test, field_type, pl.element())
+    item = _string(test, types.FieldType.KEYWORD_LIST, pl.element())
     return _NEVER if item is None else column.list.eval(item).list.any()
-
-
-def _needs_python(test: ast.Test) -> bool:
-    match test:
-        case ast.Equals(text=text):
-            bound: literals.Bound | None = literals.address(text.partition("/")[0])
-        case ast.Compare() | ast.Range():
-            interval = literals.interval(test)
-            bound = interval.low or interval.high
-        case _:
-            return False
-    return isinstance(bound, literals.Instant) or (isinstance(bound, literals.Address) and bound.version == 6)
-
-
-def _list_by_item(test: ast.Test, column: pl.Expr) -> pl.Expr:
-    """Asks Python once per distinct item."""
-
-    def judge(series: pl.Series) -> pl.Series:
-        distinct = series.explode().drop_nulls().unique()
-        fitting = _fitting(test, types.FieldType.KEYWORD_LIST, distinct.to_list(), None)
-        return series.list.eval(pl.element().is_in(pl.lit(pl.Series([fitting], dtype=series.dtype)))).list.any()
-
-    return column.map_batches(judge, return_dtype=pl.Boolean, is_elementwise=True)
 
 
 def _json(test: ast.Test, column: pl.Expr) -> pl.Expr:

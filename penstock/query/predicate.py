@@ -24,17 +24,17 @@ class Predicate:
     columns: frozenset[str]
 
 
-def compile(node: ast.Node, field_types: Mapping[str, types.FieldType]) -> Predicate:
+def compile(node: ast.Node, columns: Mapping[str, types.FieldType]) -> Predicate:
     """The predicate of a query for a table with these columns.
 
     Args:
         node: the query.
-        field_types: the table's columns and their types. `_overflow` among them (of any type) says that some rows may
+        columns: the table's columns and their types. `_overflow` among them (of any type) says that some rows may
             have one; leave it out where none has, and the predicate can be free of Python.
     """
     if isinstance(node, ast.Everything):
         return Predicate(expression=None, columns=frozenset())
-    compiler = _Compiler(field_types)
+    compiler = _Compiler(columns)
     return Predicate(expression=compiler.node(node), columns=frozenset(compiler.read))
 
 

@@ -120,7 +120,7 @@ def test_row_groups_skipped_by_statistics_hold_no_match(nodes: list[query.Node],
 
 
 def test_long_overflow_whose_statistics_are_cut_does_not_end_the_scan() -> None:
-    texts = ['{"new":"%s%d"}' % ("x" * 100, number) for number in range(6)]
+    texts = [values.dumps({"new": "x" * 100 + str(number)}) for number in range(6)]
     buffer = io.BytesIO()
     pl.DataFrame({types.OVERFLOW: texts, "json": texts}).write_parquet(buffer, row_group_size=2, statistics="full")
     columns = {types.OVERFLOW: types.FieldType.JSON, "json": types.FieldType.JSON}

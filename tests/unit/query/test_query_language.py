@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 import query_strategies as strategies
 
-from penstock import query
+from penstock import errors, query
 from penstock.fields import types, values
 from penstock.query import ast, patterns, words
 
@@ -59,7 +59,9 @@ MEANINGS: list[tuple[types.FieldType | None, str, list[Any], list[Any]]] = [
      ["11.0.0.1", "10.0.0", "10.0.0.256", "010.0.0.1"]),
     (K, "::1", ["::1"], ["0:0:0:0:0:0:0:1"]),
     (K, "443", ["443", 443], ["443.0", "0443", True]),
-    (K, ">5", ["6", "5.5", "1e1", 6, 5.1, "1" + "0" * 400], ["5", "4", "06x", "", "x", None, True, "-6", "1e-1"]),
+    (K, ">5", ["6", "5.5", "1e1", 6, 5.1, "1" + "0" * 400],
+     ["5", "4", "06x", "", "inf", "NaN", "+6", " 6", "6.", ".7e3", "1_0", "0x9",
+     None, True, "-6", "1e-1"]),
     (K, ">2024-01-01", [NOON, "2024-01-02", "2024-01-01 00:01"], ["2024-01-01", "2023-12-31", "2024", "x"]),
     (K, "true", ["true", True], ["True", 1, False]),
     (T, '"failed password"', ["Failed password!", "x FAILED,\nPassWord", ["no", "failed password"]],
@@ -139,6 +141,7 @@ MEANINGS: list[tuple[types.FieldType | None, str, list[Any], list[Any]]] = [
     (DATE, "<=9999-12-31T23:59:59.999999Z", ["9999-12-31T23:59:59.999999Z"], [None]),
     (DATE, "2024-01-01T12*", [NOON, "2024-01-01T12:00:00.5"], ["2024-01-02T12:00:00Z"]),
     (DATE, r"/.*\.\d{3}Z/", ["2024-01-01T12:00:00.120Z"], [NOON, "2024-01-01T12:00:00.123456Z"]),
+    (DATE, r"/.*\.\d{6}Z/", ["2024-01-01T12:00:00.123400Z", "2024-01-01T12:00:00.000001Z"], [NOON]),
     (DATE, "12", [], [NOON]),
     (DATE, ">12", [13], [NOON]),
     (LIST, "a", [["a"], ["b", "a"], "a"], [["A"], [], ["ab"], [["b"]]]),
@@ -153,6 +156,8 @@ MEANINGS: list[tuple[types.FieldType | None, str, list[Any], list[Any]]] = [
     (JSON, "a", ["a", [{"x": ["a"]}], {"y": {"z": "a"}}], [[{"a": "b"}], "ab", None]),
     (JSON, '"a\\"b"', [{"x": 'a"b'}], [{"x": "ab"}]),
     (JSON, "443", [{"p": 443}, [443.0], "443"], [4433, {"443": 1}]),
+    (JSON, "443.0", [{"p": 443}], ["443"]),
+    (JSON, "::1", [["0::1"]], ["::2"]),
     (JSON, "true", [[True]], [False]),
     (JSON, ">5", [{"p": [1, 6]}], [{"p": [1, 5]}]),
     (JSON, "10.0.0.0/8", [[{"ip": "10.1.1.1"}]], [[{"ip": "11.1.1.1"}]]),
@@ -256,6 +261,11 @@ def test_terms_join_as_documented(text: str, is_match: bool) -> None:
     assert kept(query.parse(text), EVENT) is is_match
 
 
+def test_any_field_term_finds_text_that_does_not_suit_its_column() -> None:
+    assert kept(query.parse("FAILED"), {"text.of-it": ["it failed"]})
+    assert not kept(query.parse("FAILED"), {"kw": ["it failed"]})
+
+
 @pytest.mark.parametrize("text", ["", "  \n", "*", "**", "(*)", "* *"])
 def test_such_a_query_matches_everything_and_reads_nothing(text: str) -> None:
     assert query.parse(text) == query.Everything()
@@ -276,6 +286,15 @@ def test_documented_words_are_read_as_the_table_says() -> None:
     assert len(rows) >= 9
     for row in rows:
         query.parse(row)
+
+
+def test_documented_error_is_what_the_query_gets() -> None:
+    documented = re.search(r"^```text\n(.*?)^```", DOCS.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    assert documented is not None
+    detail, caret = documented[1].strip().split("\n\n")
+    with pytest.raises(errors.QuerySyntaxError) as caught:
+        query.parse(caret.splitlines()[0])
+    assert (caught.value.detail, caught.value.extra["caret"]) == (detail, caret)
 
 
 def test_a_name_may_hold_any_characters() -> None:
