@@ -76,34 +76,28 @@ def dtype(name: str, columns: Mapping[str, FieldType]) -> pl.DataType:
 
 def weigh(frame: pl.DataFrame) -> str:
     """What the columns weigh uncompressed, as JSON: in all, and block by block where they are heavy."""
-    totals: dict[str, int] = {}
-    heavy: dict[str, list[int]] = {}
-    for series in frame:
-        width = _row_bytes(series)
-        if isinstance(width, int):
-            totals[series.name] = width * frame.height
-            continue
-        totals[series.name] = int(width.sum() or 0)
-        if totals[series.name] >= _HEAVY_BYTES_A_ROW * max(frame.height, 1):
-            starts = range(0, frame.height, BLOCK_ROWS)
-            heavy[series.name] = [int(width.slice(start, BLOCK_ROWS).sum() or 0) for start in starts]
+    totals = {series.name: _bytes(series) for series in frame}
+    starts = range(0, frame.height, BLOCK_ROWS)
+    heavy = {
+        name: [_bytes(frame[name].slice(start, BLOCK_ROWS)) for start in starts]
+        for name, total in totals.items()
+        if total >= _HEAVY_BYTES_A_ROW * frame.height
+    }
     return json.dumps({"totals": totals, "heavy": heavy}, separators=(",", ":"))
-
-
-def _row_bytes(series: pl.Series) -> int | pl.Series:
-    """Bytes of each row: one number where all are alike. A string view takes 16, its text comes on top."""
-    if series.dtype == pl.String:
-        return series.str.len_bytes().fill_null(0).cast(pl.Int64) + 16
-    if isinstance(series.dtype, pl.List):
-        lengths = series.list.eval(pl.element().str.len_bytes().cast(pl.Int64) + 16).list.sum()
-        return lengths.fill_null(0) + 8
-    return 8
 
 
 def frame_bytes(frame: pl.DataFrame) -> int:
     """What a frame weighs in all, as `weigh` counts."""
-    widths = ((series, _row_bytes(series)) for series in frame)
-    return sum(w * len(series) if isinstance(w, int) else int(w.sum() or 0) for series, w in widths)
+    return sum(_bytes(series) for series in frame)
+
+
+def _bytes(series: pl.Series) -> int:
+    """Bytes of a column: 8 a row; 16 a string, as a view takes, and its text on top."""
+    if series.dtype == pl.String:
+        return 16 * len(series) + int(series.str.len_bytes().cast(pl.UInt64).sum())
+    if isinstance(series.dtype, pl.List):
+        return 8 * len(series) + _bytes(series.explode(empty_as_null=False, keep_nulls=False))
+    return 8 * len(series)
 
 
 def read_weight(location: str) -> str:
