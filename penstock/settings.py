@@ -74,6 +74,7 @@ class Settings(pydantic_settings.BaseSettings):
     lease_seconds: float = _field(15.0, "A worker that does not renew for this long has lost its export.")
     poll_seconds: float = _field(0.25, "How often an idle worker looks for work.")
     sweep_seconds: float = _field(60.0, "How often expired files, orphan uploads and old rows are swept.")
+    tidy_seconds: float = _field(600.0, "How often small data files are joined and unneeded ones deleted.")
 
     # Storage
     storage: Literal["embedded", "s3"] = _field("embedded", "Where the service keeps exports.")

@@ -90,7 +90,7 @@ def newest(services: services_module.Services, job: searchjobs.SearchJob, *, lim
         return []
     node, time_range = node_of(job), range_of(job)
     found = [
-        scan.newest(snapshot, time_range, query.compile(node, snapshot.columns), last)
+        scan.newest(snapshot, time_range, query.compile(node, snapshot.query_columns), last)
         for snapshot in snapshots_of(services, job)
     ]
     merged: Iterable[Event] = heapq.merge(*found, key=_newest_first)
@@ -107,7 +107,7 @@ def histogram(services: services_module.Services, job: searchjobs.SearchJob, buc
         )
     node, time_range = node_of(job), range_of(job)
     found = [
-        scan.histogram(snapshot, time_range, query.compile(node, snapshot.columns), buckets)
+        scan.histogram(snapshot, time_range, query.compile(node, snapshot.query_columns), buckets)
         for snapshot in snapshots_of(services, job)
     ]
     if not found:

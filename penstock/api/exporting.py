@@ -168,7 +168,7 @@ def extent_of(
     anyway; else the matches are counted again, since late arrivals come along.
     """
     snapshot = services.table(community_uuid).snapshot()
-    predicate = query.compile(events.node_of(job), snapshot.columns)
+    predicate = query.compile(events.node_of(job), snapshot.query_columns)
     time_range = events.range_of(job)
     total = job.total or 0
     if job.snapshots.get(community_uuid) != snapshot.version and snapshot.rows > in_force.export_max_events:

@@ -51,7 +51,7 @@ def dump(
     Raises:
         StorageError: `file_not_writable`, naming the path and the system's reason.
     """
-    predicate = query.compile(node, snapshot.columns)
+    predicate = query.compile(node, snapshot.query_columns)
     work = run.Work(
         snapshot=snapshot,
         slices=plan.plan_slices(

@@ -1,7 +1,7 @@
 """The events query language: text → tree → Polars predicate. Explained to users in docs/query.md.
 
     node = query.both(query.parse(text), query.from_filters(filters))
-    predicate = query.compile(node, snapshot.columns)
+    predicate = query.compile(node, snapshot.query_columns)
     frame = frame if predicate.expression is None else frame.filter(predicate.expression)
 
 `query.matches` says the same of a single event and is the specification; `query.times` reads a search's times.

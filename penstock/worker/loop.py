@@ -13,7 +13,7 @@ import structlog
 from penstock import errors, services
 from penstock.control import exports, searchjobs
 from penstock.worker import exports as export_room
-from penstock.worker import journal, searches, sweeper
+from penstock.worker import journal, searches, sweeper, tidying
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +44,7 @@ class Worker:
         self._step = step
         self._sweeper = sweeper.Sweeper(open_services, step=step)
         self._shutdown = threading.Event()
+        self._tidying = tidying.Tidying(open_services, should_stop=self._shutdown.is_set)
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -53,6 +54,7 @@ class Worker:
             ("search", self.run_search, poll_seconds),
             ("export", self.run_export, poll_seconds),
             ("sweep", self._sweep, self._services.settings.sweep_seconds),
+            ("tidy", self._tidy, self._services.settings.tidy_seconds),
         )
         for name, work, idle_seconds in loops:
             thread = threading.Thread(target=self._loop, args=(work, idle_seconds), name=f"penstock-{name}")
@@ -106,6 +108,10 @@ class Worker:
 
     def _sweep(self) -> bool:
         self._sweeper.sweep()
+        return False
+
+    def _tidy(self) -> bool:
+        self._tidying.tidy()
         return False
 
     def _loop(self, work: Callable[[], bool], idle_seconds: float) -> None:

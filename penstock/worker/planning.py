@@ -41,7 +41,7 @@ class Planner:
         export, settings = self._export, self._settings
         node = query.both(query.parse(export.term), query.from_filters(export.filters))
         snapshot = self._services.table(export.community_uuid).snapshot(export.snapshot_version)
-        predicate = query.compile(node, snapshot.columns)
+        predicate = query.compile(node, snapshot.query_columns)
         plan_json = export.plan_json or json.dumps({"max_rows": settings.slice_rows, "max_bytes": settings.slice_bytes})
         slices = plan.plan_slices(
             snapshot,

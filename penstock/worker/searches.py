@@ -90,7 +90,7 @@ class SearchRun:
             hold.check()
             return False
 
-        predicate = query.compile(node, snapshot.columns)
+        predicate = query.compile(node, snapshot.query_columns)
         return scan.histogram(snapshot, time_range, predicate, HISTOGRAM_BUCKETS, should_stop=should_stop)
 
     def _renew(self) -> None:
