@@ -58,6 +58,7 @@ def test_a_search_counts_and_a_dump_writes_values_of_the_overflow(
             slice_bytes=1 << 27,
             part_bytes=1 << 20,
         )
-    lines = [json.loads(line) for line in gzip.open(tmp_path / "out.jsonl.gz")]
+    with gzip.open(tmp_path / "out.jsonl.gz") as file:
+        lines = [json.loads(line) for line in file]
     assert total == report.events == len(lines) > 0
     assert {line[field] for line in lines} == {value}
