@@ -11,7 +11,8 @@ from penstock.fields.types import FieldType
 MAX_NAME_BYTES = 255
 """A longer name makes no column; its values live in the overflow."""
 
-_NOT_IN_COLUMN_NAMES = frozenset(" ,;{}()=`'\"\\")  # refused by Delta readers, or by what quotes names in queries
+_NOT_IN_COLUMN_NAMES = frozenset(" ,;{}()=`'\"\\*^")
+"""Refused by readers of Delta tables, needed to quote names, or (`*`, `^…$`) read by Polars as a pattern of names."""
 
 
 class Columns:

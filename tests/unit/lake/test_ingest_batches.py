@@ -197,6 +197,15 @@ def test_reserved_names_live_in_the_overflow() -> None:
     assert frame[OVERFLOW].to_list() == ['{"_overflow":"x","_day":"2024-01-01","_Day":1}']
 
 
+@pytest.mark.parametrize(
+    "name", ["", " ", "a b", "a,b", "a;b", "{a}", "(a)", "a=b", "`a`", "'", '"', "\\", "*", "^.$", "\n", "a" * 256]
+)
+def test_a_name_that_tables_or_queries_could_take_for_something_else_gets_no_column(name: str) -> None:
+    frame = frame_of({name: 1, "a": 2})
+    assert frame.columns == ["@timestamp", "a", OVERFLOW]
+    assert values.loads(frame[OVERFLOW][0]) == {name: 1}
+
+
 def test_new_fields_beyond_the_cap_live_in_the_overflow() -> None:
     frame = frame_of({f"f{n}": n for n in range(10)}, max_columns=4)
     assert frame.columns == ["@timestamp", "f0", "f1", "f2", OVERFLOW]
