@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := penstock tests benchmarks setup.py
 KERNEL := $(wildcard penstock/encode/*.pyx penstock/encode/*.h) setup.py
+# The build's own tools first: a new environment brings an older setuptools than pyproject.toml asks for.
+INSTALL = $(BIN)/pip install -q -c constraints.txt 'setuptools>=77' 'Cython>=3.1' && \
+	$(BIN)/pip install -q -c constraints.txt --no-build-isolation
 PYTEST ?= $(BIN)/pytest -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
@@ -48,16 +51,15 @@ clean: ## Remove what the tasks made, the virtual environment included
 # Set-up. Each stamp is made anew when what it depends on changes.
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q -c constraints.txt setuptools wheel Cython
 
 .venv/runtime: .venv/bin/python pyproject.toml constraints.txt $(KERNEL)
-	$(BIN)/pip install -q -c constraints.txt --no-build-isolation -e .
+	$(INSTALL) -e .
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt $(KERNEL)
-	$(BIN)/pip install -q -c constraints.txt --no-build-isolation -e '.[dev]'
+	$(INSTALL) -e '.[dev]'
 	@touch $@ .venv/runtime
 
 .venv/bench: .venv/dev
-	$(BIN)/pip install -q -c constraints.txt --no-build-isolation -e '.[dev,bench]'
+	$(INSTALL) -e '.[dev,bench]'
 	@touch $@
