@@ -17,7 +17,7 @@ help: ## List the tasks
 demo: .venv/runtime ## Set up, then the whole path on sample events: search, export, download, verify, look at the file
 	@$(BIN)/penstock demo
 
-test: .venv/dev ## Set up, then pass the tests (PostgreSQL and Ceph too where scripts/servers.sh has started them)
+test: .venv/dev ## Set up, then pass the tests (on PostgreSQL and Ceph too where scripts/*.sh have started them)
 	$(PYTEST) tests
 
 check: lint types sanitize test ## What CI runs
