@@ -94,8 +94,17 @@ def test_every_preset_is_an_acceptable_selection(preset: presets.Preset) -> None
     assert preset.title
 
 
-def test_the_three_investigations_and_the_default_are_there() -> None:
-    assert list(presets.PRESETS) == ["network", "identity", "endpoint"]
+def test_the_three_investigations_and_the_default_are_the_published_ones() -> None:
+    published = {
+        "network": "@timestamp source.ip source.port destination.ip destination.port network.protocol "
+        "network.transport event.action",
+        "identity": "@timestamp user.name user.domain source.ip event.action event.outcome message",
+        "endpoint": "@timestamp host.name process.name process.executable process.args file.path "
+        "file.hash.sha256 user.name",
+    }
+    assert {name: preset.fields for name, preset in presets.PRESETS.items()} == {
+        name: tuple(fields.split()) for name, fields in published.items()
+    }
     assert presets.DEFAULT_FIELDS == ("@timestamp", "message")
     assert all(name in registry.ECS for name in presets.DEFAULT_FIELDS)
 
