@@ -124,7 +124,7 @@ class Export:
             return None
         from penstock.pipeline import manifest as manifests  # here, since it brings the whole lake along
 
-        source = self._remote(task.manifest_url, self._key(customer_key), None)
+        source = self._remote(task.manifest_url, self._key(task, customer_key), None)
         try:
             found = manifests.loads(source.read_all())
         finally:
@@ -158,9 +158,9 @@ class Export:
             As `penstock.client.download.download`.
         """
         task = self.require_finished()
-        key = self._key(customer_key)
         if task.download_url is None:
             raise _window_over(task)
+        key = self._key(task, customer_key)
         found = self.manifest(key) if check or manifest_file is not None else None
         if manifest_file is not None and found is not None:
             _write_manifest(manifest_file, found)
@@ -184,9 +184,9 @@ class Export:
             As `download`.
         """
         task = self.require_finished()
-        key = self._key(customer_key)
         if task.download_url is None:
             raise _window_over(task)
+        key = self._key(task, customer_key)
         found = self.manifest(key) if check else None
         return self._stream(self._remote(task.download_url, key, found), found)
 
@@ -215,8 +215,11 @@ class Export:
         except errors.NotFound:
             return None
 
-    def _key(self, given: CustomerKey | str | None) -> CustomerKey | None:
-        return as_key(given) or self.customer_key
+    def _key(self, task: Task, given: CustomerKey | str | None) -> CustomerKey | None:
+        key = as_key(given) or self.customer_key
+        if key is not None and task.sse_customer_key_md5 not in (None, key.md5):
+            raise problems.wrong_customer_key(key.md5, str(task.sse_customer_key_md5))
+        return key
 
 
 def as_key(given: CustomerKey | str | None) -> CustomerKey | None:

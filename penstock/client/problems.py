@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import email.utils
 import json
 import re
 from collections.abc import Mapping
@@ -10,6 +12,7 @@ from typing import Any
 import httpx
 
 from penstock import errors
+from penstock.client import urls
 
 BY_CODE: Mapping[str, type[errors.PenstockError]] = {
     "unknown_field": errors.FieldSelectionError,
@@ -79,7 +82,7 @@ def from_store(response: httpx.Response, *, key_given: bool) -> errors.PenstockE
     status = response.status_code
     code, message = _xml(response.text, "Code"), _xml(response.text, "Message")
     said = f"{code or status}{': ' + message if message else ''}"
-    if code in ("ExpiredToken", "ExpiredRequest") or "expired" in message.lower():
+    if code in ("ExpiredToken", "ExpiredRequest") or "expired" in message.lower() or _is_overdue(response, code):
         return expired(said)
     if code == "RequestTimeTooSkewed":
         return errors.AccessDenied(
@@ -90,8 +93,9 @@ def from_store(response: httpx.Response, *, key_given: bool) -> errors.PenstockE
     if code == "SignatureDoesNotMatch":
         return errors.AccessDenied(
             "download_url_rejected",
-            f"The store does not accept the download URL ({said}).",
-            "Use the URL as the task gives it, whole and unchanged, with the key of this very export.",
+            f"The store does not accept the download URL together with this customer key ({said}).",
+            "Use the URL as the task gives it, whole and unchanged, with the key of this very export: the key is part "
+            "of what the URL is signed for.",
         )
     if status in (400, 403):
         return errors.AccessDenied(
@@ -116,6 +120,15 @@ def expired(said: str) -> errors.AccessDenied:
         "download_expired",
         f"The download window of this export is over ({said}).",
         "Export the search job again, and download within the window.",
+    )
+
+
+def wrong_customer_key(given_md5: str, right_md5: str) -> errors.AccessDenied:
+    """The customer key at hand is another export's; a store would only say that the signature does not fit."""
+    return errors.AccessDenied(
+        "wrong_customer_key",
+        f"This customer key (MD5 {given_md5}) is not the one the export is encrypted with (MD5 {right_md5}).",
+        "Give the key that was shown when this export was started; each export has its own.",
     )
 
 
@@ -160,6 +173,18 @@ def decode(response: httpx.Response) -> Any:
             f"{response.request.url.host} answered {response.status_code} without JSON.",
             "Is this the address of a Penstock service? Check --api-host or API_HOST.",
         ) from error
+
+
+def _is_overdue(response: httpx.Response, code: str) -> bool:
+    """Whether the URL's own lifetime is over by the store's clock: Ceph answers a bare AccessDenied then."""
+    if response.status_code != 403 or code != "AccessDenied":
+        return False
+    end = urls.signature_end(str(response.request.url))
+    try:
+        now = email.utils.parsedate_to_datetime(response.headers["date"])
+    except (KeyError, ValueError):
+        now = dt.datetime.now(dt.UTC)
+    return end is not None and now >= end
 
 
 def _xml(text: str, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import ipaddress
 import urllib.parse
 
@@ -49,6 +50,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def signature_end(url: str) -> dt.datetime | None:
+    """When a presigned S3 URL (SigV4) expires, by what it says itself; None for other URLs."""
+    query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))
+    try:
+        signed_at = dt.datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
+        return signed_at + dt.timedelta(seconds=int(query["X-Amz-Expires"]))
+    except (KeyError, ValueError, OverflowError):
+        return None
 
 
 def _split(url: str, code: str) -> urllib.parse.SplitResult:

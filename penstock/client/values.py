@@ -56,6 +56,8 @@ class Task:
         manifest_url: likewise.
         export_size_compressed: bytes of the file; None until known.
         expire_at: end of the download window (UTC).
+        sse_customer_key_md5: base64 MD5 of the key that the file is encrypted with; None from a service that does not
+            tell.
         created_at: when it was asked for (UTC).
         started_at: when a worker first took it (UTC).
         ended_at: when it came to an end (UTC).
@@ -74,6 +76,7 @@ class Task:
     manifest_url: str | None
     export_size_compressed: int | None
     expire_at: dt.datetime | None
+    sse_customer_key_md5: str | None
     created_at: dt.datetime | None
     started_at: dt.datetime | None
     ended_at: dt.datetime | None
@@ -96,6 +99,7 @@ class Task:
             manifest_url=attributes.get("manifest_url"),
             export_size_compressed=attributes.get("export_size_compressed"),
             expire_at=instant(attributes.get("expire_at")),
+            sse_customer_key_md5=attributes.get("sse_customer_key_md5"),
             created_at=instant(answer.get("created_at")),
             started_at=instant(answer.get("started_at")),
             ended_at=instant(answer.get("ended_at")),

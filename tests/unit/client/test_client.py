@@ -350,6 +350,23 @@ def test_download_after_the_window_says_so(penstock: Penstock, service: Any, tmp
     assert "2020-01-01 00:00 UTC" in caught.value.detail
 
 
+@pytest.mark.parametrize("act", ["download", "events", "manifest"])
+def test_wrong_key_is_named_before_any_store_is_asked(
+    penstock: Penstock, service: Any, tmp_path: pathlib.Path, act: str
+) -> None:
+    """S3 itself would answer that the signature does not match."""
+    right = CustomerKey(bytes(32))
+    urls_of = {"download_url": "https://store.invalid/x", "manifest_url": "https://store.invalid/m"}
+    service.routes["GET /v1/tasks/task-1"] = (200, task("FINISHED", sse_customer_key_md5=right.md5, **urls_of))
+    export = penstock.export("task-1", customer_key=KEY)
+    with pytest.raises(errors.AccessDenied) as caught:
+        export.download(tmp_path / "x.gz") if act == "download" else getattr(export, act)()
+    assert caught.value.code == "wrong_customer_key"
+    assert KEY.md5 in caught.value.detail
+    assert right.md5 in caught.value.detail
+    assert KEY.base64 not in str(caught.value)
+
+
 @pytest.fixture
 def finished(
     penstock: Penstock, service: Any, object_server: Start, export_file: Any

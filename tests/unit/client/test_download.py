@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import json
 import os
@@ -244,6 +245,22 @@ def test_refusals_of_a_store_are_said_in_clear_words(
     assert caught.value.hint
     assert quick_key().base64 not in str(caught.value)
     assert len(store.requests) == (4 if refusal[0] == 503 else 1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "code"), [(3600, "wrong_customer_key"), (1, "download_expired")], ids=["in time", "overdue"]
+)
+def test_bare_refusal_of_ceph_is_expiry_when_the_urls_own_lifetime_is_over(
+    object_server: Start, export_file: Any, tmp_path: pathlib.Path, seconds: int, code: str
+) -> None:
+    body, manifest = export_file(100, 50_000)
+    store = object_server(body)
+    signed_at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=60)
+    store.url += f"&X-Amz-Date={signed_at:%Y%m%dT%H%M%SZ}&X-Amz-Expires={seconds}"
+    store.refuse_always = (403, "AccessDenied", "")
+    with pytest.raises(errors.AccessDenied) as caught:
+        fetch(store, tmp_path / "x.gz", manifest)
+    assert caught.value.code == code
 
 
 def test_busy_store_is_asked_again(object_server: Start, export_file: Any, tmp_path: pathlib.Path) -> None:
