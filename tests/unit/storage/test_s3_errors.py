@@ -147,7 +147,7 @@ def every_exception() -> list[type[BaseException]]:
     }
     return sorted(
         (found for found in classes if found.__module__.split(".")[0] in ("botocore", "urllib3")),
-        key=lambda c: c.__name__,
+        key=lambda c: (c.__name__, c.__module__),
     )
 
 
