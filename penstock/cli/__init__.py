@@ -5,13 +5,17 @@ Exit codes: 0 done, 1 error, 2 configuration or usage, 130 interrupted.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
 
 
 def main() -> None:
-    """The `penstock` command."""
+    """The `penstock` command. It writes UTF-8 whatever the locale: a key must not fail to be shown."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _COPIED = frozenset({"UUID", "TASK", "OBJECT", "FIELD"})
 """Columns that people copy from: never broken over two lines."""
 
+_CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+"""Events are written by attackers: on a terminal their control characters would move the cursor or set its title."""
+
 Update = Callable[[int, int | None], None]
 """Called with (done, total); total None while unknown."""
 
@@ -53,7 +56,7 @@ def note(text: str = "", style: str = "") -> None:
 def _write(text: str, style: str, *, stderr: bool) -> None:
     stream = sys.stderr if stderr else sys.stdout
     if style and stream.isatty():
-        _console(stderr=stderr).print(text, style=style, markup=False)
+        _console(stderr=stderr).print(text.translate(_CONTROLS), style=style, markup=False)
     else:
         _put(text, stream)
 
@@ -61,7 +64,7 @@ def _write(text: str, style: str, *, stderr: bool) -> None:
 def _put(text: str, stream: TextIO) -> None:
     """A line; if whoever reads it has seen enough (`| head`), the command ends there, and well."""
     try:
-        print(text, file=stream, flush=True)
+        print(text.translate(_CONTROLS) if stream.isatty() else text, file=stream, flush=True)
     except BrokenPipeError as error:
         import typer
 
@@ -99,7 +102,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, numbers: Seq
         justify: Literal["left", "right"] = "right" if column in numbers else "left"
         drawn.add_column(column, justify=justify, overflow="fold", no_wrap=column in _COPIED)
     for line in texts:
-        drawn.add_row(*[Text(text) for text in line])
+        drawn.add_row(*[Text(text.translate(_CONTROLS)) for text in line])
     _console(stderr=False).print(drawn, soft_wrap=False)
 
 
@@ -111,7 +114,8 @@ def facts(pairs: Sequence[tuple[str, Any]]) -> None:
         if is_terminal():
             from rich.text import Text
 
-            _console(stderr=False).print(Text.assemble((f"{name + ':':<{width + 1}} ", "bold"), text))
+            shown_text = text.translate(_CONTROLS)
+            _console(stderr=False).print(Text.assemble((f"{name + ':':<{width + 1}} ", "bold"), shown_text))
         else:
             _put(f"{name}: {text}", sys.stdout)
 
@@ -247,9 +251,7 @@ def report_error(error: Exception) -> int:
     if usage is not None:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "penstock"
-        if type(error).__name__ == "NoArgsIsHelpError":
-            print(context.get_help() if context else "", file=sys.stderr)
-        else:
+        if type(error).__name__ != "NoArgsIsHelpError":  # that one has shown the help when it was made
             _print_error("usage", usage().rstrip(".") + ".", f"See `{command} --help`.", {})
         return 2
     _print_error(

@@ -19,7 +19,9 @@ Community = Annotated[
 
 
 def search(
-    query: Annotated[str, typer.Argument(help="Events query, e.g. 'source.ip:10.0.0.0/8 AND NOT user.name:root'.")],
+    query: Annotated[
+        str, typer.Argument(metavar="QUERY", help="Events query, e.g. 'source.ip:10.0.0.0/8 AND NOT user.name:root'.")
+    ],
     earliest: Annotated[str, typer.Option(metavar="T", help="Inclusive: -7d, -2h, or RFC 3339.")] = "-24h",
     latest: Annotated[str, typer.Option(metavar="T", help="Exclusive: now, -1h, or RFC 3339.")] = "now",
     limit: Annotated[int, typer.Option(min=0, max=1000, help="Newest events to show.")] = 10,
