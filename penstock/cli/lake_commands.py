@@ -87,7 +87,8 @@ def dump(
     """Write events straight from the lake to a file: no server, no task, no quota, no encryption."""
     from penstock import pipeline
     from penstock import query as query_module
-    from penstock.fields import presets, registry, selection
+    from penstock.fields import presets, selection
+    from penstock.lake import field_names
 
     chosen = field_options.chosen(fields, fields_file, preset)
     node = query_module.parse(query)
@@ -96,8 +97,8 @@ def dump(
         snapshot = services.table(owner.uuid).snapshot()
         if preset is not None:
             chosen = list(_preset(preset))
-        known = {**registry.ECS, **dict.fromkeys(snapshot.columns)}
-        checked = selection.check(chosen or presets.DEFAULT_FIELDS, known)
+        wanted = chosen or presets.DEFAULT_FIELDS
+        checked = selection.check(wanted, field_names.brought([snapshot], wanted))
         time_range = _time_range(earliest, latest)
         began = time.monotonic()
         with output.progress("Writing", unit="events", total=None) as update:

@@ -186,6 +186,18 @@ def test_dump_of_an_empty_range_is_a_valid_empty_file(run: Any, made: dict[str, 
     assert gzip.decompress((tmp_path / "x.gz").read_bytes()) == b""
 
 
+def test_dump_writes_fields_that_have_no_column_of_their_own(
+    run: Any, made: dict[str, Any], tmp_path: pathlib.Path
+) -> None:
+    """`Acme.Badge` differs from a column only in case, so it lives in the overflow."""
+    lines = ['{"@timestamp":"2026-01-01T00:00:00Z","acme.badge":"7"}', '{"@timestamp":1767225601000,"Acme.Badge":"8"}']
+    (tmp_path / "e.jsonl").write_text("\n".join(lines))
+    assert run("ingest", "e.jsonl")[0] == 0
+    code, _, err = run("dump", "-o", "x.gz", "--fields", "acme.badge,Acme.Badge")
+    assert (code, err) == (0, "")
+    assert gzip.decompress((tmp_path / "x.gz").read_bytes()) == b'{"acme.badge":"7"}\n{"Acme.Badge":"8"}\n'
+
+
 def test_generated_events_can_be_compacted_and_vacuumed(run: Any, made: dict[str, Any]) -> None:
     assert run("generate", "--events", "1000", "--days", "1")[0] == 0
     assert run("generate", "--events", "1000", "--days", "1", "--seed", "2")[0] == 0
