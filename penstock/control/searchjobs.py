@@ -187,35 +187,6 @@ def list_jobs(
     return _records(tx, tx.execute(query).all()), total
 
 
-def require_exportable(job: SearchJob, now: dt.datetime) -> None:
-    """Raises unless the job can be exported.
-
-    Raises:
-        Conflict: `search_job_expired`, `search_job_not_done` (`extra`: `status`).
-        InvalidRequest: `multi_community_not_supported` (`extra`: `community_uuids`).
-    """
-    if job.is_expired(now):
-        raise errors.Conflict(
-            "search_job_expired",
-            f"The search job {job.uuid} expired at {job.expires_at:%Y-%m-%d %H:%M} UTC.",
-            "Create it again and export that one.",
-        )
-    if job.status != _STATUS.DONE:
-        raise errors.Conflict(
-            "search_job_not_done",
-            f"The search job {job.uuid} is {job.status.name.lower()}, not done.",
-            "Create it again." if job.status.is_final else "Wait until its status is 2.",
-            status=int(job.status),
-        )
-    if len(job.community_uuids) > 1:
-        raise errors.InvalidRequest(
-            "multi_community_not_supported",
-            f"The search job {job.uuid} spans {len(job.community_uuids)} communities; an export reads one.",
-            "Create one search job for each community.",
-            community_uuids=list(job.community_uuids),
-        )
-
-
 def claim(tx: sa.Connection, worker_id: str, now: dt.datetime, lease_seconds: float) -> SearchClaim | None:
     """Takes the oldest job that waits or whose lease has run out; None if there is none.
 

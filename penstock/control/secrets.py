@@ -29,7 +29,6 @@ import secrets
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -39,10 +38,6 @@ from penstock.control import tables
 
 KEY_BYTES = 32
 FILE_NAME = "master.key"
-URL_SIGNING = "url-signing"
-"""Purpose of the key that signs the embedded store's URLs."""
-MANIFEST_SIGNING = "manifest-signing"
-"""Purpose of the seed of the Ed25519 key that signs manifests."""
 
 _ROOT = "root"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -176,10 +171,6 @@ class MasterKeys:
     def derive(self, purpose: str, length: int = KEY_BYTES) -> bytes:
         """A key for one purpose, of the root by HKDF-SHA-256: the same on every process and after every rotation."""
         return _derive(self._root, f"derive/{purpose}", length)
-
-    def manifest_key(self) -> ed25519.Ed25519PrivateKey:
-        """The key that signs manifests."""
-        return ed25519.Ed25519PrivateKey.from_private_bytes(self.derive(MANIFEST_SIGNING))
 
     def rotated(self) -> MasterKeys:
         """These keys with a fresh active one in front; save, then `reseal_all`, then `without_unused`."""

@@ -19,13 +19,14 @@ import sqlalchemy as sa
 from hypothesis import strategies as st
 
 from penstock import errors
+from penstock import settings as settings_module
 from penstock.control import exports, quota, sweep
 
 QUOTA = 1000
 LARGEST_PART = 300
 LEASE = 15
 ATTEMPTS = 2
-DEADLINE = 3600
+DEADLINE = 25 * 86_400
 WINDOW = 86_400
 ACTIVE = ("PENDING", "RUNNING")
 
@@ -53,11 +54,17 @@ class Modelled:
         self.status, self.ended_at = status, now
 
 
+def a_worker_acts(**arguments: Any) -> Any:
+    """A rule of the worker that holds the export."""
+    rule = hypothesis.stateful.rule(**arguments)
+    precondition = hypothesis.stateful.precondition(lambda self: self.claims and self.holds(self.claims[-1]))
+    return lambda act: precondition(rule(act))
+
+
 class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
     """One community, one export at a time, a quota of a few parts, and a store that is a set of names."""
 
     plane: Any
-    claims = hypothesis.stateful.Bundle("claims")
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,10 +78,11 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
             exports_per_search_job=10_000,
             download_window_seconds=WINDOW,
         )
+        self.plane.settings = settings_module.Settings(audit_keep_days=36_500)  # rows stay, to be compared
         self.known: dict[str, Modelled] = {}
+        self.claims: list[exports.Claim] = []
         self.charged: dict[str, tuple[str, int]] = {}
         self.objects: set[str] = set()
-        self.swept_at: dt.datetime | None = None
 
     def teardown(self) -> None:
         self.plane.db.close()
@@ -129,18 +137,34 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
 
     # What clients do
 
-    @hypothesis.stateful.rule()
-    def start(self) -> None:
+    @hypothesis.stateful.initialize()
+    def first_export_runs(self) -> None:
+        self.start_one()
+        self.take("w1")
+
+    @hypothesis.stateful.precondition(lambda self: not self.active)
+    @hypothesis.stateful.rule(taken_at_once=st.booleans())
+    def start(self, taken_at_once: bool) -> None:
+        self.start_one()
+        if taken_at_once and self.active:
+            self.take("w1")
+
+    def start_one(self) -> None:
         new = self.plane.new_export()
-        expected: type[Exception] | None = None
-        if self.active:
-            expected = errors.Conflict
-        elif self.used() >= QUOTA:
-            expected = errors.QuotaExhausted
-        with pytest.raises(expected) if expected else contextlib.nullcontext(), self.plane.db.begin() as tx:
+        exhausted = self.used() >= QUOTA
+        with (
+            pytest.raises(errors.QuotaExhausted) if exhausted else contextlib.nullcontext(),
+            self.plane.db.begin() as tx,
+        ):
             exports.start(tx, new, limits=self.plane.limits, now=self.now)
-        if expected is None:
+        if not exhausted:
             self.known[new.task_uuid] = Modelled(created_at=self.now)
+
+    @hypothesis.stateful.precondition(lambda self: self.active)
+    @hypothesis.stateful.rule()
+    def second_start_is_refused(self) -> None:
+        with pytest.raises(errors.Conflict), self.plane.db.begin() as tx:
+            exports.start(tx, self.plane.new_export(), limits=self.plane.limits, now=self.now)
 
     @hypothesis.stateful.precondition(lambda self: self.known)
     @hypothesis.stateful.rule(data=st.data())
@@ -159,8 +183,12 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
 
     # What workers do
 
-    @hypothesis.stateful.rule(target=claims, worker=st.sampled_from(["w1", "w2"]))
-    def claim(self, worker: str) -> Any:
+    @hypothesis.stateful.precondition(lambda self: any(self.is_free(self.known[task]) for task in self.active))
+    @hypothesis.stateful.rule(worker=st.sampled_from(["w1", "w2"]))
+    def claim(self, worker: str) -> None:
+        self.take(worker)
+
+    def take(self, worker: str) -> None:
         taken = self.plane.claim(worker, LEASE)
         expected = None
         for task in self.active:
@@ -171,7 +199,7 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
                 expected = task
         assert (taken.task_uuid if taken else None) == expected
         if taken is None:
-            return hypothesis.stateful.multiple()
+            return
         each = self.known[expected]
         each.status, each.fence, each.attempts = "RUNNING", taken.fence, each.attempts + 1
         each.deadline_at = each.deadline_at or self.now + dt.timedelta(seconds=DEADLINE)
@@ -191,25 +219,26 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
                     now=self.now,
                 )
                 exports.record_upload(tx, taken, "upload", self.now)
-        return taken
+        self.claims.append(taken)
 
-    @hypothesis.stateful.rule(claim=claims, number=st.integers(1, 6), size=st.integers(1, LARGEST_PART))
-    def write_part(self, claim: exports.Claim, number: int, size: int) -> None:
+    @a_worker_acts(number=st.integers(1, 6), size=st.integers(1, LARGEST_PART))
+    def write_part(self, number: int, size: int) -> None:
+        claim = self.claims[-1]
         each = self.known[claim.task_uuid]
-        if self.holds(claim):
-            with self.plane.db.read() as tx:
-                exceeds = quota.would_exceed(tx, claim, size, limits=self.plane.limits, now=self.now)
-            assert exceeds == (self.used() + self.reserved() + size > QUOTA)
-            if exceeds:
-                self.fail(claim)
-                return
+        with self.plane.db.read() as tx:
+            exceeds = quota.would_exceed(tx, claim, size, limits=self.plane.limits, now=self.now)
+        assert exceeds == (self.used() + self.reserved() + size > QUOTA)
+        if exceeds:
+            self.end_failed(claim)
+            return
         if self.refused_or(
             claim, lambda tx: exports.record_part(tx, claim, self.plane.part(number, size=size), self.now)
         ):
             each.parts[number] = size
 
-    @hypothesis.stateful.rule(claim=claims)
-    def renew(self, claim: exports.Claim) -> None:
+    @a_worker_acts()
+    def renew(self) -> None:
+        claim = self.claims[-1]
         each = self.known[claim.task_uuid]
         seen: list[exports.Renewal] = []
         if not self.refused_or(claim, lambda tx: seen.append(exports.renew(tx, claim, self.now))):
@@ -219,23 +248,23 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
         if each.cancel and self.refused_or(claim, lambda tx: exports.canceled(tx, claim, self.now)):
             each.end("CANCELED", self.now)
 
-    @hypothesis.stateful.rule(claim=claims)
-    def release(self, claim: exports.Claim) -> None:
+    @a_worker_acts()
+    def release(self) -> None:
+        claim = self.claims[-1]
         if self.refused_or(claim, lambda tx: exports.release(tx, claim, self.now)):
             each = self.known[claim.task_uuid]
             each.lease_until, each.attempts = None, each.attempts - 1
 
-    @hypothesis.stateful.rule(claim=claims)
-    def complete_and_die(self, claim: exports.Claim) -> None:
+    @a_worker_acts()
+    def complete_and_die(self) -> None:
         """The object is there, the charge is not."""
-        if self.holds(claim):
-            self.objects.add(claim.task_uuid)
+        self.objects.add(self.claims[-1].task_uuid)
 
-    @hypothesis.stateful.rule(claim=claims)
-    def finish(self, claim: exports.Claim) -> None:
+    @a_worker_acts()
+    def finish(self) -> None:
+        claim = self.claims[-1]
         each = self.known[claim.task_uuid]
-        if self.holds(claim):
-            self.objects.add(claim.task_uuid)
+        self.objects.add(claim.task_uuid)
         expire_at = self.now + dt.timedelta(seconds=WINDOW)
         if self.refused_or(
             claim,
@@ -255,14 +284,42 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
             each.expire_at = expire_at
             self.charged[claim.task_uuid] = (f"{self.now:%Y-%m}", each.written)
 
-    @hypothesis.stateful.rule(claim=claims)
-    def fail(self, claim: exports.Claim) -> None:
+    @a_worker_acts()
+    def fail(self) -> None:
+        self.end_failed(self.claims[-1])
+
+    def end_failed(self, claim: exports.Claim) -> None:
         if self.refused_or(claim, lambda tx: exports.fail(tx, claim, "code", "message", self.now)):
             self.known[claim.task_uuid].end("FAILED", self.now)
 
+    @hypothesis.stateful.precondition(lambda self: self.active and not self.is_free(self.known[self.active[0]]))
+    @hypothesis.stateful.rule()
+    def nothing_is_taken_twice(self) -> None:
+        assert self.plane.claim("w3", LEASE) is None
+
+    @hypothesis.stateful.precondition(lambda self: any(not self.holds(claim) for claim in self.claims))
+    @hypothesis.stateful.rule(data=st.data())
+    def zombie_writes(self, data: st.DataObject) -> None:
+        zombies = [claim for claim in self.claims if not self.holds(claim)]
+        claim = data.draw(st.sampled_from(zombies))
+        writes = {
+            "part": lambda tx: exports.record_part(tx, claim, self.plane.part(1), self.now),
+            "renew": lambda tx: exports.renew(tx, claim, self.now),
+            "release": lambda tx: exports.release(tx, claim, self.now),
+            "fail": lambda tx: exports.fail(tx, claim, "code", "message", self.now),
+            "canceled": lambda tx: exports.canceled(tx, claim, self.now),
+        }
+        self.refused_or(claim, writes[data.draw(st.sampled_from(sorted(writes)))])
+
+    @a_worker_acts(is_replaced=st.booleans())
+    def die(self, is_replaced: bool) -> None:
+        self.plane.clock.advance(LEASE)
+        if is_replaced:
+            self.take("w2")
+
     # What time does
 
-    @hypothesis.stateful.rule(seconds=st.sampled_from([1, LEASE, LEASE, DEADLINE, WINDOW, 20 * 86_400]))
+    @hypothesis.stateful.rule(seconds=st.sampled_from([1, LEASE, WINDOW, DEADLINE]))
     def time_passes(self, seconds: int) -> None:
         self.plane.clock.advance(seconds)
 
@@ -270,6 +327,7 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
     def month_turns(self) -> None:
         self.plane.clock.advance((quota.resets_at(self.now) - self.now).total_seconds())
 
+    @hypothesis.stateful.precondition(lambda self: self.objects or self.active)
     @hypothesis.stateful.rule()
     def sweep(self) -> None:
         with self.plane.db.begin() as tx:
@@ -286,7 +344,9 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
             self.objects.discard(each_left.object_key)
             with self.plane.db.begin() as tx:
                 assert exports.forget_object(tx, each_left.task_uuid, self.now)
-        self.swept_at = self.now
+        for task in self.objects:  # no object past its window, none of an export that did not finish
+            each = self.known[task]
+            assert each.status in ACTIVE or (each.expire_at is not None and self.now < each.expire_at)
 
     # What must always hold
 
@@ -337,24 +397,14 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
             (task, each.status) for task, each in self.known.items() if each.status not in ACTIVE
         )
 
-    @hypothesis.stateful.invariant()
-    def no_object_past_its_window_after_a_sweep(self) -> None:
-        if self.swept_at != self.now:
-            return
-        for task in self.objects:
-            each = self.known[task]
-            if each.ended_at == self.now and each.status != "FINISHED":
-                continue  # ended after the sweep, at the same instant of the clock that stands still
-            assert each.status in ACTIVE or (each.expire_at is not None and self.now < each.expire_at)
-
 
 def test_exports_live_as_the_model_says(new_sqlite_plane: Any) -> None:
     class Life(ExportLife):
         new_plane = staticmethod(new_sqlite_plane)
 
     settings = hypothesis.settings(
-        max_examples=25,
-        stateful_step_count=50,
+        max_examples=40,
+        stateful_step_count=60,
         deadline=None,
         suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
     )

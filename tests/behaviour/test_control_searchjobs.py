@@ -204,19 +204,11 @@ def test_job_over_two_communities_is_seen_only_with_both(plane: Any) -> None:
                 searchjobs.get(tx, job.uuid, too_few)
             assert refused.value.code == "search_job_not_found"
             assert job.uuid not in [each.uuid for each in searchjobs.list_jobs(tx, too_few)[0]]
-    with pytest.raises(errors.InvalidRequest) as refused_export:
-        searchjobs.require_exportable(get(plane, job), plane.clock.now())
-    assert refused_export.value.code == "multi_community_not_supported"
 
 
-def test_only_done_and_unexpired_jobs_can_be_exported(plane: Any) -> None:
-    searchjobs.require_exportable(plane.job, plane.clock.now())
-    with pytest.raises(errors.Conflict) as refused:
-        searchjobs.require_exportable(create(plane), plane.clock.now())
-    assert refused.value.code == "search_job_not_done"
-    with pytest.raises(errors.Conflict) as refused:
-        searchjobs.require_exportable(plane.job, plane.job.expires_at)
-    assert refused.value.code == "search_job_expired"
+def test_job_is_expired_from_the_instant_on_that_it_names(plane: Any) -> None:
+    assert not plane.job.is_expired(plane.job.expires_at - dt.timedelta(microseconds=1))
+    assert plane.job.is_expired(plane.job.expires_at)
 
 
 def test_deleted_job_leaves_its_exports(plane: Any) -> None:
