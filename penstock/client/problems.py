@@ -144,11 +144,17 @@ def missing_customer_key(said: str = "") -> errors.AccessDenied:
 def from_transport(error: httpx.TransportError | httpx.InvalidURL, host: str) -> errors.NetworkError:
     """Trouble below HTTP, in words."""
     text = str(error) or type(error).__name__
-    if isinstance(error, httpx.ConnectError) and re.search(r"certificate|ssl|tls", text, re.IGNORECASE):
+    if isinstance(error, httpx.ConnectError) and re.search(r"certificate|hostname", text, re.IGNORECASE):
         return errors.NetworkError(
             "tls_failed",
             f"The certificate of {host} is not trusted: {text}.",
             "For a service with its own CA, set REQUESTS_CA_BUNDLE or --ca-file to the CA's file.",
+        )
+    if isinstance(error, httpx.ConnectError) and re.search(r"wrong.version.number", text, re.IGNORECASE):
+        return errors.NetworkError(
+            "tls_failed",
+            f"{host} does not speak TLS on this port: {text}.",
+            "Is it the right port? On this machine, http:// may be meant; elsewhere, `penstock serve --tls`.",
         )
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return errors.NetworkError(

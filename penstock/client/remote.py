@@ -14,6 +14,7 @@ from penstock.client import problems, urls
 from penstock.client.retry import Retry
 from penstock.storage.keys import CustomerKey
 
+_RESUMES = "Run the same command again: it resumes."
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -110,13 +111,14 @@ class RemoteObject:
 
     def _translate(self, error: Exception) -> errors.PenstockError:
         if isinstance(error, httpx.TransportError):
-            return problems.from_transport(error, self._host)
+            trouble = problems.from_transport(error, self._host)
+            if trouble.code == "tls_failed":
+                return trouble
+            return errors.NetworkError(trouble.code, trouble.detail, _RESUMES)
         cause = error.__cause__
         if isinstance(cause, errors.PenstockError):
             return cause
-        return errors.NetworkError(
-            "connection_broken", f"{self._host}: {error}.", "Run the same command again: it resumes."
-        )
+        return errors.NetworkError("connection_broken", f"{self._host}: {error}.", _RESUMES)
 
     def _stream(self, start: int, end: int | None) -> Generator[bytes]:
         """One request; breaks are raised, not mended."""

@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from penstock import errors
@@ -204,6 +205,23 @@ def test_unreachable_service_is_said_with_what_to_do() -> None:
         penstock.communities()
     assert caught.value.code == "service_unreachable"
     assert "penstock serve" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code", "words"),
+    [
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] unable to get local issuer certificate", "tls_failed", "not trusted"),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] Hostname mismatch", "tls_failed", "not trusted"),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "tls_failed", "does not speak TLS"),
+        ("[SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred", "service_unreachable", "Cannot connect"),
+        ("[Errno 111] Connection refused", "service_unreachable", "Cannot connect"),
+    ],
+)
+def test_only_a_certificate_is_called_untrusted(trouble: str, code: str, words: str) -> None:
+    """A connection that breaks in its first bytes says SSL as well, and may be better in a moment."""
+    error = problems.from_transport(httpx.ConnectError(trouble), "host.example")
+    assert error.code == code
+    assert words in error.detail
 
 
 @pytest.mark.parametrize("failures", range(1, 12))
