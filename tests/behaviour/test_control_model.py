@@ -137,10 +137,13 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
 
     # What clients do
 
-    @hypothesis.stateful.initialize()
-    def first_export_runs(self) -> None:
+    @hypothesis.stateful.initialize(deaths=st.integers(0, ATTEMPTS))
+    def first_export_has_already_killed_workers(self, deaths: int) -> None:
         self.start_one()
         self.take("w1")
+        for _ in range(deaths):
+            self.plane.clock.advance(LEASE)
+            self.take("w2")
 
     @hypothesis.stateful.precondition(lambda self: not self.active)
     @hypothesis.stateful.rule(taken_at_once=st.booleans())
@@ -284,8 +287,10 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
             each.expire_at = expire_at
             self.charged[claim.task_uuid] = (f"{self.now:%Y-%m}", each.written)
 
-    @a_worker_acts()
-    def fail(self) -> None:
+    @a_worker_acts(is_completed=st.booleans())
+    def fail(self, is_completed: bool) -> None:
+        if is_completed:
+            self.objects.add(self.claims[-1].task_uuid)
         self.end_failed(self.claims[-1])
 
     def end_failed(self, claim: exports.Claim) -> None:
