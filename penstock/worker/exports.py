@@ -263,7 +263,8 @@ class ExportRun:
 
     def _stopped_by(self, error: errors.PenstockError) -> None:
         """A passing fault leaves the export to whoever claims it when the lease has run out; the rest is its end."""
-        if retrying.is_passing(error) and self._export.attempts < self._export.max_attempts:
+        refused = self._bucket is not None and error.code in retrying.REFUSALS
+        if retrying.is_passing(error) and not refused and self._export.attempts < self._export.max_attempts:
             self._log.warning("export_left_for_retry", code=error.code, detail=error.detail)
             return
         self._log.warning("export_failed", code=error.code, detail=error.detail)

@@ -15,6 +15,21 @@ FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 2.0
 
 
+REFUSALS = frozenset(
+    {
+        "no_such_bucket",
+        "wrong_region",
+        "unknown_access_key",
+        "wrong_secret_key",
+        "expired_credentials",
+        "tls_untrusted",
+        "call_not_supported",
+    }
+)
+"""What a customer's bucket answers that no later attempt mends, since the customer's settings stay as they are. In the
+service's own bucket they do pass: its operator can mend them while the export waits."""
+
+
 def is_passing(error: errors.PenstockError) -> bool:
     """Whether the same work may succeed later: a store, lake or database that failed, not one that refused."""
     return type(error) is errors.StorageError or bool(error.extra.get("retriable"))

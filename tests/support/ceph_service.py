@@ -9,6 +9,7 @@ import base64
 import contextlib
 import dataclasses
 import datetime as dt
+import functools
 import json
 import os
 import pathlib
@@ -212,6 +213,7 @@ def ceph() -> Ceph:
     return Ceph(url=url, ca_file=os.environ["PENSTOCK_TEST_CEPH_CA"], folder=pathlib.Path(folder) if folder else None)
 
 
+@functools.cache
 def boto3_client(endpoint_url: str, ca_file: str, access_key_id: str, secret: str) -> Any:
     return boto3.session.Session().client(
         "s3",
