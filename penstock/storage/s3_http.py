@@ -45,9 +45,27 @@ class _Session(botocore.httpsession.URLLib3Session):  # type: ignore[misc]
     def __init__(self, guard: endpoint_guard.EndpointGuard | None, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._manager.connection_pool_kw["blocksize"] = _BLOCK_BYTES
+        pools: dict[str, type] = {"http": _PlainPool, "https": _TlsPool}
         if guard:
             # No class for plain http: whatever asks for it fails.
-            self._manager.pool_classes_by_scheme = {"https": _guarded_pool(guard)}
+            pools = {"https": _guarded_pool(guard)}
+        self._manager.pool_classes_by_scheme = pools
+
+
+class _NoRedirects:
+    """urllib3 prepares to follow a 303 before it asks whether it may, trips over botocore's headers there, and loses
+    the connection. So it is told with every request."""
+
+    def urlopen(self, *arguments: Any, **more: Any) -> Any:
+        return super().urlopen(*arguments, **{**more, "redirect": False})  # type: ignore[misc]
+
+
+class _PlainPool(_NoRedirects, botocore.awsrequest.AWSHTTPConnectionPool):  # type: ignore[misc]
+    pass
+
+
+class _TlsPool(_NoRedirects, botocore.awsrequest.AWSHTTPSConnectionPool):  # type: ignore[misc]
+    pass
 
 
 def _guarded_pool(guard: endpoint_guard.EndpointGuard) -> type:
@@ -55,7 +73,7 @@ def _guarded_pool(guard: endpoint_guard.EndpointGuard) -> type:
         def _new_conn(self) -> socket.socket:
             return _connect(self, guard)
 
-    class GuardedPool(botocore.awsrequest.AWSHTTPSConnectionPool):  # type: ignore[misc]
+    class GuardedPool(_TlsPool):
         ConnectionCls = GuardedConnection
 
     return GuardedPool
