@@ -46,6 +46,12 @@ class Context:
         """Runs blocking work that may take seconds on a thread, waiting for a free one."""
         return await anyio.to_thread.run_sync(functools.partial(function, *args, **kwargs), limiter=self.heavy)
 
+    async def run_light(
+        self, function: Callable[_Params, _Result], *args: _Params.args, **kwargs: _Params.kwargs
+    ) -> _Result:
+        """Runs a short look into the database on a thread, as FastAPI runs routes that are not async."""
+        return await anyio.to_thread.run_sync(functools.partial(function, *args, **kwargs))
+
     async def run_ingest(
         self, function: Callable[_Params, _Result], *args: _Params.args, **kwargs: _Params.kwargs
     ) -> _Result:
@@ -60,4 +66,9 @@ def of(request: fastapi.Request) -> Context:
     return found
 
 
-Here = Annotated[Context, fastapi.Depends(of)]
+async def _here(request: fastapi.Request) -> Context:
+    """Async: FastAPI runs a dependency that is not on a thread, and each hop to a thread costs 0.2 ms."""
+    return of(request)
+
+
+Here = Annotated[Context, fastapi.Depends(_here)]

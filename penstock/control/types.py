@@ -47,7 +47,7 @@ class UtcDateTime(sa.types.TypeDecorator[dt.datetime]):
             return None
         if isinstance(value, dt.datetime):
             return value.astimezone(dt.UTC)
-        return dt.datetime.strptime(value, _SQLITE_FORMAT).replace(tzinfo=dt.UTC)
+        return dt.datetime.fromisoformat(value)  # the Z makes it UTC
 
 
 class JsonText(sa.types.TypeDecorator[Any]):

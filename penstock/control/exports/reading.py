@@ -23,6 +23,9 @@ _LISTED: list[sa.ColumnElement[Any]] = [
 ]
 """The columns of a list: plans can be large and nobody reads them there."""
 
+_BY_NAME = sa.select(*COLUMNS).where(_EXPORTS.c.task_uuid == sa.bindparam("name"))
+"""Built once: clients poll their tasks, and building the statement cost more than running it."""
+
 
 def record_of(row: sa.RowMapping) -> records.Export:
     """The export of a row's mapping that has (at least) the columns of COLUMNS."""
@@ -38,9 +41,8 @@ def get(tx: sa.Connection, task_uuid: str, communities: Collection[str] | None) 
     Raises:
         NotFound: `task_not_found`, also for another community's.
     """
-    query = sa.select(*COLUMNS).where(_EXPORTS.c.task_uuid == task_uuid, _in(communities))
-    row = tx.execute(query).one_or_none()
-    if row is None:
+    row = tx.execute(_BY_NAME, {"name": task_uuid}).one_or_none()
+    if row is None or (communities is not None and row.community_uuid not in communities):
         raise not_found(task_uuid)
     return record_of(row._mapping)
 
