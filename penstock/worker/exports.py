@@ -241,7 +241,8 @@ class ExportRun:
                 events=events,
                 download_url=urls[0],
                 manifest_url=urls[1],
-                expire_at=now + dt.timedelta(seconds=window_seconds),
+                # Whole seconds, as signatures count: what `expire_at` promises, the URL keeps.
+                expire_at=now.replace(microsecond=0) + dt.timedelta(seconds=window_seconds),
                 now=now,
             )
         self._step("finish done")
