@@ -283,6 +283,7 @@ class Community(pydantic.BaseModel):
     uuid: str
     name: str
     created_at: dt.datetime
+    reachable: bool = Field(description="Whether the API key belongs to it; with ADMIN others are listed too.")
 
 
 class CommunityPage(pydantic.BaseModel):

@@ -11,10 +11,13 @@ from penstock import errors
 def pick(known: Sequence[Mapping[str, Any]], wanted: str | None) -> str:
     """The UUID of the community with this UUID or name; of the only one, if None is wanted.
 
+    With ADMIN the service lists those, too, that the key does not reach: they are left out here.
+
     Raises:
         NotFound: `community_not_found`.
         InvalidRequest: `community_needed`, if there are several and none was named.
     """
+    known = [entry for entry in known if entry.get("reachable", True)]
     fitting = [entry for entry in known if wanted is None or wanted in (entry["uuid"], entry.get("name"))]
     if len(fitting) == 1:
         return str(fitting[0]["uuid"])

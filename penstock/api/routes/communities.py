@@ -18,7 +18,7 @@ def list_communities(here: context.Here, caller: auth.AnyCaller) -> schemas.Comm
     visible = None if caller.may(states.Permission.ADMIN) else caller.communities
     with here.services.database.read() as tx:
         found = communities.list_all(tx, visible)
-    return schemas.CommunityPage(items=[_shown(community) for community in found], total=len(found))
+    return schemas.CommunityPage(items=[_shown(one, caller) for one in found], total=len(found))
 
 
 @router.post(
@@ -43,7 +43,7 @@ def create_community(body: schemas.CommunityRequest, here: context.Here, caller:
             object_uuid=community.uuid,
             detail={"name": community.name},
         )
-    return _shown(community)
+    return _shown(community, caller)
 
 
 @router.get(
@@ -72,5 +72,10 @@ def quota_of(usage: quota.Quota) -> schemas.Quota:
     )
 
 
-def _shown(community: communities.Community) -> schemas.Community:
-    return schemas.Community(uuid=community.uuid, name=community.name, created_at=community.created_at)
+def _shown(community: communities.Community, caller: auth.Caller) -> schemas.Community:
+    return schemas.Community(
+        uuid=community.uuid,
+        name=community.name,
+        created_at=community.created_at,
+        reachable=community.uuid in caller.communities,
+    )

@@ -129,9 +129,10 @@ def test_there_are_three_presets_and_all_their_fields_can_be_exported(world: Wor
 def test_a_key_sees_its_communities_and_an_admin_all(world: World) -> None:
     mine = world.get("/v1/communities").json()
     assert mine["total"] == 1
-    assert mine["items"][0]["uuid"] == world.acme.uuid
+    assert (mine["items"][0]["uuid"], mine["items"][0]["reachable"]) == (world.acme.uuid, True)
     everyone = world.get("/v1/communities", world.key(states.Permission.ADMIN)).json()
     assert {world.acme.uuid, world.other.uuid} <= {one["uuid"] for one in everyone["items"]}
+    assert [one["uuid"] for one in everyone["items"] if one["reachable"]] == [world.acme.uuid]
 
 
 def test_an_admin_creates_communities_with_names_of_their_own(world: World) -> None:

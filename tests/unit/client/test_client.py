@@ -502,6 +502,17 @@ def test_only_community_need_not_be_named(penstock: Penstock, service: Any) -> N
     assert penstock.quota("acme").resets_at == dt.datetime(2026, 2, 1, tzinfo=dt.UTC)
 
 
+def test_the_only_community_of_a_key_is_meant_though_it_may_list_others(penstock: Penstock, service: Any) -> None:
+    """The first key of a home may administrate, so it sees every community; it belongs to one."""
+    listed = [{"uuid": "c-0", "name": "other", "reachable": False}, {"uuid": "c-1", "name": "acme", "reachable": True}]
+    service.routes["GET /v1/communities"] = (200, {"items": listed, "total": 2})
+    service.routes["GET /v1/communities/c-1/fields"] = (200, {"items": [], "total": 0})
+    assert penstock.fields() == ()
+    with pytest.raises(errors.NotFound) as caught:
+        penstock.fields(community="other")
+    assert caught.value.code == "community_not_found"
+
+
 def test_one_of_several_communities_must_be_named(penstock: Penstock, service: Any) -> None:
     both = [{"uuid": "c-1", "name": "acme"}, {"uuid": "c-2", "name": "umbrella"}]
     service.routes["GET /v1/communities"] = (200, {"items": both, "total": 2})
