@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,15 +50,37 @@ class Customer:
 
 @pytest.fixture(scope="session")
 def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Listening]:
-    home = tmp_path_factory.mktemp("home")
+    with served(tmp_path_factory.mktemp("home")) as found:
+        yield found
+
+
+@pytest.fixture
+def hasty_customer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Customer]:
+    """A customer of another service, whose download window is two seconds."""
+    with (
+        served(tmp_path_factory.mktemp("home"), download_window_seconds=2) as listening,
+        customer_of(listening) as found,
+    ):
+        yield found
+
+
+@contextlib.contextmanager
+def served(home: pathlib.Path, **more: int) -> Iterator[server.Listening]:
+    """A service in a fresh home."""
     secrets.MasterKeys.create(home)
-    values = settings_module.Settings(home=home, port=0, poll_seconds=0.02, exports_per_search_job=100)
-    with server.running(values) as found:
+    with server.running(settings_module.Settings(home=home, port=0, poll_seconds=0.02, **more)) as found:
         yield found
 
 
 @pytest.fixture
 def customer(listening: server.Listening) -> Iterator[Customer]:
+    with customer_of(listening) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def customer_of(listening: server.Listening) -> Iterator[Customer]:
+    """A new customer of a service."""
     opened = listening.services
     with opened.database.begin() as tx:
         now = opened.clock.now()

@@ -6,6 +6,7 @@ Refusals of starting an export, one by one: tests/unit/api/test_api_exports.py a
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import gzip
 import hashlib
 import json
@@ -19,8 +20,6 @@ import pytest
 import zstandard
 
 from penstock import errors
-from penstock import settings as settings_module
-from penstock.api import server
 from penstock.client import Export
 from penstock.storage.keys import CustomerKey
 
@@ -184,34 +183,24 @@ def test_the_client_says_what_is_wrong_with_the_key(customer: Any, finished: Exp
     assert not (tmp_path / "x.gz").exists()
 
 
-def test_an_expired_url_and_a_changed_one_are_denied(
-    listening: server.Listening, customer: Any, tmp_path: pathlib.Path
-) -> None:
-    """Another service on the same home whose download window is a second."""
-    opened = listening.services.settings
-    values = settings_module.Settings(home=opened.home, port=0, poll_seconds=0.02, download_window_seconds=1)
-    customer.send([event(message="x")])
-    job = customer.penstock.search("", earliest="2026-01-01")
-    with server.running(values) as short:
-        token = customer.http.headers["authorization"]
-        with httpx.Client(base_url=short.url, headers={"Authorization": token}) as http:
-            started = http.post(f"/v1/sic/conf/events/search/jobs/{job.uuid}/export").json()
-            key = key_headers(CustomerKey.parse(started["sse_customer_key"]))
-            task = http.get(f"/v1/tasks/{started['task_uuid']}").json()
-            while task["status"] in ("PENDING", "RUNNING"):
-                task = http.get(f"/v1/tasks/{started['task_uuid']}").json()
-            url = task["attributes"]["download_url"]
-            if url is None:
-                pytest.fail("the window was over before the URL was read")
-            changed = httpx.get(url.replace("X-Penstock-Expires=", "X-Penstock-Expires=9"), headers=key)
-            assert (changed.status_code, xml_of(changed)["Code"]) == (403, "SignatureDoesNotMatch")
-            answer = httpx.get(url, headers=key)
-            while answer.status_code == 200:
-                answer = httpx.get(url, headers=key)
-            assert (answer.status_code, xml_of(answer)["Code"]) == (403, "AccessDenied")
-            assert xml_of(answer)["Message"] == "Request has expired"
-            late = http.get(f"/v1/tasks/{started['task_uuid']}").json()["attributes"]
-            assert (late["download_url"], late["manifest_url"]) == (None, None)
+def test_an_expired_url_and_a_changed_one_are_denied(hasty_customer: Any) -> None:
+    hasty_customer.send([event(message="x")])
+    export = hasty_customer.export()
+    task = export.task
+    assert task.download_url is not None
+    key = key_headers(export.customer_key)
+    changed = httpx.get(task.download_url.replace("X-Penstock-Expires=", "X-Penstock-Expires=9"), headers=key)
+    assert (changed.status_code, xml_of(changed)["Code"]) == (403, "SignatureDoesNotMatch")
+    answer = httpx.get(task.download_url, headers=key)
+    assert answer.status_code == 200
+    while answer.status_code == 200 and dt.datetime.now(dt.UTC) < task.expire_at + dt.timedelta(seconds=20):
+        answer = httpx.get(task.download_url, headers=key)
+    assert (answer.status_code, xml_of(answer)["Code"]) == (403, "AccessDenied")
+    assert xml_of(answer)["Message"] == "Request has expired"
+    assert export.refresh().download_url is None
+    with pytest.raises(errors.AccessDenied) as caught:
+        export.download("never.gz")
+    assert caught.value.code == "download_expired"
 
 
 def test_the_md5_in_the_answer_is_that_of_the_key(customer: Any) -> None:
