@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import itertools
 import json
 import pathlib
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from penstock import query, testing
+from penstock import pipeline, query, testing
 from penstock.encode import reference
 from penstock.encode.lines import LineEncoder
 from penstock.fields import values
@@ -35,8 +36,9 @@ def events(tmp_path: pathlib.Path) -> table.EventTable:
 def check(events: table.EventTable, lines: list[bytes], folder: pathlib.Path, **limits: int) -> None:
     """Ingests the lines and compares every field of every event of an export of them all.
 
-    The export is read slice by slice in time order, and of each slice all fields that any of its events has; both
-    encoders must write exactly the lines that the texts of the events demand.
+    Once slice by slice in time order, of each slice all fields that any of its events has: both encoders must write
+    exactly the lines that the texts of the events demand. And once through the pipeline that exports run, all fields
+    of all events in one file.
     """
     clock = testing.ManualClock()
     arrived = clock.now().isoformat().replace("+00:00", "Z")
@@ -66,6 +68,42 @@ def check(events: table.EventTable, lines: list[bytes], folder: pathlib.Path, **
             assert line == lossless.line(flat, fields)
         assert bytes(LineEncoder(fields, snapshot.columns).encode(frame).data) == exported
     assert at == report.accepted
+    check_exported(snapshot, in_order, folder / "export.jsonl.gz")
+
+
+def check_exported(snapshot: table.Snapshot, in_order: list[dict[str, Any]], file: pathlib.Path) -> None:
+    """Exports all fields of all events in one file: plan, scan, kernel, gzip, parts; and compares every line."""
+    fields = list(dict.fromkeys(itertools.chain.from_iterable(in_order)))
+    report = pipeline.dump(
+        snapshot,
+        node=query.parse(""),
+        time_range=ALWAYS,
+        fields=fields,
+        path=file,
+        threads=2,
+        slice_rows=SLICE_ROWS * 4,
+        slice_bytes=2**30,
+        part_bytes=2**20,
+    )
+    assert report.events == len(in_order)
+    with gzip.open(file, "rt", encoding="utf-8", newline="\n") as lines:
+        for line, flat in zip(lines, in_order, strict=True):
+            assert line == lossless.line(flat, fields) + "\n"
+            assert_same(values.loads(line), {name: flat[name] for name in fields if name in flat})
+
+
+def assert_same(found: Any, wanted: Any) -> None:
+    """Equal in value and in type: `1`, `1.0` and `True` are three values, and `1.0` and `1.00` two."""
+    assert type(found) is type(wanted)
+    if isinstance(wanted, dict):
+        assert list(found) == list(wanted)
+        for name in wanted:
+            assert_same(found[name], wanted[name])
+    elif isinstance(wanted, list):
+        for one, other in zip(found, wanted, strict=True):
+            assert_same(one, other)
+    else:
+        assert found == wanted
 
 
 def test_ten_thousand_hostile_events_come_out_to_the_letter(events: table.EventTable, tmp_path: pathlib.Path) -> None:
