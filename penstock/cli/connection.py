@@ -27,8 +27,8 @@ CaFile = Annotated[
     str | None,
     typer.Option(
         "--ca-file",
-        help="CA file that signed the service's certificate. Default: REQUESTS_CA_BUNDLE, SSL_CERT_FILE, or the CA of "
-        "the service running from PENSTOCK_HOME.",
+        help="CA file that signed the service's certificate. Default: the CA of the service running from "
+        "PENSTOCK_HOME; for others REQUESTS_CA_BUNDLE, SSL_CERT_FILE, else the system's.",
         metavar="FILE",
     ),
 ]
@@ -78,7 +78,6 @@ def _host(url: str) -> str:
 
 
 def _trust(ca_file: str | None, local: home.RunningService | None) -> bool | str:
-    named = ca_file or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
-    if named:
-        return named
-    return local.ca_file if local and local.ca_file else True
+    """For the service of this home its own CA, also where the environment names the system's for everybody else."""
+    of_home = local.ca_file if local else None
+    return ca_file or of_home or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or True

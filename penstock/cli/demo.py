@@ -8,6 +8,7 @@ import logging
 import os
 import pathlib
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -202,7 +203,8 @@ class _Demo:
         ]
         output.table(["STEP", "EVENTS", "SECONDS", "EVENTS/S"], rows, numbers=["EVENTS", "SECONDS", "EVENTS/S"])
         _say(f"File: {self._file} ({output.size(self._file.stat().st_size)}); key: {self._key_file}")
-        _say(f"Go on from here: penstock --home {home.path()} serve    Remove it all: rm -r {self._folder}")
+        program = "penstock" if shutil.which("penstock") else sys.argv[0]  # `make demo` activates no environment
+        _say(f"Go on from here: {program} --home {home.path()} serve    Remove it all: rm -r {self._folder}")
 
     def _tell(self, title: str) -> None:
         self._step += 1

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import certifi
 import pytest
 import structlog
 
@@ -472,7 +473,8 @@ def test_from_init_to_file_in_processes_of_their_own(tmp_path: pathlib.Path) -> 
     try:
         assert service.process.stdout is not None
         url = re.findall(r"https://\S+", service.process.stdout.readline())[0]
-        found = run_process(tmp_path, "search", "event.category:network", "--earliest", "-2d")
+        everywhere = {"REQUESTS_CA_BUNDLE": certifi.where(), "SSL_CERT_FILE": certifi.where()}
+        found = run_process(tmp_path, "search", "event.category:network", "--earliest", "-2d", **everywhere)
         assert found.code == 0, found.err
         job = found.out.splitlines()[0]
         export = run_process(tmp_path, "export", job, "-o", "x.gz", "--interval", "0.1")
