@@ -46,7 +46,7 @@ format: .venv/dev ## Format the code
 	$(BIN)/ruff check --fix $(SOURCES)
 
 clean: ## Remove what the tasks made, the virtual environment included
-	rm -rf .venv .demo .bench build *.egg-info penstock/encode/_jsonl.c penstock/encode/*.so
+	rm -rf .venv .demo .bench build *.egg-info penstock/encode/_jsonl.c penstock/encode/_deflate.c penstock/encode/*.so
 
 # Set-up. Each stamp is made anew when what it depends on changes.
 .venv/bin/python:

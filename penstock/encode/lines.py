@@ -71,7 +71,7 @@ class LineEncoder:
         if len(set(self.fields)) != len(self.fields):
             raise ValueError(f"a field is named twice: {self.fields}")
         self.types = dict(types)
-        module = _kernel() if kernel else None
+        module = compiled_module("penstock.encode._jsonl") if kernel else None
         json_fields = frozenset(name for name in self.fields if self.types.get(name) is FieldType.JSON)
         self._layout = module.Layout(self.fields, json_fields) if module else None
 
@@ -125,10 +125,10 @@ def _corrupt(error: ValueError) -> errors.ExportFailed:
     )
 
 
-def _kernel() -> Any:
-    """The compiled kernel, or None after one warning."""
+def compiled_module(name: str) -> Any:
+    """A compiled module of this room, or None after one warning for all of them."""
     try:
-        return importlib.import_module("penstock.encode._jsonl")
+        return importlib.import_module(name)
     except ImportError as error:
         _warn_once(str(error))
         return None

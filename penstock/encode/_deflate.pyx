@@ -1,0 +1,96 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""The compiled deflater: lines in, one segment of raw deflate out. The work is in deflate.h; here memory is owned."""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport uint8_t
+from libc.stdlib cimport calloc, free, realloc
+
+
+cdef extern from "deflate.h" nogil:
+    struct pk_deflate:
+        size_t begin
+        size_t end
+
+    const size_t PK_BLOCK
+    const size_t PK_BLOCK_BOUND
+
+    void pk_deflate_init()
+    void pk_deflate_begin(pk_deflate *)
+    size_t pk_deflate_take(pk_deflate *, const uint8_t *, size_t)
+    uint8_t *pk_deflate_block(pk_deflate *, uint8_t *)
+    uint8_t *pk_deflate_flush(pk_deflate *, uint8_t *)
+
+
+pk_deflate_init()
+
+
+cdef class Deflater:
+    """One segment in the making. Of one thread at a time."""
+
+    cdef pk_deflate *state
+    cdef uint8_t *out
+    cdef size_t used
+    cdef size_t capacity
+
+    def __cinit__(self):
+        self.state = <pk_deflate *>calloc(1, sizeof(pk_deflate))
+        if self.state == NULL:
+            raise MemoryError()
+        pk_deflate_begin(self.state)
+
+    def __dealloc__(self):
+        free(self.state)
+        free(self.out)
+
+    def add(self, const uint8_t[::1] lines not None):
+        """Deflate some more; nothing of it need be seen before `finish`. Without the GIL."""
+        cdef size_t size = <size_t>lines.shape[0]
+        cdef const uint8_t *at
+        cdef size_t taken
+        cdef bint enough = True
+        if not size:
+            return
+        at = &lines[0]
+        with nogil:
+            while size and enough:
+                taken = pk_deflate_take(self.state, at, size)
+                at += taken
+                size -= taken
+                if self.state.end - self.state.begin == PK_BLOCK:
+                    enough = self.write_block()
+        if not enough:
+            raise MemoryError()
+
+    def finish(self):
+        """The whole segment, ended by a full flush."""
+        cdef bint enough = True
+        with nogil:
+            if self.state.end > self.state.begin:
+                enough = self.write_block()
+            if enough and self.reserve():
+                self.used = pk_deflate_flush(self.state, self.out + self.used) - self.out
+            else:
+                enough = False
+        if not enough:
+            raise MemoryError()
+        return PyBytes_FromStringAndSize(<char *>self.out, <Py_ssize_t>self.used)
+
+    cdef bint write_block(self) noexcept nogil:
+        if not self.reserve():
+            return False
+        self.used = pk_deflate_block(self.state, self.out + self.used) - self.out
+        return True
+
+    cdef bint reserve(self) noexcept nogil:
+        """Room for one more block; False without memory."""
+        cdef size_t wanted
+        cdef uint8_t *grown
+        if self.capacity - self.used >= PK_BLOCK_BOUND:
+            return True
+        wanted = self.capacity + self.capacity // 2 + 2 * PK_BLOCK_BOUND
+        grown = <uint8_t *>realloc(self.out, wanted)
+        if grown == NULL:
+            return False
+        self.out = grown
+        self.capacity = wanted
+        return True
