@@ -20,7 +20,7 @@ from penstock import errors
 from penstock import settings as settings_module
 from penstock.storage import embedded, endpoint_guard
 from penstock.storage.bucket import CustomerBucket, Secret
-from penstock.storage.contract import MAX_PARTS, MIN_PART_BYTES, ObjectInfo, Receipt, Store, Upload
+from penstock.storage.contract import MAX_PARTS, MAX_S3_URL_SECONDS, MIN_PART_BYTES, ObjectInfo, Receipt, Store, Upload
 from penstock.storage.keys import CustomerKey
 from penstock.storage.naming import (
     EXPORT_CONTENT_TYPE,
@@ -37,6 +37,7 @@ __all__ = [
     "EXPORT_CONTENT_TYPE",
     "MANIFEST_CONTENT_TYPE",
     "MAX_PARTS",
+    "MAX_S3_URL_SECONDS",
     "MIN_PART_BYTES",
     "CustomerBucket",
     "CustomerKey",

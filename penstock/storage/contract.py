@@ -15,6 +15,9 @@ MIN_PART_BYTES = 5 * 1024 * 1024
 MAX_PARTS = 10_000
 """S3's largest number of parts in one upload."""
 
+MAX_S3_URL_SECONDS = 7 * 86_400
+"""S3 refuses URLs that are signed for longer."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Upload:

@@ -225,6 +225,8 @@ class ExportRun:
         with self._database.read() as tx:
             own = limits.for_community(tx, self._export.community_uuid, self._settings)
         now, window_seconds = self._clock.now(), own.download_window_seconds
+        if self._bucket is not None or self._settings.storage == "s3":
+            window_seconds = min(window_seconds, storage.MAX_S3_URL_SECONDS)
         urls = [
             store.presign(name, key, expires_in_seconds=window_seconds, filename=_filename(name))
             for name in (self._object_key, storage.manifest_key(self._object_key))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import gzip
 import json
@@ -16,6 +17,7 @@ from support import ceph_service
 from penstock import errors, storage, worker
 from penstock.client import Penstock
 from penstock.client import download as downloads
+from penstock.control import limits
 from penstock.storage.keys import CustomerKey
 
 pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
@@ -95,6 +97,23 @@ def test_the_sweeper_deletes_file_and_manifest_after_the_window_and_not_before(
     assert held(world) == []
     sweep(world, WINDOW + dt.timedelta(minutes=20))  # again is harmless
     assert world.task(started["task_uuid"])["status"] == "FINISHED"
+
+
+def test_a_window_longer_than_s3_signs_for_is_cut_to_what_the_url_keeps(world: ceph_service.World, job: str) -> None:
+    month = {"download_window_seconds": 30 * 86_400}
+    with world.opened() as opened, opened.database.begin() as tx:
+        before = limits.overrides(tx, world.community_uuid)
+        limits.set_for_community(tx, world.community_uuid, dataclasses.replace(before, **month))
+    started = world.start(job)
+    work(world)
+    attributes = world.ended(started["task_uuid"])["attributes"]
+    with world.opened() as opened, opened.database.begin() as tx:
+        limits.set_for_community(tx, world.community_uuid, before)
+    headers = CustomerKey.parse(started["sse_customer_key"]).headers()
+    assert requests.get(attributes["download_url"], headers=headers, verify=world.ca_file, timeout=30).ok
+    left = dt.datetime.fromisoformat(attributes["expire_at"]) - dt.datetime.now(dt.UTC)
+    assert dt.timedelta(days=6.9) < left <= dt.timedelta(days=7)
+    assert "X-Amz-Expires=604800" in attributes["download_url"]
 
 
 def test_uploads_that_no_export_owns_are_aborted_and_those_that_one_owns_are_not(

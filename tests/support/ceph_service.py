@@ -48,7 +48,7 @@ class Wire:
         port: where it listens.
         cuts: bytes towards the client after which each next connection is broken.
         stalls: a connection that comes to its cut stays open and silent.
-        is_down: connections are refused.
+        opened: how many connections there were.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -58,7 +58,6 @@ class Wire:
         self.port = self._listener.getsockname()[1]
         self.cuts: list[int] = []
         self.stalls = False
-        self.is_down = False
         self.opened = 0
 
     def __enter__(self) -> Wire:
@@ -70,24 +69,28 @@ class Wire:
         self._listener.close()
 
     def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
+        while True:
+            try:
                 near, _ = self._listener.accept()
-                if self.is_down:
-                    near.close()
-                    continue
-                with self._lock:
-                    self.opened += 1
-                    cut = self.cuts.pop(0) if self.cuts else None
-                far = socket.create_connection(("127.0.0.1", self._target_port))
-                threading.Thread(target=self._pump, args=(near, far, None), daemon=True).start()
-                threading.Thread(target=self._pump, args=(far, near, cut), daemon=True).start()
+            except OSError:
+                return  # closed
+            self._join(near)
+
+    def _join(self, near: socket.socket) -> None:
+        with self._lock:
+            self.opened += 1
+            cut = self.cuts.pop(0) if self.cuts else None
+        try:
+            far = socket.create_connection(("127.0.0.1", self._target_port))
+        except OSError:
+            near.close()
+            return
+        threading.Thread(target=self._pump, args=(near, far, None), daemon=True).start()
+        threading.Thread(target=self._pump, args=(far, near, cut), daemon=True).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket, cut: int | None) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(1 << 18):
-                if self.is_down:
-                    break
                 if cut is not None:
                     chunk, cut = chunk[:cut], cut - len(chunk)
                 sink.sendall(chunk)
@@ -194,7 +197,7 @@ class Ceph:
                     ca_file=self.ca_file,
                 )
         finally:
-            self._admin("user", "rm", f"--uid={name}")
+            self._admin("user", "rm", f"--uid={name}", "--purge-data")
 
     def _admin(self, *words: str) -> None:
         environment = {**os.environ, "CEPH_CONF": str(self.own_folder / "ceph.conf")}
@@ -346,9 +349,9 @@ class World:
         return task
 
     @contextlib.contextmanager
-    def opened(self, late: dt.timedelta = dt.timedelta(0)) -> Iterator[services.Services]:
-        """The service's parts in this process, with a clock that is `late`."""
-        with services.opened(loaded(self.environment), clock=Ahead(late)) as opened:
+    def opened(self, late: dt.timedelta = dt.timedelta(0), **more: str) -> Iterator[services.Services]:
+        """The service's parts in this process, with a clock that is `late`, and `more` settings."""
+        with services.opened(loaded(self.environment | more), clock=Ahead(late)) as opened:
             yield opened
 
     def variables(self, cwd: pathlib.Path) -> dict[str, str]:
