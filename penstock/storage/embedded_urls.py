@@ -36,6 +36,14 @@ class UrlSigner:
         query[SIGNATURE] = self._signature(key, query)
         return self._base + urllib.parse.quote(key, safe="/~") + "?" + urllib.parse.urlencode(query)
 
+    def under_public_url(self, url: str) -> str:
+        """A URL of this store under this process's public address.
+
+        Whoever signed it, a worker or the service before it moved to another port, may have known another address,
+        which is why no signature covers it.
+        """
+        return self._base + url.partition(PATH)[2]
+
     def check(self, key: str, query: Mapping[str, str], now: dt.datetime) -> None:
         """Passes a URL that this service signed and that has not expired.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import fastapi
 
-from penstock.api import auth, context, estimates, exporting, paging, schemas
+from penstock.api import auth, context, estimates, exporting, links, paging, schemas
 from penstock.control import exports, searchjobs
 
 router = fastapi.APIRouter(tags=["exports"], prefix="/sic/conf/events/search/jobs/{job_uuid}")
@@ -72,10 +72,11 @@ def list_export_jobs(
         searchjobs.get(tx, job_uuid, caller.communities)
         found, total = exports.list_for_job(tx, job_uuid, caller.communities, limit=limit, offset=offset)
     now = here.services.clock.now()
-    return schemas.ExportJobPage(items=[_shown(export, export.is_downloadable(now)) for export in found], total=total)
+    items = [_shown(export, links.of(here.services, export, now)) for export in found]
+    return schemas.ExportJobPage(items=items, total=total)
 
 
-def _shown(export: exports.Export, is_open: bool) -> schemas.ExportJob:
+def _shown(export: exports.Export, found: links.Links) -> schemas.ExportJob:
     return schemas.ExportJob(
         task_uuid=export.task_uuid,
         status=export.status.value,
@@ -83,8 +84,8 @@ def _shown(export: exports.Export, is_open: bool) -> schemas.ExportJob:
         events=export.progress_events,
         export_size=export.written_bytes,
         export_size_compressed=export.compressed_bytes,
-        download_url=export.download_url if is_open else None,
-        manifest_url=export.manifest_url if is_open else None,
+        download_url=found.download_url,
+        manifest_url=found.manifest_url,
         expire_at=export.expire_at,
         sse_customer_key_md5=export.sse_customer_key_md5,
         destination=export.destination,

@@ -8,7 +8,7 @@ from typing import Annotated
 import fastapi
 
 from penstock import services as services_module
-from penstock.api import auth, context, paging, schemas
+from penstock.api import auth, context, links, paging, schemas
 from penstock.control import exports, states
 
 router = fastapi.APIRouter(tags=["tasks"])
@@ -27,7 +27,7 @@ def list_tasks(
         wanted = states.ExportStatus(status) if status else None
         found, total = exports.list_tasks(tx, caller.communities, status=wanted, limit=limit, offset=offset)
     now = here.services.clock.now()
-    return schemas.TaskPage(items=[task_of(export, now) for export in found], total=total)
+    return schemas.TaskPage(items=[task_of(here.services, export, now) for export in found], total=total)
 
 
 @router.get("/tasks/{task_uuid}", operation_id="get_task", summary="Read a task", response_model=schemas.Task)
@@ -40,7 +40,7 @@ async def get_task(task_uuid: str, here: context.Here, caller: auth.Exporter) ->
 def _read(services: services_module.Services, task_uuid: str, communities: tuple[str, ...]) -> schemas.Task:
     with services.database.read() as tx:
         export = exports.get(tx, task_uuid, communities)
-    return task_of(export, services.clock.now())
+    return task_of(services, export, services.clock.now())
 
 
 @router.post(
@@ -58,12 +58,12 @@ def cancel_task(task_uuid: str, here: context.Here, caller: auth.Exporter) -> sc
     now = here.services.clock.now()
     with here.services.database.begin() as tx:
         export = exports.request_cancel(tx, task_uuid, caller.communities, by=caller.actor, now=now)
-    return task_of(export, now)
+    return task_of(here.services, export, now)
 
 
-def task_of(export: exports.Export, now: dt.datetime) -> schemas.Task:
+def task_of(services: services_module.Services, export: exports.Export, now: dt.datetime) -> schemas.Task:
     """An export as a task."""
-    is_open = export.is_downloadable(now)
+    found = links.of(services, export, now)
     return schemas.Task(
         uuid=export.task_uuid,
         status=export.status.value,
@@ -78,8 +78,8 @@ def task_of(export: exports.Export, now: dt.datetime) -> schemas.Task:
             job_uuid=export.job_uuid,
             community_uuid=export.community_uuid,
             fields=list(export.fields),
-            download_url=export.download_url if is_open else None,
-            manifest_url=export.manifest_url if is_open else None,
+            download_url=found.download_url,
+            manifest_url=found.manifest_url,
             export_size=export.written_bytes,
             export_size_compressed=export.compressed_bytes,
             sse_customer_key_md5=export.sse_customer_key_md5,

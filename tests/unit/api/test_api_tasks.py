@@ -13,7 +13,9 @@ import httpx
 import pytest
 from api_world import JOBS, KEY, World, events, problem
 
+from penstock import services as services_module
 from penstock import storage
+from penstock import worker as worker_module
 from penstock.control import states
 from penstock.pipeline import manifest
 
@@ -189,3 +191,20 @@ def test_downloads_are_audited_and_refused_ones_are_not(world: World, task: dict
     assert (ranged["actor"], ranged["actor_type"]) == ("127.0.0.1", "download")
     assert (ranged["detail"]["range"], ranged["detail"]["bytes"]) == ("bytes=0-9", 10)
     assert len([one for one in entries if one["action"] == "export.downloaded"]) == 1
+
+
+def test_a_worker_with_another_idea_of_the_address_makes_urls_that_clients_reach(world: World) -> None:
+    """A worker of its own knows no port of `serve`, and a service that comes back may listen elsewhere."""
+    world.ingest(events(3))
+    job = world.done_search()
+    task = world.export(job).json()["task_uuid"]
+    values = world.services.settings.model_copy(update={"public_url": "https://127.0.0.1:9"})
+    with services_module.opened(values, clock=world.clock) as elsewhere:
+        worker_module.Worker(elsewhere, worker_id="elsewhere").run_pending()
+    attributes = world.get(f"/v1/tasks/{task}").json()["attributes"]
+    (listed,) = world.get(f"{JOBS}/{job}/export-jobs").json()["items"]
+    for urls in (attributes, listed):
+        assert urls["download_url"].startswith("http://penstock.test/storage/")
+        assert urls["manifest_url"].startswith("http://penstock.test/storage/")
+    answer = world.http("GET", attributes["download_url"].removeprefix("http://penstock.test"))
+    assert "InvalidRequest" in answer.text, "the signature still holds: only the customer key is missing"
