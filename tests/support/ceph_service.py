@@ -159,8 +159,8 @@ class Ceph:
         return boto3_client(self.url, self.ca_file, "test", "testtest")
 
     @contextlib.contextmanager
-    def bucket(self, client: Any) -> Iterator[str]:
-        """A fresh bucket, emptied and removed afterwards."""
+    def bucket(self, client: Any, *, stays: bool = False) -> Iterator[str]:
+        """A fresh bucket, emptied afterwards and, unless it `stays`, removed."""
         name = f"service-{uuid.uuid4().hex}"
         client.create_bucket(Bucket=name)
         try:
@@ -171,7 +171,8 @@ class Ceph:
                     client.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
                 for key in held_in(client, name):
                     client.delete_object(Bucket=name, Key=key)
-                client.delete_bucket(Bucket=name)
+                if not stays:
+                    client.delete_bucket(Bucket=name)
 
     @contextlib.contextmanager
     def customer(self, endpoint_url: str) -> Iterator[Customer]:
@@ -407,6 +408,7 @@ def served(
     events: list[dict[str, Any]],
     *options: str,
     window_seconds: int | None = None,
+    bucket_stays: bool = False,
     **more: str,
 ) -> Iterator[World]:
     """A fresh home, bucket, community, key and events, and the server as a process of its own.
@@ -414,9 +416,10 @@ def served(
     Args:
         options: of `penstock serve`.
         window_seconds: the community's own download window.
+        bucket_stays: for tests that kill the gateway: to remove a bucket, Ceph waits 24 s for the one that is dead.
         more: settings, as PENSTOCK_* variables.
     """
-    with given.bucket(given.client()) as bucket, Wire(given.port) as wire:
+    with given.bucket(given.client(), stays=bucket_stays) as bucket, Wire(given.port) as wire:
         home.mkdir(parents=True, exist_ok=True)
         environment = {
             "PENSTOCK_HOME": str(home),

@@ -16,7 +16,8 @@ from penstock import worker
 from penstock.storage.keys import CustomerKey
 
 pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
-"""One group: no other test may use the Ceph that is killed here at the same time."""
+"""One group: no other test may use the Ceph that is killed here at the same time. This file comes last by its name: for
+half a minute after a gateway's death, Ceph waits for the dead one before it makes or removes a bucket."""
 
 KEY = CustomerKey(bytes(range(7, 39)))
 
@@ -26,7 +27,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ceph_service.Wor
     home, events = tmp_path_factory.mktemp("outage") / "home", ceph_service.large_events(18_000)
     given = ceph_service.ceph()
     assert given.own_folder
-    with ceph_service.served(home, given, events, "--no-worker", PENSTOCK_EXPORT_MAX_ATTEMPTS="1") as running:
+    more = {"PENSTOCK_EXPORT_MAX_ATTEMPTS": "1"}
+    with ceph_service.served(home, given, events, "--no-worker", bucket_stays=True, **more) as running:
         yield running
 
 
