@@ -1,14 +1,20 @@
-"""What is not documented is not there: every setting stands in docs/operations.md, as it is."""
+"""What is not documented is not there: every setting stands in docs/operations.md, as it is; and no page names what
+is not there: a command, a file of the project."""
 
 from __future__ import annotations
 
 import pathlib
+import re
+from typing import Any
 
 import pytest
+import typer
 
 from penstock import settings
+from penstock.cli import app
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
+PAGES = [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))]
 
 
 def row_of(name: str) -> str:
@@ -32,3 +38,30 @@ def _shown(default: object) -> str:
 @pytest.mark.parametrize("name", settings.Settings.model_fields)
 def test_setting_is_documented(name: str) -> None:
     assert row_of(name) in (DOCS / "operations.md").read_text().splitlines(), row_of(name)
+
+
+def commands(group: Any) -> dict[str, Any]:
+    """Commands by name, groups as their own commands."""
+    return {name: commands(one) if hasattr(one, "commands") else None for name, one in group.commands.items()}
+
+
+COMMANDS = commands(typer.main.get_command(app.app))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_that_a_page_names_are_there(page: pathlib.Path) -> None:
+    text = page.read_text()
+    code = re.findall(r"`(penstock [^`]+)`", text) + re.findall(r"(?m)^(?:\w+=\$\()?(penstock .+)$", text)
+    for line in code:
+        words = [word for word in line.split()[1:] if not word.startswith("-")]
+        if re.fullmatch("[a-z]+", words[0] if words else "X") is None:
+            continue
+        assert words[0] in COMMANDS, line
+        below = COMMANDS[words[0]]
+        assert below is None or len(words) == 1 or words[1].strip(",:") in below, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_are_there(page: pathlib.Path) -> None:
+    for name in re.findall(r"`((?:scripts|benchmarks|tests|docs)/[\w./-]+\.(?:sh|py|md))`", page.read_text()):
+        assert (DOCS.parent / name).exists(), name

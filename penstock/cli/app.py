@@ -14,6 +14,7 @@ from penstock.cli import (
     exporting,
     ingesting,
     lake_commands,
+    limiting,
     operating,
     searching,
     storing,
@@ -74,6 +75,7 @@ app.command("dump", rich_help_panel=_LAKE)(lake_commands.dump)
 app.add_typer(lake_commands.lake_app, name="lake", rich_help_panel=_LAKE)
 
 app.command("worker", rich_help_panel=_OPERATE)(operating.worker)
+administering.community_app.command("limits")(limiting.community_limits)
 app.add_typer(administering.community_app, name="community", rich_help_panel=_OPERATE)
 app.add_typer(administering.apikey_app, name="apikey", rich_help_panel=_OPERATE)
 app.add_typer(administering.keys_app, name="keys", rich_help_panel=_OPERATE)

@@ -115,9 +115,29 @@ def test_communities_and_keys_are_created_listed_revoked_and_audited(run: Any, m
     assert actions == ["apikey.revoked", "apikey.created", "community.created"]
 
 
+def test_limits_of_a_community_are_shown_set_and_taken_back(run: Any, made: dict[str, Any]) -> None:
+    def limits(*arguments: str) -> dict[str, Any]:
+        code, out, err = run("community", "limits", "acme", *arguments, "--json")
+        assert (code, err) == (0, "")
+        found: dict[str, Any] = json.loads(out)
+        return found
+
+    before = limits()
+    assert (before["limits"]["export_max_events"], before["own"]) == (100_000_000, {})
+    after = limits("--set", "export_max_events=7", "--set", "quota_bytes_per_month=0")
+    assert (after["limits"]["export_max_events"], after["limits"]["quota_bytes_per_month"]) == (7, 0)
+    assert limits("--set", "quota_bytes_per_month=default")["own"] == {"export_max_events": 7}
+    assert "export_max_events\t7\tcommunity\n" in run("community", "limits", "acme")[1]
+    assert json.loads(run("audit", "--action", "community.limits_set", "--json")[1])[0]["object_uuid"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
+        (["community", "limits", "nobody"], "community_not_found"),
+        (["community", "limits", "acme", "--set", "export_max_events=0"], "invalid_limit"),
+        (["community", "limits", "acme", "--set", "export_max_events=-1"], "invalid_limit"),
+        (["community", "limits", "acme", "--set", "nothing=1"], "invalid_limit"),
         (["community", "create", "acme"], "community_name_taken"),
         (["apikey", "create", "--community", "nobody", "--permission", "ADMIN"], "community_not_found"),
         (["apikey", "create", "--community", "acme", "--permission", "ROOT"], "unknown_permission"),
