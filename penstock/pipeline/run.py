@@ -12,6 +12,7 @@ import collections
 import concurrent.futures
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
 from typing import Protocol
 
 from penstock import encode, query
@@ -43,11 +44,15 @@ class Work:
     part_bytes: int
 
 
+class Leaving(Exception):
+    """Raised by a journal's `check` to end the run in good order: parts in flight are still put and told."""
+
+
 class Journal(Protocol):
     """What the runner tells, from its own thread and in order. Whatever a method raises ends the run."""
 
     def check(self) -> None:
-        """Asked several times a second: raises if the run must stop."""
+        """Asked several times a second: raises if the run must stop (Leaving: when what is in flight is done)."""
         ...
 
     def before_part(self, facts: parts.PartFacts) -> None:
@@ -153,8 +158,19 @@ class _Uploads:
     def __enter__(self) -> _Uploads:
         return self
 
-    def __exit__(self, *raised: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._executor.shutdown(wait=True, cancel_futures=True)
+        if isinstance(raised, Leaving):
+            self._take_what_was_put()
+
+    def _take_what_was_put(self) -> None:
+        """The journal must be without a gap: ends at the first part that was not put."""
+        for facts, future in self._waiting:
+            if future.cancelled() or future.exception() is not None:
+                return
+            self._journal.after_part(facts, future.result())
 
     def add(self, part: parts.Part) -> None:
         while len(self._waiting) > self._threads:
@@ -172,7 +188,8 @@ class _Uploads:
         )
 
     def _take(self) -> None:
-        facts, future = self._waiting.popleft()
+        facts, future = self._waiting[0]
         receipt = engine.take(future, self._journal.check)
         self._journal.after_part(facts, receipt)
+        self._waiting.popleft()
         self._done.append((facts, receipt))

@@ -10,7 +10,7 @@ from typing import Self
 import structlog
 
 from penstock import clock as clocks
-from penstock import errors
+from penstock import errors, pipeline
 
 log = structlog.get_logger(__name__)
 
@@ -22,8 +22,8 @@ class CancelRequested(Exception):
     """Somebody asked for the work to be cancelled."""
 
 
-class ShuttingDown(Exception):
-    """This process is asked to end; the work goes back to the queue."""
+class ShuttingDown(pipeline.Leaving):
+    """This process is asked to end; parts in flight are finished, and the work goes back to the queue."""
 
 
 class Holding:
