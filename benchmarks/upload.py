@@ -71,16 +71,23 @@ def through_copy(folder: pathlib.Path, content: bytes) -> None:
 def compare(
     names: tuple[str, str], works: tuple[Callable[[], None], Callable[[], None]], rounds: int
 ) -> dict[str, Any]:
-    """Alternates the two, prints medians and the ratio first / second."""
+    """Alternates the two, who comes first as well; medians, and the ratio first / second with its spread."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for number in range(rounds + 1):
-        for name, work in zip(names, works, strict=True):
+        both = list(zip(names, works, strict=True))
+        for name, work in reversed(both) if number % 2 else both:
             took = timed(work)
             if number:  # the first round warms up
                 times[name].append(took)
     wall = {name: statistics.median(took[0] for took in times[name]) for name in names}
     cpu = {name: statistics.median(took[1] for took in times[name]) for name in names}
-    return {"wall_seconds": wall, "cpu_seconds": cpu, "wall_ratio": wall[names[0]] / wall[names[1]]}
+    ratios = [ours[0] / theirs[0] for ours, theirs in zip(times[names[0]], times[names[1]], strict=True)]
+    return {
+        "wall_seconds": wall,
+        "cpu_seconds": cpu,
+        "wall_ratio": wall[names[0]] / wall[names[1]],
+        "wall_ratio_of_rounds": (min(ratios), max(ratios)),
+    }
 
 
 def compare_s3(content: bytes, rounds: int) -> dict[str, Any]:
@@ -146,7 +153,9 @@ def main() -> None:
                     f"{name:9} {side:12} {arguments.mebibytes / seconds:8.0f} MiB/s wall "
                     f"{arguments.mebibytes / found['cpu_seconds'][side]:8.0f} MiB/s of CPU"
                 )
-            print(f"{name:9} wall ratio   {found['wall_ratio']:8.2f}")
+            least, most = found["wall_ratio_of_rounds"]
+            print(f"{name:9} wall ratio   {found['wall_ratio']:8.2f}   ({least:.2f} to {most:.2f} by round)")
+    print(f"load average {os.getloadavg()[0]:.1f}")
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=2) + "\n")
 
