@@ -36,7 +36,7 @@ bench: .venv/bench ## Measure exports side by side with ClickHouse, Polars, Duck
 	$(BIN)/python benchmarks/export.py
 
 soak: .venv/dev ## The long crash and load runs
-	$(BIN)/pytest -m soak tests -s
+	$(BIN)/pytest -m soak tests
 
 serve: .venv/runtime ## Run the service on this machine, home folder .penstock
 	$(BIN)/penstock init --if-missing && $(BIN)/penstock serve

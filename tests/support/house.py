@@ -89,7 +89,6 @@ class House:
         process = self.spawn(step, ahead_seconds=ahead_seconds)
         printed, _ = process.communicate(timeout=120)
         assert process.returncode in (0, -signal.SIGKILL), printed
-        print(printed)
         return process.returncode == -signal.SIGKILL
 
     def take_over(self) -> None:
