@@ -23,6 +23,10 @@ from penstock.lake import columns
 ROW_GROUP_ROWS = 131_072
 """Rows of a row group: the default slice, so that a slice is one row group."""
 
+PAGE_BYTES = 131_072
+"""Bytes of a data page. Of pages without a match nothing is unpacked: a filter for one event in 3,000 takes half of
+what it takes with Polars' 1 MiB; a scan of all takes 4 % more CPU and 3 % more disk (64 KiB: 16 % and 7 %)."""
+
 COMPRESSION: Literal["lz4"] = "lz4"
 """Chosen for the scan: @timestamp and message of 4 M events took 0.7 s of CPU (zstd level 1: 1.2 s, snappy: 0.9 s,
 uncompressed: 0.5 s), at 1.6 times zstd's size on disk."""
@@ -121,6 +125,7 @@ def write_file(root: str, frame: pl.DataFrame, day: dt.date, order: str) -> Writ
         compression=COMPRESSION,
         statistics=True,
         row_group_size=ROW_GROUP_ROWS,
+        data_page_size=PAGE_BYTES,
         metadata={columns.WEIGHT_KEY: columns.weigh(frame)},
     )
     _flush_to_disk(location)
