@@ -19,7 +19,7 @@ from penstock import encode, query
 from penstock.encode import gzip
 from penstock.fields import types
 from penstock.lake import plan, scan, table
-from penstock.pipeline import engine, parts
+from penstock.pipeline import engine, memory, parts
 from penstock.storage import contract
 
 
@@ -107,6 +107,7 @@ def run(
     Raises:
         Whatever `put`, `journal` or the scan raise; no thread is left running then.
     """
+    memory.keep()
     if done and done[-1][0].is_last:
         return Outcome(facts=tuple(facts for facts, _ in done), receipts=tuple(receipt for _, receipt in done))
     cutter = parts.PartCutter(part_bytes=work.part_bytes, done=(facts for facts, _ in done), digests=digests)
