@@ -87,6 +87,7 @@ def dump(
     """Write events straight from the lake to a file: no server, no task, no quota, no encryption."""
     from penstock import pipeline
     from penstock import query as query_module
+    from penstock.control import audit
     from penstock.fields import presets, selection
     from penstock.lake import field_names
 
@@ -114,6 +115,16 @@ def dump(
                 part_bytes=services.settings.part_bytes,
                 compression=services.settings.compression,
                 progress=lambda done: update(done, None),
+            )
+        with services.database.begin() as tx:
+            audit.record(
+                tx,
+                now=services.clock.now(),
+                actor=home.operator(),
+                actor_type="operator",
+                action="events.dumped",
+                community_uuid=owner.uuid,
+                detail={"query": query, "fields": list(checked), "events": report.events, "file": str(target)},
             )
     seconds = time.monotonic() - began
     if as_json:

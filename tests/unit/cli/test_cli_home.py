@@ -203,6 +203,8 @@ def test_truncated_file_is_said(run: Any, made: dict[str, Any], tmp_path: pathli
 def test_dump_of_an_empty_range_is_a_valid_empty_file(run: Any, made: dict[str, Any], tmp_path: pathlib.Path) -> None:
     assert run("generate", "--events", "1000")[0] == 0
     assert run("dump", "-o", "x.gz", "--latest", "1971-01-01")[0] == 0
+    (entry,) = json.loads(run("audit", "--action", "events.dumped", "--json")[1])
+    assert entry["detail"] == {"query": "", "fields": ["@timestamp", "message"], "events": 0, "file": "x.gz"}
     assert gzip.decompress((tmp_path / "x.gz").read_bytes()) == b""
 
 
