@@ -99,6 +99,10 @@ rgw data = $D/rgw
 ms mon client mode = crc
 rgw frontends = beast ssl_endpoint=127.0.0.1:$PORT ssl_certificate=$D/rgw.pem
 rgw crypt require ssl = true
+# Deleted objects give their space back within a minute, not after two hours: a full device makes every request hang.
+rgw gc obj min wait = 30
+rgw gc processor period = 30
+rgw gc processor max time = 30
 ${LC_DEBUG:+rgw lc debug interval = $LC_DEBUG}
 CONF
 }
