@@ -67,7 +67,9 @@ class Settings(pydantic_settings.BaseSettings):
     slice_bytes: int = _field(128 * 1024 * 1024, "Most uncompressed column bytes of one slice, as estimated.")
     encoding_threads: int = _field(_CORES, "Slices scanned, encoded and compressed at once.")
     upload_threads: int = _field(2, "Parts uploaded at once.")
-    compression: Literal["fast", "small"] = _field("fast", "`fast`: Penstock's own deflater; `small`: zlib-ng, a sixth smaller.")
+    compression: Literal["fast", "small"] = _field(
+        "fast", "`fast`: Penstock's own deflater; `small`: zlib-ng, a sixth smaller."
+    )
     part_bytes: int = _field(16 * 1024 * 1024, "Least bytes of a part (5 MiB or more); grows for huge exports.")
 
     # Workers
