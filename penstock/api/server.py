@@ -12,6 +12,7 @@ import datetime as dt
 import pathlib
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,13 @@ from penstock.api import logs, tls
 
 DRAIN_SECONDS = 10
 """Requests still in flight this long after the signal are cut off; a download resumes with Range."""
+
+WORKER_NICENESS = 5
+"""Of the worker beside an API: whoever polls a task waits for a core behind nobody's encoding."""
+
+SWITCH_SECONDS = 0.001
+"""How long a thread of the worker may keep the interpreter from the API beside it; Python's own is 5 ms. Together they
+halve the slowest reads (docs/performance.md)."""
 
 BACKLOG = 256
 _ANY_ADDRESS = frozenset(("", "0.0.0.0", "::"))  # noqa: S104 compared with, not bound to
@@ -127,9 +135,13 @@ def _prepared(
             else None
         )
         services = services_module.Services.open(settings)
+        switch_seconds = sys.getswitchinterval()
         try:
+            worker = worker_module.Worker(services, niceness=WORKER_NICENESS) if with_worker else None
+            if worker is not None:
+                sys.setswitchinterval(SWITCH_SECONDS)
             config = uvicorn.Config(
-                app_module.create_app(services, worker=worker_module.Worker(services) if with_worker else None),
+                app_module.create_app(services, worker=worker),
                 lifespan="on",
                 log_config=None,
                 access_log=False,
@@ -141,6 +153,7 @@ def _prepared(
             listening = Listening(url=url, port=port, ca_file=files.ca_file if files else None, services=services)
             yield uvicorn.Server(config), [listener], listening
         finally:
+            sys.setswitchinterval(switch_seconds)
             services.close()
 
 

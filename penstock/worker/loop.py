@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import sys
 import threading
 from collections.abc import Callable
 
@@ -27,6 +28,7 @@ class Worker:
     Args:
         open_services: the process's parts; not closed by the worker.
         worker_id: names the holder of leases; unique for each process.
+        niceness: how much its threads let others of the machine go first (0 to 19; Linux only).
         step: told of each step with an effect; for crash tests.
 
     `start` and `stop` for a service; `run_pending` for a process that works until nothing is left.
@@ -37,10 +39,12 @@ class Worker:
         open_services: services.Services,
         *,
         worker_id: str | None = None,
+        niceness: int = 0,
         step: journal.Step = journal.no_step,
     ) -> None:
         self.worker_id = worker_id or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._services = open_services
+        self._niceness = niceness
         self._step = step
         self._sweeper = sweeper.Sweeper(open_services, step=step)
         self._shutdown = threading.Event()
@@ -116,6 +120,9 @@ class Worker:
 
     def _loop(self, work: Callable[[], bool], idle_seconds: float) -> None:
         """The one place of the worker that catches everything: a surprise must not end the loop."""
+        if self._niceness and sys.platform == "linux":
+            # Of this thread, and of all that it starts: on Linux they inherit it.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)
         while not self._shutdown.is_set():
             try:
                 found = work()
