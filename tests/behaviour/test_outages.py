@@ -19,6 +19,11 @@ ROOT = pathlib.Path(__file__).parent.parent.parent
 linux_root = pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounting needs root on Linux")
 
 
+def own_server(test: Callable[..., None]) -> Callable[..., None]:
+    """For tests that start a PostgreSQL of their own: one after the other, since it has one port."""
+    return pytest.mark.xdist_group("own_postgresql")(pytest.mark.postgresql(test))
+
+
 @pytest.fixture
 def small_disk(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
     """A file system of 8 MB of its own."""
@@ -126,7 +131,7 @@ def own_postgresql(tmp_path: pathlib.Path) -> Iterator[Callable[[str], str]]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.postgresql
+@own_server
 @pytest.mark.parametrize("at", ["part 2", "record 3"])
 def test_postgresql_that_dies_and_comes_back_in_the_middle_of_an_export_is_waited_for(
     tmp_path: pathlib.Path, own_postgresql: Callable[[str], str], at: str
@@ -146,7 +151,7 @@ def test_postgresql_that_dies_and_comes_back_in_the_middle_of_an_export_is_waite
         made.assert_exact(task_uuid, expected, used_before)
 
 
-@pytest.mark.postgresql
+@own_server
 def test_postgresql_that_is_away_longer_than_the_lease_costs_an_attempt_and_nothing_else(
     tmp_path: pathlib.Path, own_postgresql: Callable[[str], str]
 ) -> None:

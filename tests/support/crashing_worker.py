@@ -11,10 +11,16 @@ import os
 import signal
 import sys
 import threading
+import time
 
 from penstock import clock as clocks
 from penstock import services, settings
 from penstock.worker import Worker
+
+
+QUIET_SECONDS = 1.0
+"""A process that is stopped in a transaction keeps its locks and holds everybody up. Its other threads wait for this step
+by then, and are in none."""
 
 
 class Dying:
@@ -29,6 +35,8 @@ class Dying:
         with self.lock:
             print(f"step: {name}", flush=True)
             if name == self.step:
+                if self.signal == signal.SIGSTOP:
+                    time.sleep(QUIET_SECONDS)
                 os.kill(os.getpid(), self.signal)
 
 
