@@ -17,10 +17,9 @@ from penstock import clock as clocks
 from penstock import services, settings
 from penstock.worker import Worker
 
-
 QUIET_SECONDS = 1.0
-"""A process that is stopped in a transaction keeps its locks and holds everybody up. Its other threads wait for this step
-by then, and are in none."""
+"""A process that is stopped in a transaction keeps its locks and holds everybody up. Its other threads wait for this
+step by then, and are in none."""
 
 
 class Dying:
@@ -33,10 +32,10 @@ class Dying:
 
     def __call__(self, name: str) -> None:
         with self.lock:
+            if name == self.step and self.signal == signal.SIGSTOP:
+                time.sleep(QUIET_SECONDS)
             print(f"step: {name}", flush=True)
             if name == self.step:
-                if self.signal == signal.SIGSTOP:
-                    time.sleep(QUIET_SECONDS)
                 os.kill(os.getpid(), self.signal)
 
 
