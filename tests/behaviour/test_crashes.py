@@ -60,10 +60,13 @@ def _parts(made: house.House, task_uuid: str) -> tuple[exports.Part, ...]:
         return exports.list_parts(tx, task_uuid)
 
 
-def test_no_part_that_a_zombie_puts_after_its_lease_survives(small_house: house.House) -> None:
+def test_no_part_that_a_zombie_puts_after_its_lease_survives(
+    small_house: house.House, request: pytest.FixtureRequest
+) -> None:
     _, expected = small_house.steps_of_an_undisturbed_export()
     used_before, task_uuid = small_house.used_bytes(), small_house.start()
     zombie = small_house.spawn("part 3", how="stop")
+    request.addfinalizer(zombie.kill)
     assert zombie.stdout is not None
     read_until("step: part 3", zombie.stdout)  # it stops right before it puts part 3
 
