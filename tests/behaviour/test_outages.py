@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -121,10 +122,14 @@ def own_postgresql(tmp_path: pathlib.Path) -> Iterator[Callable[[str], str]]:
     environment = {**os.environ, "D": str(folder), "PORT": "7499"}
 
     def run(verb: str) -> str:
-        done = subprocess.run(
-            [ROOT / "scripts" / "postgresql.sh", verb], env=environment, check=True, capture_output=True, text=True
-        )
-        return done.stdout.strip().partition("=")[2]
+        for _ in range(20):  # right after a crash, old backends may still hold the shared memory
+            done = subprocess.run(
+                [ROOT / "scripts" / "postgresql.sh", verb], env=environment, capture_output=True, text=True
+            )
+            if not done.returncode:
+                return done.stdout.strip().partition("=")[2]
+            time.sleep(0.5)
+        raise AssertionError(f"postgresql.sh {verb}: {done.stderr}")
 
     yield run
     run("remove")
