@@ -107,10 +107,12 @@ class Phase:
     Attributes:
         seconds: latencies, ascending.
         cpu_ms: CPU that the service took for a read, all its work counted; None where it cannot be told.
+        others_cores: cores that neither the service nor this client kept busy; None where it cannot be told.
     """
 
     seconds: list[float]
     cpu_ms: float | None
+    others_cores: float | None
 
     def quantile_ms(self, share: float) -> float:
         return round(1000 * self.seconds[min(len(self.seconds) - 1, int(len(self.seconds) * share))], 1)
@@ -146,6 +148,7 @@ async def _measure(
         "requests": len(beside.seconds),
         "rate": options.rate,
         "load average before": LOAD_BEFORE,
+        "cores busy elsewhere": beside.others_cores,
         "service CPU ms a read": alone.cpu_ms,
         "exports beside": exports,
     }
@@ -167,26 +170,32 @@ async def _phase(readers: asyncio.Queue[Reader], path: str, pid: int, rate: floa
         readers.put_nowait(reader)
 
     running = []
-    cpu_before, began = _cpu_seconds(pid), time.perf_counter()
+    before, began = _cpu_seconds(pid), time.perf_counter()
     for number in range(int(rate * seconds)):
         due = began + number / rate
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         running.append(asyncio.create_task(read(due)))
     await asyncio.gather(*running)
-    cpu_after = _cpu_seconds(pid)
-    cpu_ms = None
-    if cpu_before is not None and cpu_after is not None:
-        cpu_ms = round(1000 * (cpu_after - cpu_before) / len(latencies), 2)
-    return Phase(seconds=sorted(latencies), cpu_ms=cpu_ms)
+    after, took = _cpu_seconds(pid), time.perf_counter() - began
+    cpu_ms = others_cores = None
+    if before and after:
+        service, others = after[0] - before[0], after[1] - before[1]
+        cpu_ms = round(1000 * service / len(latencies), 2)
+        others_cores = round(others / took, 2)
+    return Phase(seconds=sorted(latencies), cpu_ms=cpu_ms, others_cores=others_cores)
 
 
-def _cpu_seconds(pid: int) -> float | None:
-    """What the process has used so far; None where there is no /proc."""
+def _cpu_seconds(pid: int) -> tuple[float, float] | None:
+    """What the service has used so far, and what all but it and this process have; None where there is no /proc."""
     try:
         fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        machine = pathlib.Path("/proc/stat").read_text().splitlines()[0].split()
     except OSError:
         return None
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    ticks = os.sysconf("SC_CLK_TCK")
+    service = (int(fields[11]) + int(fields[12])) / ticks
+    user, nice, system = (int(field) / ticks for field in machine[1:4])
+    return service, user + nice + system - service - time.process_time()
 
 
 async def _keep_exporting(http: httpx.AsyncClient, job: str) -> None:
