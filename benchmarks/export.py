@@ -61,7 +61,7 @@ FILTERS: dict[str, dict[str, str]] = {
     "text": {
         "query": 'message:"failed password"',
         "sql": "message ILIKE '%failed password%'",
-        "what": "text contains, 1 event in 28",
+        "what": "text contains, 1 event in 36",
     },
 }
 
