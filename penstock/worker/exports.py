@@ -255,8 +255,9 @@ class ExportRun:
     def _renew(self) -> None:
         with self._database.begin() as tx:
             renewal = exports.renew(tx, self._claim, self._clock.now())
-        if renewal.deadline_passed:
-            raise exports.deadline_exceeded(self._export)
+            export = exports.get(tx, self._claim.task_uuid, None) if renewal.deadline_passed else None
+        if export is not None:
+            raise exports.deadline_exceeded(export)  # how far it has come, which the claim does not know
 
     def _cancel_requested(self) -> bool:
         with self._database.read() as tx:

@@ -138,6 +138,8 @@ def test_an_export_past_its_deadline_fails_says_what_to_do_and_leaves_nothing(sm
         export = living.export(task_uuid)
         assert (export.status, export.error_code) == ("FAILED", "export_deadline_exceeded")
         assert "export_deadline_seconds" in (export.error_message or "")
+        assert export.progress_events > 0
+        assert f"had written {export.progress_events:,} of 1,200 events" in (export.error_message or "")
         assert used_and_reserved(living)[0] == used_before
         assert_nothing_stays(living, task_uuid)
 
