@@ -6,11 +6,10 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import BinaryIO
 
 from penstock import errors, query
 from penstock.lake import plan, table
-from penstock.pipeline import parts, run
+from penstock.pipeline import direct, parts, run
 from penstock.storage import contract
 
 
@@ -68,7 +67,7 @@ def dump(
     )
     unfinished = path.with_name(f"{path.name}.part")
     try:
-        with unfinished.open("wb") as file:
+        with direct.DirectFile(unfinished) as file:
             outcome = run.run(
                 work,
                 lambda part: _write(file, part),
@@ -91,7 +90,7 @@ def dump(
     )
 
 
-def _write(file: BinaryIO, part: parts.Part) -> contract.Receipt:
+def _write(file: direct.DirectFile, part: parts.Part) -> contract.Receipt:
     """One upload thread takes the parts as they come, so they land in order."""
     file.write(part.body)
     return contract.Receipt(number=part.facts.ordinal + 1, etag="", size=part.facts.size)
