@@ -8,4 +8,7 @@ os.environ.setdefault(
     "_RJEM_MALLOC_CONF", f"narenas:{max(1, (os.cpu_count() or 1) // 2)},dirty_decay_ms:1000,muzzy_decay_ms:-1"
 )
 
+# Nothing here multiplies matrices; the threads that NumPy starts for it spin for a tenth of a second.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 __version__ = "0.1.0"
