@@ -65,9 +65,7 @@ class Settings(pydantic_settings.BaseSettings):
     # The pipeline. Peak memory ~ base + encoding_threads x slice + upload_threads x part (docs/design.md, memory).
     slice_rows: int = _field(131_072, "Most rows of one slice.")
     slice_bytes: int = _field(128 * 1024 * 1024, "Most uncompressed column bytes of one slice, as estimated.")
-    encoding_threads: int = _field(
-        _CORES + 1, "Slices scanned, encoded and compressed at once; one of them always waits for its scan."
-    )
+    encoding_threads: int = _field(_CORES, "Slices scanned, encoded and compressed at once.")
     upload_threads: int = _field(2, "Parts uploaded at once.")
     compression: Literal["fast", "small"] = _field(
         "fast", "`fast`: Penstock's own deflater; `small`: zlib-ng, a sixth smaller."

@@ -23,7 +23,7 @@ def row_of(name: str) -> str:
     default = field.default
     if hasattr(default, "get_secret_value"):
         default = default.get_secret_value()
-    shown = "one more than the cores" if name == "encoding_threads" else _shown(default)
+    shown = "the number of cores" if name == "encoding_threads" else _shown(default)
     return f"| `{name}` | {shown} | {field.description} |"
 
 
