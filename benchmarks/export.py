@@ -4,11 +4,12 @@
     python benchmarks/export.py --events 100000000 --contenders ours --workloads default --rounds 1
 
 Each contender runs in a process of its own, so that peak memory is its own. Seconds are those of the export itself,
-imports not counted; CPU and peak RSS are the process's. All write one gzip-compressed JSON Lines file, a new
-one. Before each run what others wrote is flushed and the lake's files are read once, so that all find them in the
-system's cache; who comes first changes from round to round. ClickHouse and Polars run twice, as one types it and with
-their fastest gzip level (`clickhouse-1`, `polars-1`); ours too, `fast` and `small`; DuckDB has no choice. All have the
-same allocator settings, ours (penstock/__init__.py). The first round's outputs are read back and compared as sets of events before any ratio is printed.
+imports not counted; CPU and peak RSS are the process's. All write one gzip-compressed JSON Lines file, a new one.
+Before each run what others wrote is flushed and the lake's files are read once, so that all find them in the system's
+cache; who comes first changes from round to round. ClickHouse and Polars run twice, as one types it and with their
+fastest gzip level (`clickhouse-1`, `polars-1`); ours too, `fast` and `small`; DuckDB has no choice. All have the same
+allocator settings, ours (penstock/__init__.py). The first round's outputs are read back and compared as sets of events
+before any ratio is printed.
 
 The floor is what no exporter built on these parts can beat: Polars' scan of the columns alone, and ISA-L's deflate of
 the finished lines alone, each with both cores.
