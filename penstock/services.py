@@ -60,13 +60,13 @@ class Services:
             community_uuid, table.EventTable(self.settings.resolved_lake_path, community_uuid)
         )
 
-    def customer_store(self, bucket: storage.CustomerBucket) -> storage.Store:
-        """A store in a customer's bucket.
+    def customer_store(self, bucket: storage.CustomerBucket, *, patience_seconds: float | None = None) -> storage.Store:
+        """A store in a customer's bucket; see `storage.open_customer_store`.
 
         Raises:
             DestinationError: the endpoint is not allowed.
         """
-        return storage.open_customer_store(bucket, self.settings)
+        return storage.open_customer_store(bucket, self.settings, patience_seconds=patience_seconds)
 
     def close(self) -> None:
         """Closes the database's connections."""

@@ -105,7 +105,7 @@ class Export:
         compressed_bytes: bytes in recorded parts; at the end, of the whole file. This is what the quota counts.
         cancel_requested_at, cancel_requested_by: somebody asked the worker to cancel.
         worker_id, lease_until: who holds it, until when; None when nobody does.
-        attempts: leases taken and not given back, the present one included.
+        attempts: leases taken and not given back, the present one included; beyond `max_attempts`, those of sweepers.
         max_attempts: how many there may be.
         deadline_at: when it ends FAILED at the latest; None before the first claim.
         error_code, error_message: why it FAILED.

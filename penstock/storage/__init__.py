@@ -12,6 +12,7 @@ endpoint_guard  which endpoints of customers may be spoken to
 from __future__ import annotations
 
 import contextlib
+import math
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
@@ -110,11 +111,16 @@ def open_service_bucket(settings: settings_module.Settings, *, clock: clocks.Clo
 
 
 def open_customer_store(
-    bucket: CustomerBucket, settings: settings_module.Settings, *, clock: clocks.Clock | None = None
+    bucket: CustomerBucket,
+    settings: settings_module.Settings,
+    *,
+    patience_seconds: float | None = None,
+    clock: clocks.Clock | None = None,
 ) -> S3Store:
     """A store in a customer's bucket, behind the endpoint guard. Opening speaks to nobody but the resolver.
 
-    A host that cannot be resolved passes: the store's `probe` says so better.
+    A host that cannot be resolved passes: the store's `probe` says so better. `patience_seconds` is the most that
+    retries, connecting and silence may take, each: a call then lasts five times as long at the most.
 
     Raises:
         DestinationError: `endpoint_not_allowed`, `invalid_s3_settings`.
@@ -132,7 +138,7 @@ def open_customer_store(
             secret_access_key=bucket.secret_access_key,
             ca_file=settings.customer_ca_file,
             guard=guard,
-            **_patience(settings),
+            **_patience(settings, math.inf if patience_seconds is None else patience_seconds),
         ),
         clock=clock,
     )
@@ -143,9 +149,9 @@ def open_customer_store(
     return store
 
 
-def _patience(settings: settings_module.Settings) -> dict[str, Any]:
+def _patience(settings: settings_module.Settings, most_seconds: float = math.inf) -> dict[str, Any]:
     return {
-        "retry_seconds": settings.s3_retry_seconds,
-        "connect_timeout_seconds": settings.s3_connect_timeout_seconds,
-        "read_timeout_seconds": settings.s3_read_timeout_seconds,
+        "retry_seconds": min(settings.s3_retry_seconds, most_seconds),
+        "connect_timeout_seconds": min(settings.s3_connect_timeout_seconds, most_seconds),
+        "read_timeout_seconds": min(settings.s3_read_timeout_seconds, most_seconds),
     }

@@ -46,8 +46,10 @@ class Worker:
         self._services = open_services
         self._niceness = niceness
         self._step = step
-        self._sweeper = sweeper.Sweeper(open_services, step=step)
         self._shutdown = threading.Event()
+        self._sweeper = sweeper.Sweeper(
+            open_services, sweeper_id=f"{self.worker_id}-sweeper", should_stop=self._shutdown.is_set, step=step
+        )
         self._tidying = tidying.Tidying(open_services, should_stop=self._shutdown.is_set)
         self._threads: list[threading.Thread] = []
 

@@ -6,6 +6,9 @@ import dataclasses
 import threading
 from typing import Any
 
+import pytest
+
+from penstock import errors
 from penstock.control import audit, exports, states, sweep
 
 LEASE = 15
@@ -120,6 +123,69 @@ def test_upload_is_owned_exactly_while_an_active_export_needs_it(plane: Any) -> 
     assert not owned("u1", key)
     plane.finish(claim)
     assert not owned("u2", key)
+
+
+THEIRS: dict[str, Any] = {"in_customer_bucket": True, "destination": "s3://theirs/p", "sealed_destination": b"sealed"}
+
+
+def take_dead(plane: Any, sweeper_id: str = "sweeper-1") -> exports.Claim | None:
+    with plane.db.begin() as tx:
+        taken: exports.Claim | None = exports.take_dead(tx, sweeper_id, plane.clock.now(), 60)
+        return taken
+
+
+def test_dead_export_with_an_upload_in_a_customers_bucket_is_the_sweepers_to_take(plane: Any) -> None:
+    plane.limits = dataclasses.replace(plane.limits, export_max_attempts=1)
+    claim = plane.running(**THEIRS)
+    assert take_dead(plane) is None
+    plane.clock.advance(LEASE)
+    with plane.db.read() as tx:
+        assert not exports.has_work(tx, plane.clock.now())
+    assert plane.claim("worker-2") is None
+    with plane.db.begin() as tx:
+        assert exports.end_dead(tx, plane.clock.now()) == []
+    taken = take_dead(plane)
+    assert taken is not None
+    assert (taken.task_uuid, taken.sealed_destination, exports.clearings(taken)) == (claim.task_uuid, b"sealed", 1)
+    with plane.db.begin() as tx, pytest.raises(errors.LeaseLost):
+        exports.renew(tx, claim, plane.clock.now())
+    assert take_dead(plane, "sweeper-2") is None
+    plane.clock.advance(60)
+    again = take_dead(plane, "sweeper-2")
+    assert again is not None
+    assert exports.clearings(again) == 2
+    with plane.db.begin() as tx, pytest.raises(errors.LeaseLost):
+        exports.end_taken(tx, taken, plane.clock.now())
+    with plane.db.begin() as tx:
+        assert exports.end_taken(tx, again, plane.clock.now()) == "FAILED"
+    assert plane.secrets_of(claim.task_uuid) == (None, None)
+    assert plane.get(claim.task_uuid).error_code == "export_attempts_exhausted"
+    assert take_dead(plane) is None
+
+
+def test_export_that_still_renews_past_its_deadline_is_taken_once_its_minute_is_over(plane: Any) -> None:
+    claim = plane.running(**THEIRS)
+    plane.clock.advance(plane.limits.export_deadline_seconds)
+    with plane.db.begin() as tx:
+        exports.renew(tx, claim, plane.clock.now(), lease_seconds=3600)
+    assert take_dead(plane) is None
+    plane.clock.advance(60)
+    taken = take_dead(plane)
+    assert taken is not None
+    assert take_dead(plane, "sweeper-2") is None  # the first has its lease, though the minute is over
+    with plane.db.begin() as tx:
+        exports.end_taken(tx, taken, plane.clock.now())
+    assert plane.get(claim.task_uuid).error_code == "export_deadline_exceeded"
+
+
+def test_dead_export_in_a_customers_bucket_that_began_no_upload_just_ends(plane: Any) -> None:
+    plane.limits = dataclasses.replace(plane.limits, export_max_attempts=1)
+    started = plane.start(**THEIRS)
+    assert plane.claim() is not None
+    plane.clock.advance(LEASE)
+    assert take_dead(plane) is None
+    with plane.db.begin() as tx:
+        assert exports.end_dead(tx, plane.clock.now()) == [started.task_uuid]
 
 
 def test_dead_exports_end_each_for_its_own_reason(plane: Any) -> None:

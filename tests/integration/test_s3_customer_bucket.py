@@ -9,6 +9,7 @@ import json
 import pathlib
 import sys
 import threading
+import time
 import urllib.parse
 from collections.abc import Iterator
 from typing import Any
@@ -16,11 +17,13 @@ from typing import Any
 import pytest
 import requests
 import sqlalchemy as sa
+import structlog
 from support import ceph_service
 
 from penstock import worker
+from penstock.control import limits
 from penstock.storage.keys import CustomerKey
-from penstock.worker import holding
+from penstock.worker import holding, sweeper
 
 pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
 
@@ -193,6 +196,71 @@ def test_a_cancelled_export_aborts_its_upload_and_leaves_nothing(
     assert "Uploads" not in customer.client().list_multipart_uploads(Bucket=customer.bucket)
     assert not [n for n in ceph_service.held_in(customer.client(), customer.bucket) if n.startswith("cancelled/")]
     assert sealed(world, started["task_uuid"]) == [None, None]
+
+
+class Died(BaseException):
+    """What happens to a process that dies."""
+
+
+def die_at(at: str) -> Any:
+    def step(name: str) -> None:
+        if name == at:
+            raise Died
+
+    return step
+
+
+def left_by_its_workers(world: ceph_service.World, job: str, s3: dict[str, str]) -> str:
+    """An export over which every worker that it may cost has died."""
+    with world.opened() as opened, opened.database.begin() as tx:
+        limits.set_for_community(tx, world.community_uuid, limits.Overrides(export_max_attempts=1))
+    task_uuid: str = world.start(job, s3=s3)["task_uuid"]
+    with pytest.raises(Died):
+        work(world, die_at("record 1 done"))
+    with world.opened() as opened, opened.database.begin() as tx:
+        limits.set_for_community(tx, world.community_uuid, limits.Overrides())
+    return task_uuid
+
+
+@pytest.mark.parametrize("sweeper_dies_at", [None, "clear", "clear done"])
+def test_sweeper_aborts_the_upload_of_an_export_over_which_every_worker_died(
+    world: ceph_service.World,
+    customer: ceph_service.Customer,
+    jobs: dict[str, str],
+    sweeper_dies_at: str | None,
+) -> None:
+    task_uuid = left_by_its_workers(world, jobs[ceph_service.LARGE_DAY], customer.s3(prefix="dead"))
+    assert len(customer.client().list_multipart_uploads(Bucket=customer.bucket)["Uploads"]) == 1
+    if sweeper_dies_at:
+        with world.opened(late=dt.timedelta(minutes=1)) as opened, pytest.raises(Died):
+            worker.Worker(opened, step=die_at(sweeper_dies_at)).sweep()
+        assert world.task(task_uuid)["status"] == "RUNNING"
+    with world.opened(late=dt.timedelta(minutes=5)) as opened:
+        worker.Worker(opened).sweep()
+    world.ended(task_uuid, "FAILED")
+    assert "Uploads" not in customer.client().list_multipart_uploads(Bucket=customer.bucket)
+    assert not [n for n in ceph_service.held_in(customer.client(), customer.bucket) if n.startswith("dead/")]
+    assert sealed(world, task_uuid) == [None, None]
+
+
+def test_an_export_whose_bucket_cannot_be_reached_any_more_ends_within_seconds_and_names_what_is_left(
+    world: ceph_service.World, customer: ceph_service.Customer, jobs: dict[str, str]
+) -> None:
+    with ceph_service.Wire(world.ceph.port) as wire:
+        s3 = customer.s3(prefix="cut-off", endpoint_url=f"https://127.0.0.1:{wire.port}")
+        task_uuid = left_by_its_workers(world, jobs[ceph_service.LARGE_DAY], s3)
+    began = time.monotonic()
+    with world.opened(late=dt.timedelta(minutes=1)) as opened, structlog.testing.capture_logs() as logs:
+        worker.Worker(opened).sweep()
+    assert time.monotonic() - began < 5 * sweeper.CLEARING_PATIENCE_SECONDS
+    world.ended(task_uuid, "FAILED")
+    assert sealed(world, task_uuid) == [None, None]
+    (left,) = [entry for entry in logs if entry["event"] == "customers_upload_left"]
+    (upload,) = customer.client().list_multipart_uploads(Bucket=customer.bucket)["Uploads"]
+    assert (left["log_level"], left["object_key"], left["upload_id"]) == ("warning", upload["Key"], upload["UploadId"])
+    assert customer.bucket in left["destination"]
+    assert customer.secret_access_key not in str(logs)
+    customer.client().abort_multipart_upload(Bucket=customer.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
 
 def test_a_bucket_that_goes_away_fails_the_export_by_name_and_erases_the_credentials(

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -52,9 +53,18 @@ class House:
     api_key_uuid: str
     job: searchjobs.SearchJob
 
-    def start(self) -> str:
+    def start(self, bucket: storage.CustomerBucket | None = None) -> str:
+        """Starts an export, into a customer's bucket if one is given."""
         key, task_uuid, now = storage.CustomerKey(MARK.encode()), exports.new_task_uuid(), self.opened.clock.now()
         sealed = self.opened.master_keys.seal(key.raw, secrets.customer_key_context(task_uuid))
+        into: dict[str, Any] = {}
+        if bucket is not None:
+            unsealed, context = bucket.seal_bytes(), secrets.destination_context(task_uuid)
+            into = {
+                "destination": bucket.destination,
+                "in_customer_bucket": True,
+                "sealed_destination": self.opened.master_keys.seal(unsealed, context),
+            }
         with self.opened.database.begin() as tx:
             own = limits.for_community(tx, self.community_uuid, self.opened.settings)
             exports.start(
@@ -72,6 +82,7 @@ class House:
                     customer_key_generated=False,
                     sealed_customer_key=sealed,
                     created_by=self.api_key_uuid,
+                    **into,
                 ),
                 limits=own,
                 now=now,

@@ -9,6 +9,7 @@ that comes back late, and whose export nobody took meanwhile, simply goes on.
 Each move of an export is recorded in the audit here, in the same transaction.
 """
 
+from penstock.control.exports.clearing import clearings, end_taken, take_dead
 from penstock.control.exports.ending import (
     canceled,
     deadline_exceeded,
@@ -44,10 +45,12 @@ __all__ = [
     "StartedExport",
     "canceled",
     "claim",
+    "clearings",
     "count_active",
     "deadline_exceeded",
     "delete_old",
     "end_dead",
+    "end_taken",
     "expired_objects",
     "fail",
     "fingerprint",
@@ -69,4 +72,5 @@ __all__ = [
     "replay",
     "request_cancel",
     "start",
+    "take_dead",
 ]

@@ -29,6 +29,9 @@ _ENDED: dict[str, Any] = {
 }
 """What every end sets besides status and time."""
 
+NEEDS_CLEARING = sa.and_(_EXPORTS.c.sealed_destination.is_not(None), _EXPORTS.c.upload_id.is_not(None))
+"""An upload in a customer's bucket: a dead export that has one is the sweeper's to end, see `clearing`."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
@@ -148,23 +151,14 @@ def end_dead(tx: sa.Connection, now: dt.datetime, limit: int = 100) -> list[str]
 
     Those are: the lease has run out and so have the attempts; the lease has run out after the deadline; the deadline
     passed DEADLINE_GRACE_SECONDS ago, lease or no lease; no worker came within the deadline's length. FAILED, or
-    CANCELED if that was asked for. At most `limit` in one go; idempotent; several sweepers may run at once.
+    CANCELED if that was asked for. At most `limit` in one go; idempotent; several sweepers may run at once. Those with
+    an upload in a customer's bucket are left to `clearing.take_dead`.
     """
-    lease_out = _EXPORTS.c.lease_until <= now
     query = (
         sa.select(*reading.COLUMNS)
         .where(
-            sa.or_(
-                _EXPORTS.c.status == _STATUS.PENDING,
-                sa.and_(
-                    _EXPORTS.c.status == _STATUS.RUNNING,
-                    sa.or_(
-                        sa.and_(lease_out, _EXPORTS.c.attempts >= _EXPORTS.c.max_attempts),
-                        sa.and_(lease_out, _EXPORTS.c.deadline_at <= now),
-                        _EXPORTS.c.deadline_at <= now - dt.timedelta(seconds=DEADLINE_GRACE_SECONDS),
-                    ),
-                ),
-            )
+            sa.or_(_EXPORTS.c.status == _STATUS.PENDING, is_dead(now)),
+            sa.not_(NEEDS_CLEARING),
         )
         .order_by(_EXPORTS.c.created_at)
         .with_for_update(skip_locked=True)
@@ -177,6 +171,20 @@ def end_dead(tx: sa.Connection, now: dt.datetime, limit: int = 100) -> list[str]
             end_as(tx, export, verdict_now, now)
             ended.append(export.task_uuid)
     return ended
+
+
+def is_dead(now: dt.datetime) -> sa.ColumnElement[bool]:
+    """RUNNING, and nobody will finish it; a sweeper that clears it away has its lease to do so."""
+    lease_out, attempts = _EXPORTS.c.lease_until <= now, _EXPORTS.c.attempts
+    stuck = _EXPORTS.c.deadline_at <= now - dt.timedelta(seconds=DEADLINE_GRACE_SECONDS)
+    return sa.and_(
+        _EXPORTS.c.status == _STATUS.RUNNING,
+        sa.or_(
+            sa.and_(lease_out, attempts >= _EXPORTS.c.max_attempts),
+            sa.and_(lease_out, _EXPORTS.c.deadline_at <= now),
+            sa.and_(stuck, attempts <= _EXPORTS.c.max_attempts),
+        ),
+    )
 
 
 def verdict(export: records.Export, now: dt.datetime) -> Verdict | None:
@@ -213,7 +221,7 @@ def deadline_exceeded(export: records.Export) -> errors.ExportFailed:
 def _attempts_exhausted(export: records.Export) -> errors.ExportFailed:
     return errors.ExportFailed(
         "export_attempts_exhausted",
-        f"{export.attempts} workers stopped without finishing the export.",
+        f"{export.max_attempts} workers stopped without finishing the export.",
         f"Ask the operator to look into the workers' logs for {export.task_uuid}, then start the export again.",
     )
 

@@ -19,7 +19,8 @@ def claim(tx: sa.Connection, worker_id: str, now: dt.datetime, lease_seconds: fl
     """Takes the oldest export that waits or whose lease has run out; None if there is none.
 
     An export that has used up its attempts or passed its deadline is ended here (FAILED; CANCELED if that was asked
-    for) instead of taken. Several workers may call at once: on PostgreSQL each skips rows that another has locked.
+    for) instead of taken; if an upload in a customer's bucket must be cleared away first, it is left to the sweeper.
+    Several workers may call at once: on PostgreSQL each skips rows that another has locked.
     Workers' clocks may differ by less than a lease; a larger difference costs attempts, never correctness.
     """
     while (row := _next(tx, now)) is not None:
@@ -28,7 +29,7 @@ def claim(tx: sa.Connection, worker_id: str, now: dt.datetime, lease_seconds: fl
         if verdict is not None:
             ending.end_as(tx, export, verdict, now)
             continue
-        return _take(tx, export, worker_id, now, lease_seconds)
+        return take(tx, export, worker_id, now, lease_seconds, attempts=export.attempts + 1)
     return None
 
 
@@ -61,25 +62,10 @@ def release(tx: sa.Connection, claim: records.Claim, now: dt.datetime) -> None:
     fencing.write(tx, claim, now, worker_id=None, lease_until=now, attempts=_EXPORTS.c.attempts - 1)
 
 
-def _claimable(now: dt.datetime) -> sa.ColumnElement[bool]:
-    expired = sa.and_(_EXPORTS.c.status == _RUNNING, _EXPORTS.c.lease_until <= now)
-    return sa.or_(_EXPORTS.c.status == _PENDING, expired)
-
-
-def _next(tx: sa.Connection, now: dt.datetime) -> sa.Row[Any] | None:
-    query = (
-        sa.select(*reading.COLUMNS)
-        .where(_claimable(now))
-        .order_by(_EXPORTS.c.created_at, _EXPORTS.c.task_uuid)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    return tx.execute(query).first()
-
-
-def _take(
-    tx: sa.Connection, export: records.Export, worker_id: str, now: dt.datetime, lease_seconds: float
+def take(
+    tx: sa.Connection, export: records.Export, worker_id: str, now: dt.datetime, lease_seconds: float, *, attempts: int
 ) -> records.Claim:
+    """Gives the export to a worker or sweeper under a new fence; the caller holds the row's lock."""
     if export.status != _RUNNING:
         states.require_move(export.status, _RUNNING)
     tx.execute(
@@ -90,7 +76,7 @@ def _take(
             worker_id=worker_id,
             fence=_EXPORTS.c.fence + 1,
             lease_until=now + dt.timedelta(seconds=lease_seconds),
-            attempts=export.attempts + 1,
+            attempts=attempts,
             started_at=export.started_at or now,
             deadline_at=export.deadline_at or now + dt.timedelta(seconds=export.deadline_seconds),
         )
@@ -110,3 +96,20 @@ def _take(
         sealed_customer_key=row.sealed_customer_key,
         sealed_destination=row.sealed_destination,
     )
+
+
+def _claimable(now: dt.datetime) -> sa.ColumnElement[bool]:
+    for_the_sweeper = sa.and_(ending.is_dead(now), ending.NEEDS_CLEARING)
+    expired = sa.and_(_EXPORTS.c.status == _RUNNING, _EXPORTS.c.lease_until <= now, sa.not_(for_the_sweeper))
+    return sa.or_(_EXPORTS.c.status == _PENDING, expired)
+
+
+def _next(tx: sa.Connection, now: dt.datetime) -> sa.Row[Any] | None:
+    query = (
+        sa.select(*reading.COLUMNS)
+        .where(_claimable(now))
+        .order_by(_EXPORTS.c.created_at, _EXPORTS.c.task_uuid)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    return tx.execute(query).first()
