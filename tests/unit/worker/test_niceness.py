@@ -42,5 +42,5 @@ def test_threads_of_a_worker_are_as_nice_as_asked_and_so_are_those_they_start(
         made.start()
         assert looked.wait(30)
         made.stop()
-    assert seen[0] == before + niceness
+    assert seen[0] == min(before + niceness, 19)  # there is no nicer
     assert os.getpriority(os.PRIO_PROCESS, 0) == before  # the API's own thread is as it was
