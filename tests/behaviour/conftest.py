@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import dataclasses
 import datetime as dt
 import http.server
@@ -22,6 +21,7 @@ import botocore.config
 import pytest
 import requests
 import sqlalchemy as sa
+from support import databases
 
 from penstock import errors, testing
 from penstock import settings as settings_module
@@ -41,42 +41,17 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return path
 
 
-def postgresql_server() -> str:
-    """The server that PENSTOCK_TEST_POSTGRESQL names; without one: skip, but fail where CI=true."""
-    server = os.environ.get("PENSTOCK_TEST_POSTGRESQL", "")
-    if not server and os.environ.get("CI") == "true":
-        pytest.fail("CI must set PENSTOCK_TEST_POSTGRESQL (scripts/postgresql.sh start)")
-    if not server:
-        pytest.skip("no PostgreSQL: scripts/postgresql.sh start, then set PENSTOCK_TEST_POSTGRESQL")
-    return server
-
-
-@contextlib.contextmanager
-def postgresql_schema(server: str) -> Iterator[str]:
-    """A fresh, empty schema, as a URL."""
-    schema = f"test_{uuid.uuid4().hex}"
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE SCHEMA {schema}"))
-    try:
-        url = sa.make_url(server).update_query_dict({"options": f"-csearch_path={schema}"})
-        yield url.render_as_string(hide_password=False)
-    finally:
-        with engine.connect() as connection:
-            connection.execute(sa.text(f"DROP SCHEMA {schema} CASCADE"))
-
-
 @pytest.fixture
 def postgresql_url() -> Iterator[str]:
     """A fresh, empty schema of the server that PENSTOCK_TEST_POSTGRESQL names, as a URL."""
-    with postgresql_schema(postgresql_server()) as url:
+    with databases.postgresql_schema(databases.postgresql_server()) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def migrated_postgresql_url() -> Iterator[str]:
     """A migrated schema that `database_url` empties before each test: making one takes ten times as long."""
-    with postgresql_schema(postgresql_server()) as url:
+    with databases.postgresql_schema(databases.postgresql_server()) as url:
         made = database.Database(url)
         made.migrate()
         made.close()

@@ -22,6 +22,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support import databases
 
 from penstock import errors, services, settings, worker
 from penstock.api import logs, server
@@ -234,9 +235,19 @@ def test_no_answer_waits_for_its_clients_acknowledgement(tmp_path: pathlib.Path)
     assert statistics.median(seconds[30:]) < 0.03
 
 
-def test_racing_starts_make_one_task(tmp_path: pathlib.Path) -> None:
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The setting: SQLite in the home, or an empty schema."""
+    if request.param == "sqlite":
+        yield ""
+    else:
+        with databases.postgresql_schema(databases.postgresql_server()) as url:
+            yield url
+
+
+def test_racing_starts_make_one_task(tmp_path: pathlib.Path, database_url: str) -> None:
     """Without a key of its own each start but one is refused; with one Idempotency-Key all get the same answer."""
-    with server.running(home(tmp_path), worker=False) as listening:
+    with server.running(home(tmp_path, database_url=database_url), worker=False) as listening:
         community, token = tenant(listening.services)
         with client(listening, token) as http:
             http.post(f"/v1/communities/{community}/events", content=lines(10))
