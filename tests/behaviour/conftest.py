@@ -252,6 +252,17 @@ def new_sqlite_plane(sqlite_template: pathlib.Path, tmp_path: pathlib.Path) -> C
     return make
 
 
+@pytest.fixture
+def new_postgresql_plane(migrated_postgresql_url: str) -> Callable[[], ControlPlane]:
+    """Makes control planes on PostgreSQL; each empties the schema, so there is one at a time."""
+
+    def make() -> ControlPlane:
+        empty_postgresql(migrated_postgresql_url)
+        return control_plane(database.Database(migrated_postgresql_url))
+
+    return make
+
+
 # Stores: one that is empty for each test, and how its URLs are fetched.
 
 ON_CEPH = pytest.param("ceph", marks=[pytest.mark.ceph, pytest.mark.xdist_group("ceph")])

@@ -69,7 +69,8 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.plane = type(self).new_plane()
-        sa.event.listen(self.plane.db._engine, "checkout", lambda c, *_: c.execute("PRAGMA synchronous=OFF"))
+        if self.plane.db.is_sqlite:
+            sa.event.listen(self.plane.db._engine, "checkout", lambda c, *_: c.execute("PRAGMA synchronous=OFF"))
         self.plane.limits = dataclasses.replace(
             self.plane.limits,
             quota_bytes_per_month=QUOTA,
@@ -403,12 +404,17 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
         )
 
 
-def test_exports_live_as_the_model_says(new_sqlite_plane: Any) -> None:
+@pytest.mark.parametrize(
+    ("kind", "examples"), [("sqlite", 40), pytest.param("postgresql", 12, marks=pytest.mark.postgresql)]
+)
+def test_exports_live_as_the_model_says(request: pytest.FixtureRequest, kind: str, examples: int) -> None:
+    """Fewer examples on PostgreSQL: an example takes more than twice as long."""
+
     class Life(ExportLife):
-        new_plane = staticmethod(new_sqlite_plane)
+        new_plane = staticmethod(request.getfixturevalue(f"new_{kind}_plane"))
 
     settings = hypothesis.settings(
-        max_examples=40,
+        max_examples=examples,
         stateful_step_count=60,
         deadline=None,
         suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
