@@ -65,3 +65,11 @@ def test_commands_that_a_page_names_are_there(page: pathlib.Path) -> None:
 def test_files_that_a_page_names_are_there(page: pathlib.Path) -> None:
     for name in re.findall(r"`((?:scripts|benchmarks|tests|docs)/[\w./-]+\.(?:sh|py|md))`", page.read_text()):
         assert (DOCS.parent / name).exists(), name
+
+
+def test_each_benchmark_has_one_section_of_the_figures() -> None:
+    sections = (DOCS / "performance.md").read_text().split("\n## ")[1:]
+    opened = [re.findall(r"`python (benchmarks/[^ `]+)", section.split("\n\n")[1]) for section in sections]
+    named = [name for names in opened for name in names]
+    assert "benchmarks/task_reads.py" in named
+    assert sorted(named) == sorted(set(named))
