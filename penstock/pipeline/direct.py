@@ -18,10 +18,10 @@ _REFUSED = {errno.EINVAL, errno.EOPNOTSUPP}
 class DirectFile:
     """A new file, written from front to end by one thread at a time.
 
-    Buffered writing copies every byte into fresh pages of the cache, which pushes out what others need there (an export is
-    read once, later, if at all) and costs CPU: 0.64 of 5.3 seconds of an export of 4 M events (docs/performance.md).
-    Directly, the device takes the bytes from our buffer while the encoders go on. What does not fill the buffer,
-    and all of it where the file system refuses, is written the usual way.
+    Buffered writing copies every byte into fresh pages of the cache, which pushes out what others need there (an export
+    is read once, later, if at all) and costs CPU: 0.6 of 5.3 seconds of an export of 4 M events (docs/performance.md).
+    Directly, the device takes the bytes from our buffer while the encoders go on. What does not fill the buffer, and
+    all of it where the file system refuses, is written the usual way.
     """
 
     def __init__(self, path: pathlib.Path) -> None:

@@ -45,8 +45,8 @@ def dump(
     """Writes what `node` matches in `time_range` to `path` as `.jsonl.gz`; the file appears only when whole.
 
     Args:
-        threads: cores to keep busy. One slice more is worked on, since one mostly waits for its scan: 4 to 8 % faster. A
-            worker does not do so; it leaves that time to the API and the database.
+        threads: cores to keep busy. One slice more is worked on, since one mostly waits for its scan: 4 to 8 %
+            faster. A worker does not do so; it leaves that time to the API and the database.
         progress: called with the number of events encoded so far.
 
     Raises:

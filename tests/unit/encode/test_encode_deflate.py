@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
 import importlib
 import random
@@ -137,3 +138,29 @@ def test_without_the_compiled_deflater_a_library_takes_over(monkeypatch: pytest.
     assert [str(warning.message)[:33] for warning in said] == ["Penstock's compiled encoder is mi"]
     assert segments[0] == segments[1]
     assert inflated(segments[0].data) == sample_lines(500)
+
+
+def test_a_segment_owes_nothing_to_the_ones_before_it() -> None:
+    """States are used again; what an earlier segment left in them must not show."""
+    texts = [
+        bytes(range(256)) * 3000,
+        b'{"a":"b"}\n' * 200_000,
+        random.Random(5).randbytes(600_000),
+        b"x",
+        b"ab" * 40_000,
+    ]
+    fresh = {text: gzip.deflate(text, "fast").data for text in texts}
+    for _ in range(3):
+        for text in reversed(texts):
+            again = gzip.deflate(text, "fast").data
+            assert again == fresh[text]
+            assert zlib.decompressobj(-15).decompress(again) == text
+
+
+def test_segments_may_be_made_on_many_threads_at_once() -> None:
+    """More at once than states are kept for."""
+    texts = [b'{"n":%d,"text":"%d"}\n' % (n, n * n) * (2000 + 700 * n) for n in range(40)]
+    alone = [gzip.deflate(text, "fast").data for text in texts]
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        together = list(pool.map(lambda text: gzip.deflate(text, "fast").data, texts))
+    assert together == alone
