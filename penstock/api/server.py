@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import structlog
 import uvicorn
 
 from penstock import errors
@@ -25,6 +26,8 @@ from penstock import settings as settings_module
 from penstock import worker as worker_module
 from penstock.api import app as app_module
 from penstock.api import logs, tls
+
+log = structlog.get_logger(__name__)
 
 DRAIN_SECONDS = 10
 """Requests still in flight this long after the signal are cut off; a download resumes with Range."""
@@ -49,12 +52,14 @@ class Listening:
         port: the port really bound.
         ca_file: the CA that clients must trust; None without TLS.
         services: what the API and the worker work with.
+        is_local_url: other machines may connect, but are given download URLs that lead to themselves.
     """
 
     url: str
     port: int
     ca_file: pathlib.Path | None
     services: services_module.Services
+    is_local_url: bool
 
     def announcement(self) -> str:
         """What `serve` prints: where it listens, where its pages are, and how clients come to trust it."""
@@ -62,6 +67,9 @@ class Listening:
         if self.ca_file is not None:
             lines.append(f"CA file: {self.ca_file}")
             lines.append(f"Clients trust it with: export REQUESTS_CA_BUNDLE={self.ca_file}")
+        if self.is_local_url:
+            lines.append(f"Warning: download URLs begin with {self.url}, which leads nowhere from other machines.")
+            lines.append("Set PENSTOCK_PUBLIC_URL to the address that clients use.")
         return "\n".join(lines)
 
 
@@ -128,6 +136,9 @@ def _prepared(
     with contextlib.closing(_bind(settings)) as listener:
         port = listener.getsockname()[1]
         url = settings.public_url or f"{'https' if with_tls else 'http'}://{_reachable(settings.host)}:{port}"
+        is_local_url = not settings.public_url and settings.storage == "embedded" and settings.host in _ANY_ADDRESS
+        if is_local_url:
+            log.warning("public_url_not_set", download_urls_begin_with=url)
         settings = settings.model_copy(update={"port": port, "public_url": url})
         files = (
             tls.ensure(settings.home, [settings.host, socket.gethostname()], dt.datetime.now(dt.UTC))
@@ -150,7 +161,13 @@ def _prepared(
                 ssl_certfile=str(files.certificate_file) if files else None,
                 ssl_keyfile=str(files.key_file) if files else None,
             )
-            listening = Listening(url=url, port=port, ca_file=files.ca_file if files else None, services=services)
+            listening = Listening(
+                url=url,
+                port=port,
+                ca_file=files.ca_file if files else None,
+                services=services,
+                is_local_url=is_local_url,
+            )
             yield uvicorn.Server(config), [listener], listening
         finally:
             sys.setswitchinterval(switch_seconds)

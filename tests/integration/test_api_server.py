@@ -22,6 +22,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 from support import databases
 
 from penstock import errors, services, settings, worker
@@ -123,6 +124,28 @@ def test_the_announced_url_can_be_reached(tmp_path: pathlib.Path, host: str, url
         assert re.fullmatch(rf"http://{url}:{listening.port}", listening.url)
         assert httpx.get(f"{listening.url}/healthz").status_code == 200
         assert listening.url in listening.announcement()
+
+
+@pytest.mark.parametrize(
+    ("values", "warned"),
+    [
+        ({"host": "0.0.0.0"}, True),
+        ({"host": "::"}, True),
+        ({"host": "127.0.0.1"}, False),  # nobody else can connect
+        ({"host": "0.0.0.0", "public_url": "https://penstock.example"}, False),
+        ({"host": "0.0.0.0", "storage": "s3", "s3_bucket": "b"}, False),  # S3's URLs are S3's
+    ],
+)
+def test_download_urls_that_other_machines_cannot_reach_are_warned_of_at_start(
+    tmp_path: pathlib.Path, values: dict[str, str], warned: bool
+) -> None:
+    with structlog.testing.capture_logs() as logs, server.running(home(tmp_path, **values), worker=False) as listening:
+        pass
+    assert ("PENSTOCK_PUBLIC_URL" in listening.announcement()) == warned
+    told = [entry for entry in logs if entry["event"] == "public_url_not_set"]
+    assert [(entry["log_level"], entry["download_urls_begin_with"]) for entry in told] == (
+        [("warning", listening.url)] if warned else []
+    )
 
 
 def test_a_taken_port_is_named(tmp_path: pathlib.Path) -> None:
