@@ -11,10 +11,11 @@ refuses the zombie's part, and the export is written afresh; where it cannot, th
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import sqlalchemy as sa
 import structlog
@@ -22,7 +23,7 @@ import structlog
 from penstock import errors, pipeline, services, storage
 from penstock.control import exports, limits, secrets
 from penstock.pipeline import manifest
-from penstock.worker import holding, journal, planning, retrying
+from penstock.worker import clearing, holding, journal, planning, retrying
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,9 @@ class ExportRun:
         self._bucket: storage.CustomerBucket | None = None
         self._store: storage.Store | None = None
         self._upload: storage.Upload | None = None
+        self._ending = threading.Lock()
+        self._is_over = False
+        self._is_completing = False
         self._log = log.bind(export_id=claim.task_uuid)
 
     def run(self) -> None:
@@ -68,18 +72,22 @@ class ExportRun:
             lease_seconds=self._claim.lease_seconds,
             clock=self._clock,
             shutdown=self._shutdown,
+            give_up=self._cancel_though_stalled,
         ) as hold:
             try:
                 self._drive(hold)
             except errors.LeaseLost:
-                self._log.warning("lease_lost")
+                if not self._is_over:
+                    self._log.warning("lease_lost")
             except holding.CancelRequested:
-                self._end("cancel", lambda tx, now: exports.canceled(tx, self._claim, now))
-                self._clear_away()
+                self._leave("cancel", lambda tx, now: exports.canceled(tx, self._claim, now))
             except holding.ShuttingDown:
                 self._end("release", lambda tx, now: exports.release(tx, self._claim, now))
             except errors.PenstockError as error:
-                self._stopped_by(error)
+                if not self._is_over:
+                    self._stopped_by(error)
+        if self._is_over:
+            self._clear_away()
 
     # The way of an export
 
@@ -90,7 +98,7 @@ class ExportRun:
         planner = planning.Planner(self._services, self._claim, check=hold.check)
         work = self._planned(planner)
         try:
-            outcome = self._written(hold, work, store, key, self._upload_of(store, key), self._claim.parts)
+            outcome = self._written(hold, work, store, key, self._upload or self._begun(store, key), self._claim.parts)
         except errors.StorageError as error:
             if not _is_spoilt(error):
                 raise
@@ -105,6 +113,8 @@ class ExportRun:
             self._bucket = storage.CustomerBucket.from_bytes(self._unseal(sealed, secrets.destination_context))
         bucket = self._bucket
         self._store = self._services.store if bucket is None else self._services.customer_store(bucket)
+        if self._export.upload_id is not None:
+            self._upload = storage.Upload(key=self._object_key, upload_id=self._export.upload_id)
         return self._store
 
     def _unseal(self, sealed: bytes, context: Callable[[str], str]) -> bytes:
@@ -141,13 +151,6 @@ class ExportRun:
         assert self._export.object_key is not None, "the plan names it"
         return self._export.object_key
 
-    def _upload_of(self, store: storage.Store, key: storage.CustomerKey) -> storage.Upload:
-        """The upload that an earlier worker has begun, or a new one."""
-        if self._export.upload_id is None:
-            return self._begun(store, key)
-        self._upload = storage.Upload(key=self._object_key, upload_id=self._export.upload_id)
-        return self._upload
-
     def _begun(self, store: storage.Store, key: storage.CustomerKey) -> storage.Upload:
         """A new upload; one that was there before is aborted, and its parts are forgotten."""
         self._step("begin")
@@ -156,11 +159,15 @@ class ExportRun:
         upload = store.begin(
             self._object_key, key, content_type=storage.EXPORT_CONTENT_TYPE, filename=_filename(self._object_key)
         )
-        self._step("begin done")
-        with self._database.begin() as tx:
-            exports.record_upload(tx, self._claim, upload.upload_id, self._clock.now())
-        self._step("begin recorded")
         self._upload = upload
+        self._step("begin done")
+        try:
+            with self._database.begin() as tx:
+                exports.record_upload(tx, self._claim, upload.upload_id, self._clock.now())
+        except errors.LeaseLost:
+            store.abort(upload)  # nobody else's; in a customer's bucket nobody else could
+            raise
+        self._step("begin recorded")
         return upload
 
     def _written(
@@ -182,12 +189,24 @@ class ExportRun:
             upload_threads=self._settings.upload_threads,
             done=journal.done(recorded),
         )
-        hold.check()
         self._renew()  # nothing is made visible by a worker that has lost its lease
-        self._step("complete")
-        store.complete(upload, outcome.receipts, key)
-        self._step("complete done")
+        with self._completing(hold):
+            self._step("complete")
+            store.complete(upload, outcome.receipts, key)
+            self._step("complete done")
         return outcome
+
+    @contextlib.contextmanager
+    def _completing(self, hold: holding.Holding) -> Iterator[None]:
+        """From here on a cancel loses, unless completing fails: the object may be there at any moment."""
+        with self._ending:
+            hold.check()
+            self._is_completing = True
+        try:
+            yield
+        except BaseException:
+            self._is_completing = False
+            raise
 
     def _describe(
         self, store: storage.Store, key: storage.CustomerKey, outcome: pipeline.Outcome, planner: planning.Planner
@@ -272,30 +291,75 @@ class ExportRun:
             self._log.warning("export_left_for_retry", code=error.code, detail=error.detail)
             return
         self._log.warning("export_failed", code=error.code, detail=error.detail)
-        self._end("fail", lambda tx, now: exports.fail(tx, self._claim, error.code, str(error), now))
-        self._clear_away()
+        self._leave("fail", lambda tx, now: exports.fail(tx, self._claim, error.code, str(error), now))
 
-    def _end(self, name: str, move: Callable[[sa.Connection, dt.datetime], None]) -> None:
+    def _leave(self, name: str, move: Callable[[sa.Connection, dt.datetime], None]) -> None:
+        """Ends the export FAILED or CANCELED.
+
+        A customer's bucket is cleared before: should this process die in between, the credentials are still there for
+        the next one. The service's own store is cleared afterwards, by this worker or the sweeper.
+        """
+        if self._bucket is not None and not self._is_over and self._still_holds():
+            self._abort_upload()
+        self._is_over = self._end(name, move)
+
+    def _still_holds(self) -> bool:
         try:
-            self._step(name)
             with self._database.begin() as tx:
-                move(tx, self._clock.now())
+                exports.renew(tx, self._claim, self._clock.now())
+        except errors.PenstockError:
+            return False
+        return True
+
+    def _end(self, name: str, move: Callable[[sa.Connection, dt.datetime], None]) -> bool:
+        """Whether it was written down, now or before."""
+        with self._ending:
+            if self._is_over:
+                return True
+            try:
+                self._step(name)
+                with self._database.begin() as tx:
+                    move(tx, self._clock.now())
+            except errors.PenstockError as error:
+                self._log.warning("end_not_recorded", how=name, code=error.code)
+                return False
             self._step(f"{name} done")
             self._log.info("export_left", how=name)
-        except errors.PenstockError as error:
-            self._log.warning("end_not_recorded", how=name, code=error.code)
+            return True
+
+    def _cancel_though_stalled(self) -> None:
+        """Ends the export CANCELED while the store (or the lake) still holds the run up; idempotent.
+
+        What the run has in its store is cleared away when it comes back. Raises what the database raises.
+        """
+        with self._ending:
+            if self._is_over or self._is_completing:
+                return
+            with self._database.begin() as tx:
+                exports.canceled(tx, self._claim, self._clock.now())
+            self._is_over = True
+            self._log.info("export_left", how="cancel", stalled=True)
+
+    def _abort_upload(self) -> None:
+        """Raises what the service's own store raises."""
+        upload, self._upload = self._upload, None
+        if upload is None or self._store is None:
+            return
+        if self._bucket is None:
+            self._store.abort(upload)
+        else:
+            clearing.abort_at_customer(self._services, self._claim, upload)
 
     def _clear_away(self) -> None:
-        """Removes what an export that did not finish has in its store. Best effort: the sweeper does it again.
+        """Removes what an export that did not finish has in its store. Best effort.
 
-        A customer's bucket is cleared here or never, since its credentials are erased by now; of a customer's
-        bucket only the unfinished upload is aborted, nothing is deleted.
+        The sweeper does it again for the service's own store. Of a customer's bucket only the unfinished upload is
+        aborted, nothing is deleted.
         """
         if self._store is None or self._export.object_key is None:
             return
         try:
-            if self._upload is not None:
-                self._store.abort(self._upload)
+            self._abort_upload()
             if self._bucket is None:
                 self._store.delete(self._object_key)
                 self._store.delete(storage.manifest_key(self._object_key))

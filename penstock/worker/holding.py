@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -16,6 +17,13 @@ log = structlog.get_logger(__name__)
 
 WATCH_SECONDS = 0.25
 """How often a cancel request is looked for: a cancelled export stops within a second."""
+
+CANCEL_PATIENCE_SECONDS = 1.0
+"""How long the work may take to stop once a cancel was seen; then something holds it up, and it is given up."""
+
+
+def _wait_on() -> None:
+    """Work that is not given up: it stops when it can."""
 
 
 class CancelRequested(Exception):
@@ -35,6 +43,7 @@ class Holding:
         lease_seconds: the lease's length.
         clock: measures since when the lease has not been renewed.
         shutdown: set when the process must end.
+        give_up: called again and again when the work has not stopped CANCEL_PATIENCE_SECONDS after a cancel was seen.
 
     A database that does not answer is retried until the lease has run out; then the lease counts as lost, since
     another worker may have taken it.
@@ -48,7 +57,9 @@ class Holding:
         lease_seconds: float,
         clock: clocks.Clock,
         shutdown: threading.Event,
+        give_up: Callable[[], None] = _wait_on,
     ) -> None:
+        self._give_up = give_up
         self._renew = renew
         self._cancel_requested = cancel_requested
         self._lease_seconds = lease_seconds
@@ -56,6 +67,7 @@ class Holding:
         self._shutdown = shutdown
         self._over = threading.Event()
         self._reason: Exception | None = None
+        self._cancel_seen_at = math.inf
         self._thread = threading.Thread(target=self._watch, name="penstock-lease", daemon=True)
 
     def __enter__(self) -> Self:
@@ -95,3 +107,6 @@ class Holding:
             self._renewed_at = self._clock.monotonic()
         if self._reason is None and self._cancel_requested():
             self._reason = CancelRequested()
+            self._cancel_seen_at = self._clock.monotonic()
+        if self._clock.monotonic() - self._cancel_seen_at >= CANCEL_PATIENCE_SECONDS:
+            self._give_up()

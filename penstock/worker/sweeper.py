@@ -12,25 +12,22 @@ from collections.abc import Callable
 import structlog
 
 from penstock import errors, services, storage
-from penstock.control import exports, secrets, sweep
-from penstock.worker import journal
+from penstock.control import exports, sweep
+from penstock.worker import clearing, journal
 
 log = structlog.get_logger(__name__)
 
 ORPHAN_GRACE_SECONDS = 3600
 """An unfinished upload younger than this is left alone even if no export owns it: its worker may be about to say so."""
 
-CLEARING_PATIENCE_SECONDS = 5.0
-"""Of a customer's store, see `storage.open_customer_store`: to abort an upload takes five times as long at the most."""
-
 CLEARING_LEASE_SECONDS = 60.0
-"""More than 5 x CLEARING_PATIENCE_SECONDS: another sweeper takes over only when this one is dead."""
+"""More than 5 x clearing.PATIENCE_SECONDS: another sweeper takes over only when this one is dead."""
 
 CLEARINGS = 3
 """Sweepers that may die over one upload; the next one ends the export without touching it."""
 
 CLEARED_A_PASS = 10
-"""Exports cleared in one pass, which so takes at most CLEARED_A_PASS x 5 x CLEARING_PATIENCE_SECONDS longer."""
+"""Exports cleared in one pass, which so takes at most CLEARED_A_PASS x 5 x clearing.PATIENCE_SECONDS longer."""
 
 
 class Sweeper:
@@ -113,7 +110,7 @@ class Sweeper:
             if claim is None:
                 return
             self._step("clear")
-            self._abort_at_customer(claim)
+            self._clear(claim)
             self._step("clear done")
             now = self._services.clock.now()
             with self._database.begin() as tx:
@@ -121,26 +118,12 @@ class Sweeper:
             self._step("clear ended")
             log.info("dead_export_ended", export_id=claim.task_uuid, status=status)
 
-    def _abort_at_customer(self, claim: exports.Claim) -> None:
-        """Best effort, bounded: what cannot be aborted is named in the log, for the customer to remove."""
+    def _clear(self, claim: exports.Claim) -> None:
         export = claim.export
         assert export.object_key is not None, "the plan comes before the upload"
         assert export.upload_id is not None, "what take_dead takes has one"
-        assert claim.sealed_destination is not None, "what take_dead takes has one"
-        left = log.bind(
-            export_id=claim.task_uuid,
-            destination=export.destination,
-            object_key=export.object_key,
-            upload_id=export.upload_id,
-        )
-        if exports.clearings(claim) > CLEARINGS:
-            left.warning("customers_upload_left", code="sweepers_died", detail=f"{CLEARINGS} sweepers died over it.")
-            return
-        try:
-            context = secrets.destination_context(claim.task_uuid)
-            unsealed = self._services.master_keys.unseal(claim.sealed_destination, context)
-            bucket = storage.CustomerBucket.from_bytes(unsealed)
-            store = self._services.customer_store(bucket, patience_seconds=CLEARING_PATIENCE_SECONDS)
-            store.abort(storage.Upload(key=export.object_key, upload_id=export.upload_id))
-        except errors.PenstockError as error:
-            left.warning("customers_upload_left", code=error.code, detail=error.detail)
+        upload = storage.Upload(key=export.object_key, upload_id=export.upload_id)
+        if exports.clearings(claim) <= CLEARINGS:
+            clearing.abort_at_customer(self._services, claim, upload)
+        else:
+            clearing.tell_what_is_left(claim, upload, "sweepers_died", f"{CLEARINGS} sweepers died over it.")
