@@ -154,6 +154,16 @@ class Ceph:
             pytest.skip("PENSTOCK_TEST_CEPH_DIR is not set: this Ceph is not ours to look into")
         return self.folder
 
+    def revive(self) -> None:
+        """Starts a gateway that has died by itself, and shows its last words: no failure of ours."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=10).close()
+        except ConnectionRefusedError:
+            words = [(self.own_folder / name) for name in ("client.rgw.log", "rgw.out")]
+            tails = [word.read_text(errors="replace")[-3000:] for word in words if word.exists()]
+            print("Ceph's gateway died by itself:", *tails, sep="\n", file=sys.__stderr__)
+            self.script("start")
+
     def client(self) -> Any:
         """Plain boto3 as the user of the service's bucket."""
         return boto3_client(self.url, self.ca_file, "test", "testtest")
@@ -162,10 +172,12 @@ class Ceph:
     def bucket(self, client: Any, *, stays: bool = False) -> Iterator[str]:
         """A fresh bucket, emptied afterwards and, unless it `stays`, removed."""
         name = f"service-{uuid.uuid4().hex}"
+        self.revive()
         client.create_bucket(Bucket=name)
         try:
             yield name
         finally:
+            self.revive()
             with contextlib.suppress(client.exceptions.NoSuchBucket):
                 for upload in client.list_multipart_uploads(Bucket=name).get("Uploads", ()):
                     client.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
