@@ -1,8 +1,33 @@
-"""For all tests: Hypothesis does not measure time. On a busy machine its deadline fails claims that hold."""
+"""For all tests: Hypothesis does not measure time, and a soak run ends with its counts.
+
+On a busy machine Hypothesis' deadline fails claims that hold.
+"""
 
 from __future__ import annotations
 
 import hypothesis
+import pytest
+from support import kills
 
 hypothesis.settings.register_profile("penstock", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("penstock")
+
+KILLS = pytest.StashKey[kills.Counts]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[KILLS] = kills.Counts()
+
+
+@pytest.fixture
+def kill_counts(request: pytest.FixtureRequest) -> kills.Counts:
+    """Of the whole run, printed when it ends."""
+    return request.config.stash[KILLS]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    lines = config.stash[KILLS].lines()
+    if lines:
+        terminalreporter.section("soak")
+    for line in lines:
+        terminalreporter.write_line(line)
