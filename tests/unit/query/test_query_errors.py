@@ -119,6 +119,7 @@ def test_caret_line_of_a_long_query_is_cut_around_the_mistake() -> None:
         ("a (b OR " * 60 + "c" + ")" * 60, "nested more than 100 deep"),
         ("f:(" + "(NOT " * 101 + "a" + ")" * 102, "nested more than 100 deep"),
         ("a" * 65_537, "65,537 bytes"),
+        (" " * 65_537, "65,537 bytes"),
         ("é" * 32_769, "65,538 bytes"),
     ],
     ids=lambda value: value[:12],
