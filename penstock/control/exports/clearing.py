@@ -11,10 +11,8 @@ import datetime as dt
 
 import sqlalchemy as sa
 
-from penstock.control import records, states, tables
+from penstock.control import records, states
 from penstock.control.exports import ending, fencing, leasing, reading
-
-_EXPORTS = tables.exports
 
 
 def take_dead(tx: sa.Connection, sweeper_id: str, now: dt.datetime, lease_seconds: float) -> records.Claim | None:
@@ -23,17 +21,9 @@ def take_dead(tx: sa.Connection, sweeper_id: str, now: dt.datetime, lease_second
     From then on its last worker, should it wake, changes nothing any more. The claim counts as an attempt beyond
     `max_attempts`: `clearings` says which. Several sweepers may call at once; each export is one's.
     """
-    query = (
-        sa.select(*reading.COLUMNS)
-        .where(ending.is_dead(now), ending.NEEDS_CLEARING)
-        .order_by(_EXPORTS.c.created_at, _EXPORTS.c.task_uuid)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    row = tx.execute(query).first()
-    if row is None:
+    export = leasing.oldest(tx, ending.is_dead(now), ending.NEEDS_CLEARING)
+    if export is None:
         return None
-    export = reading.record_of(row._mapping)
     attempts = max(export.attempts, export.max_attempts) + 1
     return leasing.take(tx, export, sweeper_id, now, lease_seconds, attempts=attempts)
 

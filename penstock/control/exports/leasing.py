@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -23,8 +22,7 @@ def claim(tx: sa.Connection, worker_id: str, now: dt.datetime, lease_seconds: fl
     Several workers may call at once: on PostgreSQL each skips rows that another has locked.
     Workers' clocks may differ by less than a lease; a larger difference costs attempts, never correctness.
     """
-    while (row := _next(tx, now)) is not None:
-        export = reading.record_of(row._mapping)
+    while (export := oldest(tx, _claimable(now))) is not None:
         verdict = ending.verdict(export, now)
         if verdict is not None:
             ending.end_as(tx, export, verdict, now)
@@ -104,12 +102,14 @@ def _claimable(now: dt.datetime) -> sa.ColumnElement[bool]:
     return sa.or_(_EXPORTS.c.status == _PENDING, expired)
 
 
-def _next(tx: sa.Connection, now: dt.datetime) -> sa.Row[Any] | None:
+def oldest(tx: sa.Connection, *which: sa.ColumnElement[bool]) -> records.Export | None:
+    """The oldest export that is so and that nobody else is about to take; locked. None: none."""
     query = (
         sa.select(*reading.COLUMNS)
-        .where(_claimable(now))
+        .where(*which)
         .order_by(_EXPORTS.c.created_at, _EXPORTS.c.task_uuid)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
-    return tx.execute(query).first()
+    row = tx.execute(query).first()
+    return None if row is None else reading.record_of(row._mapping)
