@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import math
 from collections.abc import Iterator
 from typing import Self
 
@@ -60,7 +61,7 @@ class Services:
             community_uuid, table.EventTable(self.settings.resolved_lake_path, community_uuid)
         )
 
-    def customer_store(self, bucket: storage.CustomerBucket, *, patience_seconds: float | None = None) -> storage.Store:
+    def customer_store(self, bucket: storage.CustomerBucket, *, patience_seconds: float = math.inf) -> storage.Store:
         """A store in a customer's bucket; see `storage.open_customer_store`.
 
         Raises:

@@ -65,15 +65,13 @@ cdef class Deflater:
     """One segment in the making. Of one thread at a time."""
 
     cdef Workspace own
-    cdef pk_deflate *state
     cdef size_t used
 
     def __cinit__(self):
         self.own = take_workspace()
-        self.state = self.own.state
-        if self.state == NULL:
+        if self.own.state == NULL:
             raise MemoryError()
-        pk_deflate_begin(self.state)
+        pk_deflate_begin(self.own.state)
 
     def __dealloc__(self):
         give_back(self.own)
@@ -89,10 +87,10 @@ cdef class Deflater:
         at = &lines[0]
         with nogil:
             while size and enough:
-                taken = pk_deflate_take(self.state, at, size)
+                taken = pk_deflate_take(self.own.state, at, size)
                 at += taken
                 size -= taken
-                if self.state.end - self.state.begin == PK_BLOCK:
+                if self.own.state.end - self.own.state.begin == PK_BLOCK:
                     enough = self.write_block()
         if not enough:
             raise MemoryError()
@@ -101,10 +99,10 @@ cdef class Deflater:
         """The whole segment, ended by a full flush."""
         cdef bint enough = True
         with nogil:
-            if self.state.end > self.state.begin:
+            if self.own.state.end > self.own.state.begin:
                 enough = self.write_block()
             if enough and self.reserve():
-                self.used = pk_deflate_flush(self.state, self.own.out + self.used) - self.own.out
+                self.used = pk_deflate_flush(self.own.state, self.own.out + self.used) - self.own.out
             else:
                 enough = False
         if not enough:
@@ -114,7 +112,7 @@ cdef class Deflater:
     cdef bint write_block(self) noexcept nogil:
         if not self.reserve():
             return False
-        self.used = pk_deflate_block(self.state, self.own.out + self.used) - self.own.out
+        self.used = pk_deflate_block(self.own.state, self.own.out + self.used) - self.own.out
         return True
 
     cdef bint reserve(self) noexcept nogil:

@@ -114,7 +114,7 @@ def open_customer_store(
     bucket: CustomerBucket,
     settings: settings_module.Settings,
     *,
-    patience_seconds: float | None = None,
+    patience_seconds: float = math.inf,
     clock: clocks.Clock | None = None,
 ) -> S3Store:
     """A store in a customer's bucket, behind the endpoint guard. Opening speaks to nobody but the resolver.
@@ -138,7 +138,7 @@ def open_customer_store(
             secret_access_key=bucket.secret_access_key,
             ca_file=settings.customer_ca_file,
             guard=guard,
-            **_patience(settings, math.inf if patience_seconds is None else patience_seconds),
+            **_patience(settings, patience_seconds),
         ),
         clock=clock,
     )
