@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := penstock tests benchmarks setup.py
-KERNEL := $(wildcard penstock/encode/*.pyx penstock/encode/*.h) setup.py
+KERNEL := $(wildcard penstock/kernels/*.pyx penstock/kernels/include/*.h penstock/kernels/include/*/*.h) setup.py
 # The build's own tools first: a new environment brings an older setuptools than pyproject.toml asks for.
 INSTALL = $(BIN)/pip install -q -c constraints.txt 'setuptools>=77' 'Cython>=3.1' && \
 	$(BIN)/pip install -q -c constraints.txt --no-build-isolation
@@ -49,7 +49,7 @@ format: .venv/dev ## Format the code
 	$(BIN)/ruff check --fix $(SOURCES)
 
 clean: ## Remove what the tasks made, the virtual environment included
-	rm -rf .venv .demo .bench build *.egg-info penstock/encode/_jsonl.c penstock/encode/_deflate.c penstock/encode/*.so
+	rm -rf .venv .demo .bench build *.egg-info penstock/kernels/*.so
 
 # Set-up. Each stamp is made anew when what it depends on changes.
 .venv/bin/python:

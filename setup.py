@@ -1,6 +1,7 @@
-"""Builds the compiled room: penstock/encode/_jsonl.pyx and _deflate.pyx."""
+"""Builds the compiled room, penstock/kernels: one extension a .pyx file."""
 
 import os
+import pathlib
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -8,20 +9,18 @@ from setuptools import Extension, setup
 # No -march: wheels run on any machine of the architecture. PENSTOCK_KERNEL_* is for sanitizers and experiments.
 flags = os.environ.get("PENSTOCK_KERNEL_CFLAGS", "-O3 -Wall -Wextra").split()
 links = os.environ.get("PENSTOCK_KERNEL_LDFLAGS", "").split()
-headers = {
-    "_jsonl": ["arrow_abi", "jsonl_output", "jsonl_text", "jsonl_number", "jsonl_column", "jsonl_rows"],
-    "_deflate": ["deflate_codes", "deflate"],
-}
+room = pathlib.Path("penstock/kernels")
+headers = sorted(str(path) for path in (room / "include").rglob("*.h"))
 
 kernels = [
     Extension(
-        f"penstock.encode.{module}",
-        [f"penstock/encode/{module}.pyx"],
-        depends=[f"penstock/encode/{name}.h" for name in names],
-        include_dirs=["penstock/encode"],
+        f"penstock.kernels.{source.stem}",
+        [str(source)],
+        depends=headers,
+        include_dirs=[str(room / "include")],
         extra_compile_args=flags,
         extra_link_args=links,
     )
-    for module, names in headers.items()
+    for source in sorted(room.glob("*.pyx"))
 ]
 setup(ext_modules=cythonize(kernels, language_level=3, build_dir="build/cython"))

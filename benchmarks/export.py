@@ -105,7 +105,8 @@ PEAK_RSS_MIB = 1536
 
 def lake_of(events: int) -> pathlib.Path:
     """The lake of so many events, generated at first use."""
-    from penstock.lake import generate, table
+    from penstock.lake import table
+    from penstock.samples import generate
 
     path = BENCH / f"lake-{events}"
     done = path / "complete"
@@ -149,12 +150,12 @@ def rare_name(path: pathlib.Path, events: int) -> str:
 
 
 def run_ours(path: pathlib.Path, fields: list[str], filter_: dict[str, str] | None, out: pathlib.Path, how: str) -> Run:
-    from penstock import pipeline, query, settings
-    from penstock.lake import plan
+    from penstock import export, query, settings
+    from penstock.lake.read import plan
 
     snapshot, limits = snapshot_of(path), settings.load()
     begun = time.perf_counter()
-    pipeline.dump(
+    export.dump(
         snapshot,
         node=query.parse(filter_["query"] if filter_ else ""),
         time_range=plan.TimeRange(earliest=START, latest=START + dt.timedelta(days=8)),

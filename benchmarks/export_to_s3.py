@@ -39,10 +39,14 @@ import boto3
 import botocore.config
 import structlog
 
-from penstock import pipeline, query, services, settings, storage, worker
-from penstock.control import apikeys, communities, exports, limits, searchjobs, secrets
+from penstock import export as pipeline
+from penstock import query, settings, storage, worker
+from penstock.control import apikeys, communities, exports, limits, searches, secrets
 from penstock.fields import presets
-from penstock.lake import generate, plan, table
+from penstock.lake import table
+from penstock.lake.read import plan
+from penstock.process import services
+from penstock.samples import generate
 
 THRESHOLD = 1.15
 START = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
@@ -144,7 +148,7 @@ class Bench:
         self.lake = table.EventTable(opened.settings.resolved_lake_path, self.community.uuid)
         generate.generate(self.lake, events=events, seed=1, start=START)
         with opened.database.begin() as tx:
-            job = searchjobs.create(
+            job = searches.create(
                 tx,
                 term="",
                 earliest_time="",
@@ -158,7 +162,7 @@ class Bench:
             )
         worker.Worker(opened).run_pending()
         with opened.database.read() as tx:
-            self.job = searchjobs.get(tx, job.uuid, None)
+            self.job = searches.get(tx, job.uuid, None)
 
     def over(self, bytes_per_second: float) -> None:
         """From now on, the store is at the end of a line."""

@@ -27,8 +27,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from penstock import clock
-from penstock.lake import ingest, table
+from penstock.base import clock
+from penstock.intake import ingest
+from penstock.lake import table
 
 COMMUNITY = "11111111-2222-3333-4444-555555555555"
 

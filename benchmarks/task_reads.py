@@ -28,9 +28,10 @@ import time
 
 import httpx
 
-from penstock import services, settings
+from penstock import settings
 from penstock.control import apikeys, communities, secrets, states
-from penstock.lake import generate
+from penstock.process import services
+from penstock.samples import generate
 
 JOBS = "/v1/sic/conf/events/search/jobs"
 START = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)

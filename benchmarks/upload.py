@@ -27,8 +27,10 @@ import boto3
 import boto3.s3.transfer
 import botocore.config
 
-from penstock import clock
-from penstock.storage import CustomerKey, Secret, Store, embedded, s3
+from penstock.base import clock
+from penstock.storage import CustomerKey, Secret, Store
+from penstock.storage.embedded import store as embedded
+from penstock.storage.s3 import store as s3
 
 PART_BYTES = 16 * 1024 * 1024
 THREADS = 2

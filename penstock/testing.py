@@ -13,10 +13,11 @@ import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from penstock import clock as clocks
 from penstock import errors
+from penstock.base import clock as clocks
 from penstock.fields import values
-from penstock.lake import ingest, table
+from penstock.intake import ingest
+from penstock.lake import table
 from penstock.storage import naming, part_checks, probing
 from penstock.storage.contract import MAX_PARTS, MIN_PART_BYTES, ObjectInfo, Receipt, Upload
 from penstock.storage.keys import CustomerKey

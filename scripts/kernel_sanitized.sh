@@ -18,14 +18,14 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 mkdir "$work/source" "$work/package"
 cp -R "$root/penstock" "$root/setup.py" "$work/source/"
-find "$work/source" \( -name '_jsonl*.so' -o -name '_deflate*.so' \) -delete
+find "$work/source" -name '*.so' -delete
 (
     cd "$work/source"
     PENSTOCK_KERNEL_CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -Wall -Wextra" \
         PENSTOCK_KERNEL_LDFLAGS="-fsanitize=address,undefined" \
         "$python" -W ignore setup.py -q build_ext --inplace >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
 )
-if grep -E '(jsonl|arrow|deflate)_?[a-z]*\.(h|pyx):[0-9]+:[0-9]+: warning' "$work/build.log"; then
+if grep -E 'penstock/kernels/[a-z/]*\.(h|pyx):[0-9]+:[0-9]+: warning' "$work/build.log"; then
     echo "the kernel does not compile without warnings" >&2
     exit 1
 fi
@@ -36,9 +36,9 @@ export ASAN_OPTIONS="detect_leaks=0:abort_on_error=1:allocator_may_return_null=1
 cd "$work"
 "$python" -P -c '
 import penstock.encode._deflate, penstock.encode._jsonl
-for kernel in (penstock.encode._deflate, penstock.encode._jsonl):
+for kernel in (penstock.kernels.deflate, penstock.kernels.lines):
     built = open(kernel.__file__, "rb").read()
     assert kernel.__file__.startswith("'"$work"'"), kernel.__file__
     assert b"__asan_report" in built and b"__ubsan_handle" in built, "the kernel was built without sanitizers"
 '
-"$python" -P -m pytest -q --capture=sys -p no:cacheprovider -c "$root/pyproject.toml" --rootdir "$root" "$root/tests/unit/encode" "$@"
+"$python" -P -m pytest -q --capture=sys -p no:cacheprovider -c "$root/pyproject.toml" --rootdir "$root" "$root/tests/unit/encode" "$root/tests/unit/kernels" "$@"

@@ -13,7 +13,6 @@ import fastapi
 from starlette import types as starlette_types
 
 import penstock
-from penstock import services as services_module
 from penstock import worker as worker_module
 from penstock.api import auth, context, metrics, middleware, problems, schemas
 from penstock.api.routes import (
@@ -29,6 +28,7 @@ from penstock.api.routes import (
     system,
     tasks,
 )
+from penstock.process import services as services_module
 
 PREFIXES = ("/v1", "/api/v1")
 """Every route of the API answers under both; the documentation shows the first."""

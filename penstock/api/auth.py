@@ -12,8 +12,8 @@ import fastapi
 from fastapi import security
 
 from penstock import errors
-from penstock import services as services_module
 from penstock.control import apikeys, states
+from penstock.process import services as services_module
 
 _BEARER = security.HTTPBearer(
     auto_error=False, scheme_name="API key", description="An API key, as `penstock apikey create` prints it once."

@@ -11,8 +11,8 @@ import anyio
 import anyio.to_thread
 import fastapi
 
-from penstock import services as services_module
 from penstock.api import metrics
+from penstock.process import services as services_module
 
 HEAVY_THREADS = 4
 """Scans, counts and probes at once; the light routes keep threads of their own, so that reading a task never waits."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 
-from penstock import services as services_module
 from penstock.control import exports
-from penstock.storage import embedded
+from penstock.process import services as services_module
+from penstock.storage.embedded import store
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ def of(services: services_module.Services, export: exports.Export, now: dt.datet
     """The links of an export, those into the embedded store under the address of this process."""
     if not export.is_downloadable(now):
         return Links()
-    if export.in_customer_bucket or not isinstance(services.store, embedded.EmbeddedStore):
+    if export.in_customer_bucket or not isinstance(services.store, store.EmbeddedStore):
         return Links(download_url=export.download_url, manifest_url=export.manifest_url)
     moved = services.store.urls.under_public_url
     return Links(

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 import penstock
-from penstock.cli import (
+from penstock.cli.commands import (
     administering,
     demo,
     exporting,
     ingesting,
-    lake_commands,
+    lake,
     limiting,
     operating,
     searching,
@@ -70,9 +70,9 @@ app.command("fields", rich_help_panel=_SEARCH)(searching.fields)
 app.command("quota", rich_help_panel=_SEARCH)(searching.quota)
 
 app.command("ingest", rich_help_panel=_LAKE)(ingesting.ingest)
-app.command("generate", rich_help_panel=_LAKE)(lake_commands.generate)
-app.command("dump", rich_help_panel=_LAKE)(lake_commands.dump)
-app.add_typer(lake_commands.lake_app, name="lake", rich_help_panel=_LAKE)
+app.command("generate", rich_help_panel=_LAKE)(lake.generate)
+app.command("dump", rich_help_panel=_LAKE)(lake.dump)
+app.add_typer(lake.lake_app, name="lake", rich_help_panel=_LAKE)
 
 app.command("worker", rich_help_panel=_OPERATE)(operating.worker)
 administering.community_app.command("limits")(limiting.community_limits)

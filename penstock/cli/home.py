@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from penstock import errors
 
 if TYPE_CHECKING:
-    from penstock import services as services_module
     from penstock import settings as settings_module
     from penstock.control import database as database_module
+    from penstock.process import services as services_module
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -137,7 +137,7 @@ def settings(**values: Any) -> settings_module.Settings:
 @contextlib.contextmanager
 def services(**values: Any) -> Iterator[services_module.Services]:
     """Database, keys, lake and store of the home: for commands of the operator."""
-    from penstock import services as services_module
+    from penstock.process import services as services_module
 
     with services_module.opened(settings(**values)) as opened:
         yield opened

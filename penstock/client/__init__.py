@@ -17,10 +17,9 @@ All calls block and may be made from several threads.
 from __future__ import annotations
 
 from penstock.client.api import Penstock
-from penstock.client.download import Downloaded
+from penstock.client.download.download import Downloaded
 from penstock.client.exports import Export
-from penstock.client.searchjobs import SearchJob
-from penstock.client.values import (
+from penstock.client.replies import (
     Estimate,
     ExportFacts,
     Field,
@@ -32,6 +31,7 @@ from penstock.client.values import (
     Task,
     TaskStatus,
 )
+from penstock.client.searchjobs import SearchJob
 from penstock.storage.keys import CustomerKey
 
 __all__ = [

@@ -9,10 +9,10 @@ from typing import Any, Self
 
 from penstock.client import communities, exports, searchjobs, sending
 from penstock.client.exports import Export
-from penstock.client.retry import Retry
+from penstock.client.http.retry import Retry
+from penstock.client.http.transport import Transport
+from penstock.client.replies import Field, Ingested, Preset, Quota, Task, TaskStatus
 from penstock.client.searchjobs import SearchJob
-from penstock.client.transport import Transport
-from penstock.client.values import Field, Ingested, Preset, Quota, Task, TaskStatus
 from penstock.storage.keys import CustomerKey
 
 

@@ -10,10 +10,12 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from penstock import errors
-from penstock.client import download, events, problems, remote
-from penstock.client.retry import Retry
-from penstock.client.transport import Transport
-from penstock.client.values import Task, TaskStatus
+from penstock.client import events
+from penstock.client.download import download, remote
+from penstock.client.http import answers
+from penstock.client.http.retry import Retry
+from penstock.client.http.transport import Transport
+from penstock.client.replies import Task, TaskStatus
 from penstock.storage.keys import CustomerKey
 
 TASKS = "/v1/tasks"
@@ -122,7 +124,7 @@ class Export:
         task = self.require_finished()
         if task.manifest_url is None:
             return None
-        from penstock.pipeline import manifest as manifests  # here, since it brings the whole lake along
+        from penstock.evidence import manifest as manifests  # here, since it brings the whole lake along
 
         source = self._remote(task.manifest_url, self._key(task, customer_key), None)
         try:
@@ -155,7 +157,7 @@ class Export:
 
         Raises:
             Conflict: `export_not_finished`.
-            As `penstock.client.download.download`.
+            As `penstock.client.download.download.download`.
         """
         task = self.require_finished()
         if task.download_url is None:
@@ -218,7 +220,7 @@ class Export:
     def _key(self, task: Task, given: CustomerKey | str | None) -> CustomerKey | None:
         key = as_key(given) or self.customer_key
         if key is not None and task.sse_customer_key_md5 not in (None, key.md5):
-            raise problems.wrong_customer_key(key.md5, str(task.sse_customer_key_md5))
+            raise answers.wrong_customer_key(key.md5, str(task.sse_customer_key_md5))
         return key
 
 
@@ -256,7 +258,7 @@ def _ended_badly(task: Task) -> errors.ExportFailed:
 
 def _window_over(task: Task) -> errors.AccessDenied:
     if task.expire_at is not None and task.expire_at <= dt.datetime.now(dt.UTC):
-        said = problems.expired(f"it ended at {task.expire_at:%Y-%m-%d %H:%M} UTC")
+        said = answers.expired(f"it ended at {task.expire_at:%Y-%m-%d %H:%M} UTC")
     else:
-        said = problems.expired("the task has no download URL any more")
+        said = answers.expired("the task has no download URL any more")
     return said

@@ -10,8 +10,8 @@ from typing import Any
 from penstock import errors
 from penstock.client import exports
 from penstock.client.exports import Export
-from penstock.client.transport import Transport
-from penstock.client.values import Estimate, ExportFacts, Histogram, SearchStatus
+from penstock.client.http.transport import Transport
+from penstock.client.replies import Estimate, ExportFacts, Histogram, SearchStatus
 from penstock.storage.keys import CustomerKey
 
 JOBS = "/v1/sic/conf/events/search/jobs"

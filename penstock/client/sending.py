@@ -13,8 +13,8 @@ from typing import IO, Any, cast
 import zstandard
 
 from penstock import errors
-from penstock.client.transport import Transport
-from penstock.client.values import Ingested
+from penstock.client.http.transport import Transport
+from penstock.client.replies import Ingested
 
 _REQUEST_BYTES = 8 * 1024 * 1024
 """Plain bytes of one request: far below the service's bound, large enough that the request itself costs nothing."""

@@ -8,7 +8,7 @@ import datetime as dt
 import sqlalchemy as sa
 
 from penstock import settings as settings_module
-from penstock.control import audit, exports, searchjobs, tables
+from penstock.control import audit, exports, searches, tables
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +38,7 @@ def rows(tx: sa.Connection, now: dt.datetime, settings: settings_module.Settings
     keys = tables.idempotency_keys
     return Swept(
         ended_exports=len(exports.end_dead(tx, now)),
-        search_jobs=searchjobs.delete_expired(tx, now),
+        search_jobs=searches.delete_expired(tx, now),
         idempotency_keys=tx.execute(keys.delete().where(keys.c.expires_at <= now)).rowcount,
         old_exports=exports.delete_old(tx, now, settings.audit_keep_days),
         audit_entries=audit.sweep(tx, now, settings.audit_keep_days),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from penstock.control import states, types
+from penstock.control import column_types, states
 
 metadata = sa.MetaData(
     naming_convention={
@@ -17,7 +17,7 @@ metadata = sa.MetaData(
 )
 
 _UUID = sa.String(36)
-_TIME = types.UtcDateTime
+_TIME = column_types.UtcDateTime
 
 
 def _community(*, primary_key: bool = False) -> sa.Column[str]:
@@ -47,7 +47,7 @@ api_keys = sa.Table(
     sa.Column("uuid", _UUID, primary_key=True),
     sa.Column("name", sa.String(200), nullable=False),
     sa.Column("token_sha256", sa.String(64), nullable=False, unique=True),
-    sa.Column("permissions", types.JsonText, nullable=False),
+    sa.Column("permissions", column_types.JsonText, nullable=False),
     sa.Column("created_at", _TIME, nullable=False),
     sa.Column("revoked_at", _TIME),
 )
@@ -66,7 +66,7 @@ search_jobs = sa.Table(
     sa.Column("status", sa.SmallInteger, nullable=False),
     sa.Column("term", sa.Text, nullable=False),
     sa.Column("term_lang", sa.String(32), nullable=False),
-    sa.Column("filters", types.JsonText, nullable=False),
+    sa.Column("filters", column_types.JsonText, nullable=False),
     sa.Column("earliest_time", sa.String(64), nullable=False),  # as asked
     sa.Column("latest_time", sa.String(64), nullable=False),
     sa.Column("earliest", _TIME, nullable=False),  # as resolved at creation
@@ -76,7 +76,7 @@ search_jobs = sa.Table(
     sa.Column("view_uuid", _UUID),
     sa.Column("results_ttl", sa.Integer, nullable=False),
     sa.Column("total", sa.BigInteger),
-    sa.Column("histogram", types.JsonText),
+    sa.Column("histogram", column_types.JsonText),
     sa.Column("error", sa.Text),
     sa.Column("created_at", _TIME, nullable=False, index=True),
     sa.Column("created_by", sa.String(200), nullable=False),
@@ -110,14 +110,14 @@ exports = sa.Table(
     sa.Column("task_uuid", _UUID, primary_key=True),
     sa.Column("job_uuid", _UUID, nullable=False, index=True),  # no foreign key: an export outlives its search job
     _community(),
-    sa.Column("status", types.Word(states.ExportStatus), nullable=False),
+    sa.Column("status", column_types.Word(states.ExportStatus), nullable=False),
     # NULL once the export ended; NULLs are distinct in a unique index, which makes this one partial on both databases.
     sa.Column("active_slot", sa.Integer),
     # What is asked
-    sa.Column("fields", types.JsonText, nullable=False),
+    sa.Column("fields", column_types.JsonText, nullable=False),
     sa.Column("term", sa.Text, nullable=False),
     sa.Column("term_lang", sa.String(32), nullable=False),
-    sa.Column("filters", types.JsonText, nullable=False),
+    sa.Column("filters", column_types.JsonText, nullable=False),
     sa.Column("earliest", _TIME, nullable=False),
     sa.Column("latest", _TIME, nullable=False),
     sa.Column("compression", sa.String(16), nullable=False),
@@ -222,7 +222,7 @@ audit_entries = sa.Table(
     sa.Column("action", sa.String(64), nullable=False),
     sa.Column("community_uuid", _UUID),
     sa.Column("object_uuid", sa.String(200)),
-    sa.Column("detail", types.JsonText, nullable=False),
+    sa.Column("detail", column_types.JsonText, nullable=False),
     sa.Index("ix_audit_entries_community_uuid_at", "community_uuid", "at"),
     sa.Index("ix_audit_entries_object_uuid", "object_uuid"),
     sqlite_autoincrement=True,

@@ -109,7 +109,7 @@ class _Deflater(Protocol):
 def _deflater(compression: Compression) -> _Deflater:
     if compression is Compression.SMALL:
         return _Library(zlib_ng.compressobj(7, zlib_ng.DEFLATED, -15, 9))
-    module = line_room.compiled_module("penstock.encode._deflate")
+    module = line_room.compiled_module("penstock.kernels.deflate")
     if module is None:
         return _Library(isal_zlib.compressobj(3, isal_zlib.DEFLATED, -15, 9))
     deflater: _Deflater = module.Deflater()

@@ -71,7 +71,7 @@ class LineEncoder:
         if len(set(self.fields)) != len(self.fields):
             raise ValueError(f"a field is named twice: {self.fields}")
         self.types = dict(types)
-        module = compiled_module("penstock.encode._jsonl") if kernel else None
+        module = compiled_module("penstock.kernels.lines") if kernel else None
         json_fields = frozenset(name for name in self.fields if self.types.get(name) is FieldType.JSON)
         self._layout = module.Layout(self.fields, json_fields) if module else None
 

@@ -18,7 +18,7 @@ from deltalake import transaction
 from penstock import errors
 from penstock.fields import types
 from penstock.fields.types import FieldType
-from penstock.lake import columns
+from penstock.lake import layout
 
 ROW_GROUP_ROWS = 131_072
 """Rows of a row group: the default slice, so that a slice is one row group."""
@@ -126,7 +126,7 @@ def write_file(root: str, frame: pl.DataFrame, day: dt.date, order: str) -> Writ
         statistics=True,
         row_group_size=ROW_GROUP_ROWS,
         data_page_size=PAGE_BYTES,
-        metadata={columns.WEIGHT_KEY: columns.weigh(frame)},
+        metadata={layout.WEIGHT_KEY: layout.weigh(frame)},
     )
     _flush_to_disk(location)
     moments = frame[types.TIMESTAMP].to_physical()
@@ -170,7 +170,7 @@ def _check(frame: pl.DataFrame, wanted: Mapping[str, FieldType]) -> None:
         name
         for name, dtype in frame.schema.items()
         if (name not in wanted and name not in (types.TIMESTAMP, types.OVERFLOW))
-        or dtype != (columns.TIMESTAMP_DTYPE if name == types.TIMESTAMP else columns.dtype(name, wanted))
+        or dtype != (layout.TIMESTAMP_DTYPE if name == types.TIMESTAMP else layout.dtype(name, wanted))
     ]
     if wrong or types.TIMESTAMP not in frame.columns or frame[types.TIMESTAMP].null_count():
         raise errors.IngestError(

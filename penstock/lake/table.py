@@ -21,7 +21,8 @@ from deltalake import transaction
 from penstock import errors
 from penstock.fields import types
 from penstock.fields.types import FieldType
-from penstock.lake import columns, files
+from penstock.lake import files
+from penstock.lake import layout as columns
 from penstock.lake.files import DataFile
 
 COMMIT_ATTEMPTS = 40

@@ -14,7 +14,8 @@ import polars as pl
 
 from penstock import query
 from penstock.fields import types
-from penstock.lake import columns, files, plan, scan, table
+from penstock.lake import files, layout, table
+from penstock.lake.read import plan, scan
 
 TARGET_ROWS = 1_048_576
 """Most rows of a compacted file. A file of half as many is left alone."""
@@ -141,8 +142,8 @@ def _is_small(snapshot: table.Snapshot, file: files.DataFile, target_rows: int, 
     if 2 * file.rows >= target_rows:
         return False
     with table.translated(snapshot.root):
-        weight = columns.read_weight(snapshot.location(file.path))
-    return 2 * sum(columns.block_weights(weight, file.rows, None)) < target_bytes
+        weight = layout.read_weight(snapshot.location(file.path))
+    return 2 * sum(layout.block_weights(weight, file.rows, None)) < target_bytes
 
 
 def _join(
@@ -190,7 +191,7 @@ def _merged(
     for piece in slices:
         table.check_stop(should_stop)
         frame = scan.read_slice(part, piece, fields, _EVERYTHING)
-        frame_bytes = columns.frame_bytes(frame)
+        frame_bytes = layout.frame_bytes(frame)
         if waiting and (rows + frame.height > target_rows or weight + frame_bytes > target_bytes):
             yield pl.concat(waiting, how="diagonal")
             waiting, rows, weight = [], 0, 0

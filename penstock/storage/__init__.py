@@ -16,12 +16,12 @@ import math
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
-from penstock import clock as clocks
 from penstock import errors
 from penstock import settings as settings_module
-from penstock.storage import embedded, endpoint_guard
+from penstock.base import clock as clocks
 from penstock.storage.bucket import CustomerBucket, Secret
 from penstock.storage.contract import MAX_PARTS, MAX_S3_URL_SECONDS, MIN_PART_BYTES, ObjectInfo, Receipt, Store, Upload
+from penstock.storage.embedded import store as embedded
 from penstock.storage.keys import CustomerKey
 from penstock.storage.naming import (
     EXPORT_CONTENT_TYPE,
@@ -30,9 +30,10 @@ from penstock.storage.naming import (
     manifest_key,
     object_key,
 )
+from penstock.storage.s3 import endpoint_guard
 
 if TYPE_CHECKING:
-    from penstock.storage.s3 import S3Store
+    from penstock.storage.s3.store import S3Store
 
 __all__ = [
     "EXPORT_CONTENT_TYPE",
@@ -83,7 +84,7 @@ def open_service_store(settings: settings_module.Settings, *, signing_key: bytes
 
 def open_service_bucket(settings: settings_module.Settings, *, clock: clocks.Clock) -> S3Store:
     """The service's own bucket, for `penstock storage init` and `check`. Raises what `open_service_store` raises."""
-    from penstock.storage import s3  # boto3 costs a third of a second that the embedded mode never needs
+    from penstock.storage.s3 import store as s3  # boto3 costs a third of a second that the embedded mode never needs
 
     if not settings.s3_bucket or bool(settings.s3_access_key_id) != bool(settings.s3_secret_access_key):
         raise errors.ConfigurationError(
@@ -125,7 +126,7 @@ def open_customer_store(
     Raises:
         DestinationError: `endpoint_not_allowed`, `invalid_s3_settings`.
     """
-    from penstock.storage import s3  # as above
+    from penstock.storage.s3 import store as s3  # as above
 
     guard = endpoint_guard.EndpointGuard(settings.endpoint_allow_list)
     store = s3.S3Store(

@@ -10,8 +10,8 @@ from typing import Self
 
 import structlog
 
-from penstock import clock as clocks
-from penstock import errors, pipeline
+from penstock import errors, export
+from penstock.base import clock as clocks
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ class CancelRequested(Exception):
     """Somebody asked for the work to be cancelled."""
 
 
-class ShuttingDown(pipeline.Leaving):
+class ShuttingDown(export.Leaving):
     """This process is asked to end; parts in flight are finished, and the work goes back to the queue."""
 
 

@@ -6,9 +6,10 @@ import dataclasses
 import json
 from collections.abc import Callable, Sequence
 
-from penstock import pipeline, services, storage
+from penstock import export, storage
 from penstock.control import exports, limits, quota
-from penstock.pipeline import parts
+from penstock.export import parts
+from penstock.process import services
 from penstock.worker import retrying
 
 PROGRESS_SECONDS = 0.5
@@ -51,7 +52,7 @@ class ExportJournal:
         self._told_at = open_services.clock.monotonic()
 
     def put(
-        self, store: storage.Store, upload: storage.Upload, part: pipeline.Part, key: storage.CustomerKey
+        self, store: storage.Store, upload: storage.Upload, part: export.Part, key: storage.CustomerKey
     ) -> storage.Receipt:
         """Puts one part. Its number is its place, so whoever puts it again puts the same bytes."""
         number = part.facts.ordinal + 1

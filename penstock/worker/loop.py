@@ -11,10 +11,12 @@ from collections.abc import Callable
 
 import structlog
 
-from penstock import errors, services
-from penstock.control import exports, searchjobs
-from penstock.worker import exports as export_room
-from penstock.worker import journal, searches, sweeper, tidying
+from penstock import errors
+from penstock.control import exports
+from penstock.control import searches as searchjobs
+from penstock.process import services
+from penstock.worker import export_run as export_room
+from penstock.worker import journal, search_run, sweeper, tidying
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +93,7 @@ class Worker:
             claim = searchjobs.claim(tx, self.worker_id, now, lease_seconds)
         if claim is None:
             return False
-        searches.SearchRun(self._services, claim, shutdown=self._shutdown).run()
+        search_run.SearchRun(self._services, claim, shutdown=self._shutdown).run()
         return True
 
     def run_export(self) -> bool:

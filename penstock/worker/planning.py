@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from penstock import errors, pipeline, query, services, storage
-from penstock.control import exports, limits, searchjobs
-from penstock.lake import plan, scan, table
+from penstock import errors, query, storage
+from penstock import export as pipeline
+from penstock.control import exports, limits, searches
+from penstock.lake import table
+from penstock.lake.read import plan, scan
+from penstock.process import services
 
 
 class Planner:
@@ -79,7 +82,7 @@ class Planner:
         """What the search job counted in the export's community, and on which version; None if the job is gone."""
         try:
             with self._services.database.read() as tx:
-                job = searchjobs.get(tx, self._export.job_uuid, None)
+                job = searches.get(tx, self._export.job_uuid, None)
         except errors.NotFound:
             return None
         community_uuid = self._export.community_uuid

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from penstock import clock as clocks
 from penstock import errors
+from penstock.base import clock as clocks
 
 Result = TypeVar("Result")
 

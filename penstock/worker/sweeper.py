@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 import structlog
 
-from penstock import errors, services, storage
+from penstock import errors, storage
 from penstock.control import exports, sweep
-from penstock.worker import clearing, journal
+from penstock.process import services
+from penstock.worker import abort_uploads, journal
 
 log = structlog.get_logger(__name__)
 
@@ -124,6 +125,6 @@ class Sweeper:
         assert export.upload_id is not None, "what take_dead takes has one"
         upload = storage.Upload(key=export.object_key, upload_id=export.upload_id)
         if exports.clearings(claim) <= CLEARINGS:
-            clearing.abort_at_customer(self._services, claim, upload)
+            abort_uploads.abort_at_customer(self._services, claim, upload)
         else:
-            clearing.tell_what_is_left(claim, upload, "sweepers_died", f"{CLEARINGS} sweepers died over it.")
+            abort_uploads.tell_what_is_left(claim, upload, "sweepers_died", f"{CLEARINGS} sweepers died over it.")

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import structlog
 
-from penstock import errors, services
-from penstock.control import communities, searchjobs
+from penstock import errors
+from penstock.control import communities, searches
 from penstock.lake import table, upkeep
+from penstock.process import services
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +45,7 @@ class Tidying:
         events = self._services.table(community_uuid)
         joined = upkeep.compact(events, should_stop=self._should_stop)
         with self._services.database.read() as tx:
-            pinned = searchjobs.pinned_versions(tx, community_uuid, self._services.clock.now())
+            pinned = searches.pinned_versions(tx, community_uuid, self._services.clock.now())
         deleted = upkeep.vacuum(events, pinned_versions=pinned, keep_seconds=KEEP_SECONDS)
         if joined.files_removed or deleted.files:
             log.info(

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from penstock import settings as settings_module
-from penstock.api import server
 from penstock.client import Downloaded, Export, Penstock
 from penstock.control import apikeys, communities, secrets, states
+from penstock.process import server
 
 EVER = {"earliest": "0001-01-01T00:00:00Z", "latest": "9999-12-31T23:59:59.999999Z"}
 

@@ -14,11 +14,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from penstock import pipeline, query, testing
+from penstock import export, query, testing
 from penstock.encode import reference
 from penstock.encode.lines import LineEncoder
 from penstock.fields import values
-from penstock.lake import ingest, ingest_lines, plan, scan, table
+from penstock.intake import ingest, parse
+from penstock.lake import table
+from penstock.lake.read import plan, scan
 from tests.support import hostile_events, lossless
 
 ALWAYS = plan.TimeRange(earliest=dt.datetime(1, 1, 1, tzinfo=dt.UTC), latest=dt.datetime.max.replace(tzinfo=dt.UTC))
@@ -74,7 +76,7 @@ def check(events: table.EventTable, lines: list[bytes], folder: pathlib.Path, **
 def check_exported(snapshot: table.Snapshot, in_order: list[dict[str, Any]], file: pathlib.Path) -> None:
     """Exports all fields of all events in one file: plan, scan, kernel, gzip, parts; and compares every line."""
     fields = list(dict.fromkeys(itertools.chain.from_iterable(in_order)))
-    report = pipeline.dump(
+    report = export.dump(
         snapshot,
         node=query.parse(""),
         time_range=ALWAYS,
@@ -139,6 +141,6 @@ def test_real_events_come_out_to_the_letter(events: table.EventTable, tmp_path: 
 def test_this_check_sees_a_number_that_is_written_otherwise(
     events: table.EventTable, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest_lines, "parse", json.loads)
+    monkeypatch.setattr(parse, "parse", json.loads)
     with pytest.raises(AssertionError, match=r"1\.50"):
         check(events, [b'{"a":1.50}'], tmp_path)

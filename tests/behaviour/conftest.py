@@ -25,8 +25,11 @@ from support import databases
 
 from penstock import errors, testing
 from penstock import settings as settings_module
-from penstock.control import apikeys, communities, database, exports, limits, searchjobs, tables
-from penstock.storage import Secret, Store, embedded, embedded_http, s3
+from penstock.control import apikeys, communities, database, exports, limits, searches, tables
+from penstock.storage import Secret, Store
+from penstock.storage.embedded import responses
+from penstock.storage.embedded import store as embedded
+from penstock.storage.s3 import store as s3
 
 # Databases: a fresh one for each test, at the price of a file copy or a schema.
 
@@ -102,7 +105,7 @@ class ControlPlane:
     settings: settings_module.Settings
     community: communities.Community
     key: apikeys.ApiKey
-    job: searchjobs.SearchJob
+    job: searches.SearchJob
     limits: limits.Limits
 
     def new_export(self, **values: Any) -> exports.NewExport:
@@ -206,7 +209,7 @@ def control_plane(db: database.Database) -> ControlPlane:
         key, _ = apikeys.create(
             tx, communities=[community.uuid], permissions=["SIC_MASSIVE_EXPORT_EVENTS"], name="exporter", now=now
         )
-        job = searchjobs.create(
+        job = searches.create(
             tx,
             term="source.ip:10.0.0.0/8",
             earliest_time="-7d",
@@ -218,11 +221,11 @@ def control_plane(db: database.Database) -> ControlPlane:
             now=now,
             ttl_seconds=settings.search_job_ttl_seconds,
         )
-        claim = searchjobs.claim(tx, "worker-0", now, 15)
+        claim = searches.claim(tx, "worker-0", now, 15)
         assert claim is not None
         totals, snapshots = {community.uuid: 1000}, {community.uuid: 7}
-        searchjobs.finish(tx, claim, totals=totals, snapshots=snapshots, histogram_json={"buckets": []}, now=now)
-        job = searchjobs.get(tx, job.uuid, None)
+        searches.finish(tx, claim, totals=totals, snapshots=snapshots, histogram_json={"buckets": []}, now=now)
+        job = searches.get(tx, job.uuid, None)
     return ControlPlane(
         db=db,
         clock=clock,
@@ -380,7 +383,7 @@ class DownloadHandler(http.server.BaseHTTPRequestHandler):
         parts = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
         path = urllib.parse.unquote(parts.path)
-        answer = embedded_http.respond(self.store, self.command, path, query, dict(self.headers.items()))
+        answer = responses.respond(self.store, self.command, path, query, dict(self.headers.items()))
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)

@@ -11,12 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from penstock import errors
-from penstock.control import communities, exports, searchjobs, states
+from penstock.control import communities, exports, searches, states
 
 LEASE = 15
 
 
-def create(plane: Any, **values: Any) -> searchjobs.SearchJob:
+def create(plane: Any, **values: Any) -> searches.SearchJob:
     now = plane.clock.now()
     asked: dict[str, Any] = {
         "term": "event.action:login",
@@ -30,18 +30,18 @@ def create(plane: Any, **values: Any) -> searchjobs.SearchJob:
         "ttl_seconds": 1000,
     }
     with plane.db.begin() as tx:
-        return searchjobs.create(tx, **(asked | values))
+        return searches.create(tx, **(asked | values))
 
 
-def claim(plane: Any, worker_id: str = "worker-1") -> searchjobs.SearchClaim | None:
+def claim(plane: Any, worker_id: str = "worker-1") -> searches.SearchClaim | None:
     with plane.db.begin() as tx:
-        return searchjobs.claim(tx, worker_id, plane.clock.now(), LEASE)
+        return searches.claim(tx, worker_id, plane.clock.now(), LEASE)
 
 
-def finish(plane: Any, held: searchjobs.SearchClaim, totals: dict[str, int] | None = None) -> None:
+def finish(plane: Any, held: searches.SearchClaim, totals: dict[str, int] | None = None) -> None:
     totals = totals if totals is not None else {plane.community.uuid: 42}
     with plane.db.begin() as tx:
-        searchjobs.finish(
+        searches.finish(
             tx,
             held,
             totals=totals,
@@ -51,9 +51,9 @@ def finish(plane: Any, held: searchjobs.SearchClaim, totals: dict[str, int] | No
         )
 
 
-def get(plane: Any, job: searchjobs.SearchJob) -> searchjobs.SearchJob:
+def get(plane: Any, job: searches.SearchJob) -> searches.SearchJob:
     with plane.db.read() as tx:
-        return searchjobs.get(tx, job.uuid, None)
+        return searches.get(tx, job.uuid, None)
 
 
 def test_search_job_lives_from_pending_to_done(plane: Any) -> None:
@@ -78,10 +78,10 @@ def test_search_job_lives_from_pending_to_done(plane: Any) -> None:
 
 
 ZOMBIE_WRITES: dict[str, Callable[[Any, Any, Any], object]] = {
-    "renew": lambda tx, held, now: searchjobs.renew(tx, held, now),
-    "release": lambda tx, held, now: searchjobs.release(tx, held, now),
-    "fail": lambda tx, held, now: searchjobs.fail(tx, held, "why", now),
-    "finish": lambda tx, held, now: searchjobs.finish(
+    "renew": lambda tx, held, now: searches.renew(tx, held, now),
+    "release": lambda tx, held, now: searches.release(tx, held, now),
+    "fail": lambda tx, held, now: searches.fail(tx, held, "why", now),
+    "finish": lambda tx, held, now: searches.finish(
         tx, held, totals={held.job.community_uuids[0]: 1}, snapshots={}, histogram_json=None, now=now
     ),
 }
@@ -94,11 +94,11 @@ def test_worker_that_lost_its_search_writes_nothing(plane: Any, name: str, event
     held = claim(plane)
     assert held is not None
     with plane.db.begin() as tx:
-        assert not searchjobs.is_cancel_requested(tx, held)
+        assert not searches.is_cancel_requested(tx, held)
         if event == "canceled":
-            searchjobs.cancel(tx, held.job.uuid, None, "somebody", plane.clock.now())
+            searches.cancel(tx, held.job.uuid, None, "somebody", plane.clock.now())
         elif event == "deleted":
-            searchjobs.delete(tx, held.job.uuid, None)
+            searches.delete(tx, held.job.uuid, None)
     if event == "taken over":
         plane.clock.advance(LEASE)
         assert claim(plane, "worker-2") is not None
@@ -109,7 +109,7 @@ def test_worker_that_lost_its_search_writes_nothing(plane: Any, name: str, event
         ZOMBIE_WRITES[name](tx, held, plane.clock.now())
     assert rows(plane) == before
     with plane.db.read() as tx:
-        assert searchjobs.is_cancel_requested(tx, held)
+        assert searches.is_cancel_requested(tx, held)
 
 
 def rows(plane: Any) -> list[list[tuple[Any, ...]]]:
@@ -126,21 +126,21 @@ def test_renewed_search_is_not_taken_and_a_released_one_is_at_once(plane: Any) -
     assert held is not None
     plane.clock.advance(LEASE - 1)
     with plane.db.begin() as tx:
-        searchjobs.renew(tx, held, plane.clock.now())
+        searches.renew(tx, held, plane.clock.now())
     plane.clock.advance(LEASE - 1)
     assert claim(plane, "worker-2") is None
     with plane.db.read() as tx:
-        assert not searchjobs.has_work(tx, plane.clock.now())
+        assert not searches.has_work(tx, plane.clock.now())
     with plane.db.begin() as tx:
-        searchjobs.release(tx, held, plane.clock.now())
+        searches.release(tx, held, plane.clock.now())
     with plane.db.read() as tx:
-        assert searchjobs.has_work(tx, plane.clock.now())
+        assert searches.has_work(tx, plane.clock.now())
     assert claim(plane, "worker-2") is not None
 
 
 def test_search_that_kills_its_workers_ends_failed(plane: Any) -> None:
     job = create(plane)
-    for number in range(searchjobs.MAX_ATTEMPTS):
+    for number in range(searches.MAX_ATTEMPTS):
         assert claim(plane, f"worker-{number}") is not None
         plane.clock.advance(LEASE)
     assert claim(plane) is None
@@ -154,7 +154,7 @@ def test_failed_search_says_why(plane: Any) -> None:
     held = claim(plane)
     assert held is not None
     with plane.db.begin() as tx:
-        searchjobs.fail(tx, held, "The lake cannot be read.", plane.clock.now())
+        searches.fail(tx, held, "The lake cannot be read.", plane.clock.now())
     assert get(plane, held.job).error == "The lake cannot be read."
 
 
@@ -162,7 +162,7 @@ def test_cancel_takes_effect_at_once_says_by_whom_and_is_idempotent(plane: Any) 
     job = create(plane)
     for _ in range(2):
         with plane.db.begin() as tx:
-            job = searchjobs.cancel(tx, job.uuid, [plane.community.uuid], "somebody", plane.clock.now())
+            job = searches.cancel(tx, job.uuid, [plane.community.uuid], "somebody", plane.clock.now())
     assert (job.status, job.canceled_by, job.canceled_at) == (
         states.SearchStatus.CANCELED,
         "somebody",
@@ -173,7 +173,7 @@ def test_cancel_takes_effect_at_once_says_by_whom_and_is_idempotent(plane: Any) 
 
 def test_done_search_cannot_be_canceled(plane: Any) -> None:
     with pytest.raises(errors.Conflict) as refused, plane.db.begin() as tx:
-        searchjobs.cancel(tx, plane.job.uuid, None, "somebody", plane.clock.now())
+        searches.cancel(tx, plane.job.uuid, None, "somebody", plane.clock.now())
     assert refused.value.code == "search_job_already_ended"
 
 
@@ -185,7 +185,7 @@ def test_jobs_are_listed_newest_first_without_hidden_and_expired_ones(plane: Any
     create(plane, visible=False)
     create(plane, ttl_seconds=0)
     with plane.db.read() as tx:
-        items, total = searchjobs.list_jobs(tx, [plane.community.uuid], 2, 1, now=plane.clock.now())
+        items, total = searches.list_jobs(tx, [plane.community.uuid], 2, 1, now=plane.clock.now())
     assert ([item.uuid for item in items], total) == ([made[1], made[0]], 4)
 
 
@@ -198,12 +198,12 @@ def test_job_over_two_communities_is_seen_only_with_both(plane: Any) -> None:
     assert held is not None
     finish(plane, held, {plane.community.uuid: 1, other.uuid: 2})
     with plane.db.read() as tx:
-        assert searchjobs.get(tx, job.uuid, both).total == 3
+        assert searches.get(tx, job.uuid, both).total == 3
         for too_few in ([plane.community.uuid], [other.uuid], []):
             with pytest.raises(errors.NotFound) as refused:
-                searchjobs.get(tx, job.uuid, too_few)
+                searches.get(tx, job.uuid, too_few)
             assert refused.value.code == "search_job_not_found"
-            assert job.uuid not in [each.uuid for each in searchjobs.list_jobs(tx, too_few)[0]]
+            assert job.uuid not in [each.uuid for each in searches.list_jobs(tx, too_few)[0]]
 
 
 def test_job_is_expired_from_the_instant_on_that_it_names(plane: Any) -> None:
@@ -215,8 +215,8 @@ def test_deleted_job_leaves_its_exports(plane: Any) -> None:
     export = plane.start()
     with plane.db.begin() as tx:
         with pytest.raises(errors.NotFound):
-            searchjobs.delete(tx, plane.job.uuid, [])
-        searchjobs.delete(tx, plane.job.uuid, [plane.community.uuid])
+            searches.delete(tx, plane.job.uuid, [])
+        searches.delete(tx, plane.job.uuid, [plane.community.uuid])
     with pytest.raises(errors.NotFound):
         get(plane, plane.job)
     assert plane.get(export.task_uuid).term == plane.job.term
@@ -227,18 +227,18 @@ def test_expired_jobs_are_deleted_a_day_later(plane: Any) -> None:
     create(plane, ttl_seconds=10)
     plane.clock.advance(10 + 86_400 - 1)
     with plane.db.begin() as tx:
-        assert searchjobs.delete_expired(tx, plane.clock.now()) == 0
+        assert searches.delete_expired(tx, plane.clock.now()) == 0
     plane.clock.advance(1)
     with plane.db.begin() as tx:
-        assert searchjobs.delete_expired(tx, plane.clock.now()) == 1
-        assert searchjobs.delete_expired(tx, plane.clock.now()) == 0
+        assert searches.delete_expired(tx, plane.clock.now()) == 1
+        assert searches.delete_expired(tx, plane.clock.now()) == 0
     assert get(plane, plane.job) == plane.job
 
 
 def test_snapshots_of_living_jobs_and_active_exports_stay_pinned(plane: Any) -> None:
     def pinned() -> frozenset[int]:
         with plane.db.read() as tx:
-            return searchjobs.pinned_versions(tx, plane.community.uuid, plane.clock.now())
+            return searches.pinned_versions(tx, plane.community.uuid, plane.clock.now())
 
     assert pinned() == {7}
     create(plane)

@@ -10,9 +10,10 @@ import pytest
 import structlog
 from support import house
 
-from penstock import clock as clocks
-from penstock import errors, services, storage, testing, worker
+from penstock import errors, storage, testing, worker
+from penstock.base import clock as clocks
 from penstock.control import exports, limits, secrets
+from penstock.process import services
 from penstock.worker import sweeper
 
 BUCKET = storage.CustomerBucket(

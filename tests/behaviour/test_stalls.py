@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from support import house
 
-from penstock import errors, services, storage, testing, worker
+from penstock import errors, storage, testing, worker
 from penstock.control import exports, limits, secrets
+from penstock.process import services
 from penstock.worker import holding
 
 BUCKET = storage.CustomerBucket(bucket_name="theirs", access_key_id="AK", secret_access_key=storage.Secret("secret"))

@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from support import house
 
-from penstock import clock as clocks
-from penstock import errors, services, worker
+from penstock import errors, worker
+from penstock.base import clock as clocks
 from penstock.control import audit, exports, limits, quota, secrets
+from penstock.process import services
 
 DAY = dt.timedelta(days=1)
 

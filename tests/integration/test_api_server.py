@@ -25,9 +25,9 @@ import pytest
 import structlog
 from support import databases
 
-from penstock import errors, services, settings, worker
-from penstock.api import logs, server
+from penstock import errors, settings, worker
 from penstock.control import apikeys, communities, exports, secrets, states
+from penstock.process import logs, server, services
 
 JOBS = "/v1/sic/conf/events/search/jobs"
 

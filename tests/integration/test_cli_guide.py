@@ -56,7 +56,7 @@ def test_guide_has_blocks_to_run() -> None:
 def test_troubleshooting_lists_every_code_of_client_and_command_line() -> None:
     raised: set[str] = set()
     for room in ("client", "cli"):
-        for path in sorted((PACKAGE / room).glob("*.py")):
+        for path in sorted((PACKAGE / room).rglob("*.py")):
             raised |= set(RAISED.findall(path.read_text()))
     listed = set(re.findall(r"`([a-z_]+)`", GUIDE.read_text().partition("## Troubleshooting")[2]))
     assert len(raised) > 30

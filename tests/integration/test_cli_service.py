@@ -22,11 +22,13 @@ import certifi
 import pytest
 import structlog
 
-from penstock import cli, clock, errors
+from penstock import cli, errors
 from penstock import settings as settings_module
-from penstock.api import logs, server
-from penstock.cli import home, lake_commands, operating, output
+from penstock.base import clock
+from penstock.cli import home, output
+from penstock.cli.commands import lake, operating
 from penstock.client import Penstock
+from penstock.process import logs, server
 from penstock.storage.keys import CustomerKey
 
 QUERY = "event.category:authentication"
@@ -82,7 +84,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         made = operating.make_home("acme", if_missing=False)
         settings = home.settings(host="127.0.0.1", port=0, exports_per_search_job=1000)
         with logged_to(folder / "service.log", settings), server.running(settings) as listening:
-            lake_commands.fill(listening.services, made["community_uuid"], events=EVENTS, seed=1, start=None, days=2.0)
+            lake.fill(listening.services, made["community_uuid"], events=EVENTS, seed=1, start=None, days=2.0)
             announcement = home.Announcement()
             with announcement:
                 announcement.make(home.RunningService(url=listening.url, ca_file=None, pid=os.getpid()))
@@ -399,7 +401,7 @@ def test_download_survives_a_service_that_cuts_connections_ten_times(
     """The embedded store behind a client whose connections break after a few hundred bytes."""
     import httpx
 
-    from penstock.client import retry
+    from penstock.client.http import retry
 
     with Penstock(world.url, world.api_key) as penstock:
         job = penstock.search("", earliest="-3d")
@@ -430,7 +432,7 @@ def test_export_after_its_window_is_over_says_so(tmp_path: pathlib.Path, monkeyp
     made = operating.make_home("acme", if_missing=False)
     settings = home.settings(host="127.0.0.1", port=0, download_window_seconds=3)
     with server.running(settings) as listening, Penstock(listening.url, made["api_key"]) as penstock:
-        lake_commands.fill(listening.services, made["community_uuid"], events=1000, seed=1, start=None, days=2.0)
+        lake.fill(listening.services, made["community_uuid"], events=1000, seed=1, start=None, days=2.0)
         export = penstock.search(QUERY, earliest="-3d").export()
         task = export.wait(interval_seconds=0.05)
         assert task.download_url is not None

@@ -20,8 +20,10 @@ from typing import Any
 import httpx
 import pytest
 
-from penstock import clock, services, settings
+from penstock import settings
+from penstock.base import clock
 from penstock.control import apikeys, communities, secrets, states
+from penstock.process import services
 
 EVENTS = [
     {

@@ -23,7 +23,7 @@ from support import ceph_service
 from penstock import worker
 from penstock.control import limits
 from penstock.storage.keys import CustomerKey
-from penstock.worker import clearing, holding
+from penstock.worker import abort_uploads, holding
 
 pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
 
@@ -252,7 +252,7 @@ def test_an_export_whose_bucket_cannot_be_reached_any_more_ends_within_seconds_a
     began = time.monotonic()
     with world.opened(late=dt.timedelta(minutes=1)) as opened, structlog.testing.capture_logs() as logs:
         worker.Worker(opened).sweep()
-    assert time.monotonic() - began < 5 * clearing.PATIENCE_SECONDS
+    assert time.monotonic() - began < 5 * abort_uploads.PATIENCE_SECONDS
     world.ended(task_uuid, "FAILED")
     assert sealed(world, task_uuid) == [None, None]
     (left,) = [entry for entry in logs if entry["event"] == "customers_upload_left"]

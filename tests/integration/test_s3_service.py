@@ -21,8 +21,8 @@ from support import ceph_service
 
 from penstock import errors
 from penstock.client import Penstock
-from penstock.client import download as downloads
-from penstock.client.retry import Retry
+from penstock.client.download import download as downloads
+from penstock.client.http.retry import Retry
 from penstock.storage.keys import CustomerKey
 
 pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]

@@ -16,7 +16,7 @@ from support import ceph_service
 
 from penstock import errors, storage, worker
 from penstock.client import Penstock
-from penstock.client import download as downloads
+from penstock.client.download import download as downloads
 from penstock.control import limits
 from penstock.storage.keys import CustomerKey
 

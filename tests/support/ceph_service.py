@@ -32,9 +32,12 @@ import botocore.config
 import httpx
 import pytest
 
-from penstock import clock, services, settings
+from penstock import settings
+from penstock.base import clock
 from penstock.control import apikeys, communities, limits, secrets, states
-from penstock.lake import ingest, table
+from penstock.intake import ingest
+from penstock.lake import table
+from penstock.process import services
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "ceph.sh"
 JOBS = "/v1/sic/conf/events/search/jobs"

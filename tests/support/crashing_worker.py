@@ -13,8 +13,9 @@ import sys
 import threading
 import time
 
-from penstock import clock as clocks
-from penstock import services, settings
+from penstock import settings
+from penstock.base import clock as clocks
+from penstock.process import services
 from penstock.worker import Worker
 
 QUIET_SECONDS = 1.0

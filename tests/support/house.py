@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 
-from penstock import clock as clocks
-from penstock import services, settings, storage, worker
-from penstock.control import apikeys, communities, exports, limits, quota, searchjobs, secrets
-from penstock.lake import generate, table
+from penstock import settings, storage, worker
+from penstock.base import clock as clocks
+from penstock.control import apikeys, communities, exports, limits, quota, searches, secrets
+from penstock.lake import table
+from penstock.process import services
+from penstock.samples import generate
 
 HERE = pathlib.Path(__file__).parent
 START = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
@@ -51,7 +53,7 @@ class House:
     late: services.Services
     community_uuid: str
     api_key_uuid: str
-    job: searchjobs.SearchJob
+    job: searches.SearchJob
 
     def start(self, bucket: storage.CustomerBucket | None = None) -> str:
         """Starts an export, into a customer's bucket if one is given."""
@@ -184,7 +186,7 @@ def opened_house(home: pathlib.Path, database_url: str, sizes: dict[str, int], m
             table.EventTable(loaded.resolved_lake_path, community.uuid), events=sizes["events"], seed=3, start=START
         )
         with opened.database.begin() as tx:
-            job = searchjobs.create(
+            job = searches.create(
                 tx,
                 term="",
                 earliest_time="",
@@ -198,7 +200,7 @@ def opened_house(home: pathlib.Path, database_url: str, sizes: dict[str, int], m
             )
         worker.Worker(opened).run_pending()
         with opened.database.read() as tx:
-            job = searchjobs.get(tx, job.uuid, None)
+            job = searches.get(tx, job.uuid, None)
         assert job.total == sizes["events"]
         yield House(
             home=home,

@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from fastapi import concurrency, responses
 
 from penstock import errors
-from penstock import services as services_module
 from penstock.api import context
 from penstock.control import audit, exports
-from penstock.storage import embedded, embedded_http
+from penstock.process import services as services_module
+from penstock.storage.embedded import responses as embedded_http
+from penstock.storage.embedded import store as embedded
 
 router = fastapi.APIRouter(tags=["downloads"])
 

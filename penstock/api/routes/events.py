@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 
 import fastapi
 
-from penstock.api import auth, context, events, schemas, selection
-from penstock.control import searchjobs
+from penstock.api import auth, context, schemas
+from penstock.control import searches
 from penstock.fields import presets
+from penstock.usecases import found as events
+from penstock.usecases import known_fields
 
 router = fastapi.APIRouter(tags=["search jobs"], prefix="/sic/conf/events/search/jobs/{job_uuid}")
 
@@ -44,7 +46,7 @@ async def list_events(
         found = events.newest(here.services, job, limit=limit, offset=offset)
         if format == "csv":
             wanted = fields.split(",") if fields is not None else presets.DEFAULT_FIELDS
-            columns = selection.check(here.services, wanted, job.community_uuids)
+            columns = known_fields.check(here.services, wanted, job.community_uuids)
             return _csv(events.as_csv(found, columns), f"events_{job.uuid}.csv")
         return fastapi.Response(events.as_json(found, job.total or 0, flat=flat), media_type="application/json")
 
@@ -74,9 +76,9 @@ async def get_histogram(
     return await here.run_heavy(read)
 
 
-def _job(here: context.Context, job_uuid: str, caller: auth.Caller) -> searchjobs.SearchJob:
+def _job(here: context.Context, job_uuid: str, caller: auth.Caller) -> searches.SearchJob:
     with here.services.database.read() as tx:
-        return searchjobs.get(tx, job_uuid, caller.communities)
+        return searches.get(tx, job_uuid, caller.communities)
 
 
 def _csv(content: bytes, filename: str) -> fastapi.Response:

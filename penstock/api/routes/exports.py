@@ -6,8 +6,9 @@ from typing import Annotated
 
 import fastapi
 
-from penstock.api import auth, context, estimates, exporting, links, paging, schemas
-from penstock.control import exports, searchjobs
+from penstock.api import auth, context, links, paging, schemas
+from penstock.control import exports, searches
+from penstock.usecases import estimate, start
 
 router = fastapi.APIRouter(tags=["exports"], prefix="/sic/conf/events/search/jobs/{job_uuid}")
 
@@ -41,7 +42,7 @@ async def start_export(
     Without `s3.sse_customer_key` the service makes a key and shows it in this answer only: save it.
     """
     request = body or schemas.ExportRequest()
-    return await here.run_heavy(exporting.start, here.services, caller, job_uuid, request, idempotency_key)
+    return await here.run_heavy(start.start, here.services, caller, job_uuid, request, idempotency_key)
 
 
 @router.post(
@@ -55,7 +56,7 @@ async def estimate_export(
 ) -> schemas.Estimate:
     """Counts, samples and checks as a start would; starts nothing. A customer's bucket is tried with a tiny object."""
     request = body or schemas.ExportRequest()
-    return await here.run_heavy(estimates.estimate, here.services, caller, job_uuid, request)
+    return await here.run_heavy(estimate.estimate, here.services, caller, job_uuid, request)
 
 
 @router.get(
@@ -69,7 +70,7 @@ def list_export_jobs(
 ) -> schemas.ExportJobPage:
     """All exports the job has started, newest first."""
     with here.services.database.read() as tx:
-        searchjobs.get(tx, job_uuid, caller.communities)
+        searches.get(tx, job_uuid, caller.communities)
         found, total = exports.list_for_job(tx, job_uuid, caller.communities, limit=limit, offset=offset)
     now = here.services.clock.now()
     items = [_shown(export, links.of(here.services, export, now)) for export in found]

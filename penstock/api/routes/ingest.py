@@ -6,10 +6,10 @@ from typing import Annotated
 
 import fastapi
 
-from penstock import services as services_module
 from penstock.api import auth, bodies, context, schemas
 from penstock.control import audit
-from penstock.lake import ingest
+from penstock.intake import ingest
+from penstock.process import services as services_module
 
 router = fastapi.APIRouter(tags=["ingest"])
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from penstock import errors, query
 from penstock.api import auth, context, paging, schemas
-from penstock.control import audit, searchjobs
+from penstock.control import audit, searches
 from penstock.query import times
 
 router = fastapi.APIRouter(tags=["search jobs"], prefix="/sic/conf/events/search/jobs")
@@ -23,7 +23,7 @@ def create_search_job(body: schemas.SearchJobRequest, here: context.Here, caller
     _check_query(body)
     earliest, latest = times.resolve_range(body.earliest_time, body.latest_time, now)
     with services.database.begin() as tx:
-        job = searchjobs.create(
+        job = searches.create(
             tx,
             term=body.term,
             term_lang=body.term_lang,
@@ -53,7 +53,7 @@ def list_search_jobs(
     """Search jobs of the key's communities, newest first."""
     now = here.services.clock.now()
     with here.services.database.read() as tx:
-        found, total = searchjobs.list_jobs(tx, caller.communities, limit=limit, offset=offset)
+        found, total = searches.list_jobs(tx, caller.communities, limit=limit, offset=offset)
     return schemas.SearchJobPage(items=[shown(job, now) for job in found], total=total)
 
 
@@ -61,7 +61,7 @@ def list_search_jobs(
 def get_search_job(job_uuid: str, here: context.Here, caller: auth.Reader) -> schemas.SearchJob:
     """Status and, once done, the number of events that match."""
     with here.services.database.read() as tx:
-        return shown(searchjobs.get(tx, job_uuid, caller.communities), here.services.clock.now())
+        return shown(searches.get(tx, job_uuid, caller.communities), here.services.clock.now())
 
 
 @router.post(
@@ -74,7 +74,7 @@ def cancel_search_job(job_uuid: str, here: context.Here, caller: auth.Reader) ->
     """Stops the counting. Again is no error; a job that is done or failed answers 409 `search_job_already_ended`."""
     now = here.services.clock.now()
     with here.services.database.begin() as tx:
-        job = searchjobs.cancel(tx, job_uuid, caller.communities, by=caller.actor, now=now)
+        job = searches.cancel(tx, job_uuid, caller.communities, by=caller.actor, now=now)
         if job.canceled_at == now:
             _record(tx, job, caller, "search_job.canceled", now)
     return shown(job, now)
@@ -85,12 +85,12 @@ def delete_search_job(job_uuid: str, here: context.Here, caller: auth.Reader) ->
     """Its exports stay, as tasks. One that is running stops."""
     now = here.services.clock.now()
     with here.services.database.begin() as tx:
-        job = searchjobs.get(tx, job_uuid, caller.communities)
-        searchjobs.delete(tx, job_uuid, caller.communities)
+        job = searches.get(tx, job_uuid, caller.communities)
+        searches.delete(tx, job_uuid, caller.communities)
         _record(tx, job, caller, "search_job.deleted", now)
 
 
-def shown(job: searchjobs.SearchJob, now: dt.datetime) -> schemas.SearchJob:
+def shown(job: searches.SearchJob, now: dt.datetime) -> schemas.SearchJob:
     """A search job as the API shows it."""
     return schemas.SearchJob(
         uuid=job.uuid,
@@ -138,7 +138,7 @@ def _communities(body: schemas.SearchJobRequest, caller: auth.Caller) -> tuple[s
     return tuple(dict.fromkeys(caller.require_community(community) for community in body.community_uuids))
 
 
-def _record(tx: sa.Connection, job: searchjobs.SearchJob, caller: auth.Caller, action: str, now: dt.datetime) -> None:
+def _record(tx: sa.Connection, job: searches.SearchJob, caller: auth.Caller, action: str, now: dt.datetime) -> None:
     """The job's community if it has one; the audit of a job over several names them all."""
     one = job.community_uuids[0] if len(job.community_uuids) == 1 else None
     audit.record(

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import fastapi
 
-from penstock import services as services_module
 from penstock.api import auth, context, links, paging, schemas
 from penstock.control import exports, states
+from penstock.process import services as services_module
 
 router = fastapi.APIRouter(tags=["tasks"])
 

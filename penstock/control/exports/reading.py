@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock import errors
-from penstock.control import records, states, tables, types
+from penstock.control import column_types, records, states, tables
 
 _EXPORTS = tables.exports
 _PARTS = tables.export_parts
@@ -30,8 +30,8 @@ _BY_NAME = sa.select(*COLUMNS).where(_EXPORTS.c.task_uuid == sa.bindparam("name"
 def record_of(row: sa.RowMapping) -> records.Export:
     """The export of a row's mapping that has (at least) the columns of COLUMNS."""
     values = {name: row[name] for name in _NAMES}
-    values["fields"] = types.tuple_of(values["fields"])
-    values["filters"] = types.tuple_of(values["filters"])
+    values["fields"] = column_types.tuple_of(values["fields"])
+    values["filters"] = column_types.tuple_of(values["filters"])
     return records.Export(**values)
 
 

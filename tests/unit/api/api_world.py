@@ -14,8 +14,9 @@ import anyio.from_thread
 import fastapi
 import httpx
 
-from penstock import services, testing, worker
+from penstock import testing, worker
 from penstock.control import apikeys, limits, states
+from penstock.process import services
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 JOBS = "/v1/sic/conf/events/search/jobs"

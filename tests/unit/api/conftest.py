@@ -11,9 +11,10 @@ from typing import Any
 import anyio.from_thread
 import pytest
 
-from penstock import services, settings, worker
+from penstock import settings, worker
 from penstock.api import app as app_module
 from penstock.control import apikeys, communities, exports, secrets
+from penstock.process import services
 
 
 def _load(name: str) -> Any:

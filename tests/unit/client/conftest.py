@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from penstock.client.retry import Retry
-from penstock.pipeline import manifest as manifests
+from penstock.client.http.retry import Retry
+from penstock.evidence import manifest as manifests
 from penstock.storage.keys import CustomerKey
 
 KEY = CustomerKey(bytes(range(32)))

@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from penstock import errors
-from penstock.client import Penstock, SearchStatus, TaskStatus, exports, problems, urls
-from penstock.client.retry import Retry
+from penstock.client import Penstock, SearchStatus, TaskStatus, exports
+from penstock.client.http import answers, urls
+from penstock.client.http.retry import Retry
 from penstock.storage.keys import CustomerKey
 
 JOBS = "/v1/sic/conf/events/search/jobs"
@@ -219,7 +220,7 @@ def test_unreachable_service_is_said_with_what_to_do() -> None:
 )
 def test_only_a_certificate_is_called_untrusted(trouble: str, code: str, words: str) -> None:
     """A connection that breaks in its first bytes says SSL as well, and may be better in a moment."""
-    error = problems.from_transport(httpx.ConnectError(trouble), "host.example")
+    error = answers.from_transport(httpx.ConnectError(trouble), "host.example")
     assert error.code == code
     assert words in error.detail
 
@@ -565,4 +566,4 @@ def test_truncated_file_is_said(penstock: Penstock, service: Any, tmp_path: path
 
 
 def test_every_code_with_its_own_class_is_a_refusal() -> None:
-    assert all(issubclass(kind, errors.Refused) for kind in problems.BY_CODE.values())
+    assert all(issubclass(kind, errors.Refused) for kind in answers.BY_CODE.values())

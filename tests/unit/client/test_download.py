@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from penstock import errors
-from penstock.client import download as downloads
-from penstock.client import partfile
-from penstock.client.retry import Retry
+from penstock.client.download import download as downloads
+from penstock.client.download import partfile
+from penstock.client.http.retry import Retry
 from penstock.storage.keys import CustomerKey
 
 Start = Callable[[bytes], Any]

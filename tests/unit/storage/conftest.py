@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from penstock import testing
-from penstock.storage import Secret, s3
+from penstock.storage import Secret
+from penstock.storage.s3 import store as s3
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,10 @@ import pytest
 
 from penstock import errors, storage, testing
 from penstock import settings as settings_module
-from penstock.storage import CustomerBucket, CustomerKey, Secret, byte_ranges, embedded, naming, s3
+from penstock.storage import CustomerBucket, CustomerKey, Secret, naming
+from penstock.storage.embedded import byte_ranges
+from penstock.storage.embedded import store as embedded
+from penstock.storage.s3 import store as s3
 
 MEMBERS = {"bucket_name": "exports", "access_key_id": "AKID", "secret_access_key": "s3cr3t"}
 

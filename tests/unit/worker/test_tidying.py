@@ -7,11 +7,13 @@ import pathlib
 
 import pytest
 
-from penstock import services, settings, worker
-from penstock.control import apikeys, communities, searchjobs, secrets
-from penstock.lake import generate, plan, scan
+from penstock import settings, worker
+from penstock.control import apikeys, communities, searches, secrets
+from penstock.lake.read import plan, scan
+from penstock.process import services
 from penstock.query import compile as compile_query
 from penstock.query import parse
+from penstock.samples import generate
 from penstock.worker import tidying
 
 START = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
@@ -29,7 +31,7 @@ def test_small_files_are_joined_and_a_pinned_snapshot_stays_readable(opened: ser
     with opened.database.begin() as tx:
         community = communities.create(tx, name="tidy", now=now, limits=None)
         key, _ = apikeys.create(tx, communities=[community.uuid], permissions=["ADMIN"], name="k", now=now)
-        job = searchjobs.create(
+        job = searches.create(
             tx,
             term="",
             earliest_time="",
@@ -50,7 +52,7 @@ def test_small_files_are_joined_and_a_pinned_snapshot_stays_readable(opened: ser
     tidying.Tidying(opened, should_stop=lambda: False).tidy()
     assert len(events.snapshot().files) == 1
     with opened.database.read() as tx:
-        pinned = searchjobs.get(tx, job.uuid, None).snapshots[community.uuid]
+        pinned = searches.get(tx, job.uuid, None).snapshots[community.uuid]
     assert pinned == before.version
     time_range = plan.TimeRange(earliest=job.earliest, latest=job.latest)
     for version in (pinned, None):

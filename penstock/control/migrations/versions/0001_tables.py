@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from penstock.control import types
+from penstock.control import column_types
 
 revision = "0001"
 down_revision = None
@@ -18,8 +18,8 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("token_sha256", sa.String(length=64), nullable=False),
         sa.Column("permissions", sa.Text(), nullable=False),
-        sa.Column("created_at", types.UtcDateTime(), nullable=False),
-        sa.Column("revoked_at", types.UtcDateTime(), nullable=True),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
+        sa.Column("revoked_at", column_types.UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("uuid", name=op.f("pk_api_keys")),
         sa.UniqueConstraint("token_sha256", name=op.f("uq_api_keys_token_sha256")),
     )
@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column(
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=False), nullable=False
         ),
-        sa.Column("at", types.UtcDateTime(), nullable=False),
+        sa.Column("at", column_types.UtcDateTime(), nullable=False),
         sa.Column("actor", sa.String(length=200), nullable=False),
         sa.Column("actor_type", sa.String(length=32), nullable=False),
         sa.Column("action", sa.String(length=64), nullable=False),
@@ -44,14 +44,14 @@ def upgrade() -> None:
     op.create_table(
         "audit_horizon",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("delete_before", types.UtcDateTime(), nullable=False),
+        sa.Column("delete_before", column_types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_horizon")),
     )
     op.create_table(
         "communities",
         sa.Column("uuid", sa.String(length=36), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
-        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
         sa.Column("export_max_events", sa.BigInteger(), nullable=True),
         sa.Column("quota_bytes_per_month", sa.BigInteger(), nullable=True),
         sa.Column("active_exports", sa.Integer(), nullable=True),
@@ -71,8 +71,8 @@ def upgrade() -> None:
         sa.Column("filters", sa.Text(), nullable=False),
         sa.Column("earliest_time", sa.String(length=64), nullable=False),
         sa.Column("latest_time", sa.String(length=64), nullable=False),
-        sa.Column("earliest", types.UtcDateTime(), nullable=False),
-        sa.Column("latest", types.UtcDateTime(), nullable=False),
+        sa.Column("earliest", column_types.UtcDateTime(), nullable=False),
+        sa.Column("latest", column_types.UtcDateTime(), nullable=False),
         sa.Column("max_last_events", sa.Integer(), nullable=False),
         sa.Column("visible", sa.Boolean(), nullable=False),
         sa.Column("view_uuid", sa.String(length=36), nullable=True),
@@ -80,18 +80,18 @@ def upgrade() -> None:
         sa.Column("total", sa.BigInteger(), nullable=True),
         sa.Column("histogram", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
         sa.Column("created_by", sa.String(length=200), nullable=False),
         sa.Column("created_by_type", sa.String(length=32), nullable=False),
-        sa.Column("started_at", types.UtcDateTime(), nullable=True),
-        sa.Column("ended_at", types.UtcDateTime(), nullable=True),
-        sa.Column("canceled_at", types.UtcDateTime(), nullable=True),
+        sa.Column("started_at", column_types.UtcDateTime(), nullable=True),
+        sa.Column("ended_at", column_types.UtcDateTime(), nullable=True),
+        sa.Column("canceled_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("canceled_by", sa.String(length=200), nullable=True),
         sa.Column("canceled_by_type", sa.String(length=32), nullable=True),
-        sa.Column("expires_at", types.UtcDateTime(), nullable=False),
+        sa.Column("expires_at", column_types.UtcDateTime(), nullable=False),
         sa.Column("worker_id", sa.String(length=200), nullable=True),
         sa.Column("fence", sa.BigInteger(), nullable=False),
-        sa.Column("lease_until", types.UtcDateTime(), nullable=True),
+        sa.Column("lease_until", column_types.UtcDateTime(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("uuid", name=op.f("pk_search_jobs")),
     )
@@ -119,8 +119,8 @@ def upgrade() -> None:
         sa.Column("term", sa.Text(), nullable=False),
         sa.Column("term_lang", sa.String(length=32), nullable=False),
         sa.Column("filters", sa.Text(), nullable=False),
-        sa.Column("earliest", types.UtcDateTime(), nullable=False),
-        sa.Column("latest", types.UtcDateTime(), nullable=False),
+        sa.Column("earliest", column_types.UtcDateTime(), nullable=False),
+        sa.Column("latest", column_types.UtcDateTime(), nullable=False),
         sa.Column("compression", sa.String(length=16), nullable=False),
         sa.Column("destination", sa.Text(), nullable=False),
         sa.Column("in_customer_bucket", sa.Boolean(), nullable=False),
@@ -129,7 +129,7 @@ def upgrade() -> None:
         sa.Column("sealed_customer_key", sa.LargeBinary(), nullable=True),
         sa.Column("sealed_destination", sa.LargeBinary(), nullable=True),
         sa.Column("expected_events", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("created_at", column_types.UtcDateTime(), nullable=False),
         sa.Column("created_by", sa.String(length=200), nullable=False),
         sa.Column("created_by_type", sa.String(length=32), nullable=False),
         sa.Column("snapshot_version", sa.BigInteger(), nullable=True),
@@ -140,23 +140,23 @@ def upgrade() -> None:
         sa.Column("progress_events", sa.BigInteger(), nullable=False),
         sa.Column("written_bytes", sa.BigInteger(), nullable=False),
         sa.Column("compressed_bytes", sa.BigInteger(), nullable=False),
-        sa.Column("started_at", types.UtcDateTime(), nullable=True),
-        sa.Column("cancel_requested_at", types.UtcDateTime(), nullable=True),
+        sa.Column("started_at", column_types.UtcDateTime(), nullable=True),
+        sa.Column("cancel_requested_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("cancel_requested_by", sa.String(length=200), nullable=True),
         sa.Column("worker_id", sa.String(length=200), nullable=True),
         sa.Column("fence", sa.BigInteger(), nullable=False),
-        sa.Column("lease_until", types.UtcDateTime(), nullable=True),
+        sa.Column("lease_until", column_types.UtcDateTime(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("max_attempts", sa.Integer(), nullable=False),
         sa.Column("deadline_seconds", sa.Integer(), nullable=False),
-        sa.Column("deadline_at", types.UtcDateTime(), nullable=True),
-        sa.Column("ended_at", types.UtcDateTime(), nullable=True),
+        sa.Column("deadline_at", column_types.UtcDateTime(), nullable=True),
+        sa.Column("ended_at", column_types.UtcDateTime(), nullable=True),
         sa.Column("error_code", sa.String(length=64), nullable=True),
         sa.Column("error_message", sa.Text(), nullable=True),
         sa.Column("download_url", sa.Text(), nullable=True),
         sa.Column("manifest_url", sa.Text(), nullable=True),
-        sa.Column("expire_at", types.UtcDateTime(), nullable=True),
-        sa.Column("object_deleted_at", types.UtcDateTime(), nullable=True),
+        sa.Column("expire_at", column_types.UtcDateTime(), nullable=True),
+        sa.Column("object_deleted_at", column_types.UtcDateTime(), nullable=True),
         sa.CheckConstraint(
             "(status IN ('PENDING', 'RUNNING')) = (active_slot IS NOT NULL)", name=op.f("ck_exports_slot_while_active")
         ),
@@ -179,7 +179,7 @@ def upgrade() -> None:
         sa.Column("community_uuid", sa.String(length=36), nullable=False),
         sa.Column("month", sa.String(length=7), nullable=False),
         sa.Column("compressed_bytes", sa.BigInteger(), nullable=False),
-        sa.Column("charged_at", types.UtcDateTime(), nullable=False),
+        sa.Column("charged_at", column_types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["community_uuid"], ["communities.uuid"], name=op.f("fk_quota_charges_community_uuid")),
         sa.PrimaryKeyConstraint("task_uuid", name=op.f("pk_quota_charges")),
     )
@@ -213,7 +213,7 @@ def upgrade() -> None:
         sa.Column("crc32", sa.BigInteger(), nullable=False),
         sa.Column("next_slice", sa.Integer(), nullable=False),
         sa.Column("segments_json", sa.Text(), nullable=False),
-        sa.Column("written_at", types.UtcDateTime(), nullable=False),
+        sa.Column("written_at", column_types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["task_uuid"], ["exports.task_uuid"], name=op.f("fk_export_parts_task_uuid"), ondelete="CASCADE"
         ),
@@ -225,7 +225,7 @@ def upgrade() -> None:
         sa.Column("idempotency_key", sa.String(length=255), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("task_uuid", sa.String(length=36), nullable=False),
-        sa.Column("expires_at", types.UtcDateTime(), nullable=False),
+        sa.Column("expires_at", column_types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["task_uuid"], ["exports.task_uuid"], name=op.f("fk_idempotency_keys_task_uuid"), ondelete="CASCADE"
         ),

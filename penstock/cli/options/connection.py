@@ -1,0 +1,84 @@
+"""Which service a command talks to, with which API key and which trust."""
+
+from __future__ import annotations
+
+import os
+import urllib.parse
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from penstock import errors
+from penstock.cli import home
+
+if TYPE_CHECKING:
+    from penstock.client import Penstock
+
+ApiHost = Annotated[
+    str | None,
+    typer.Option(
+        "--api-host",
+        help="The service: HOST (https), HOST:PORT or a URL. Default: API_HOST, else the service running from "
+        "PENSTOCK_HOME.",
+        metavar="HOST",
+    ),
+]
+CaFile = Annotated[
+    str | None,
+    typer.Option(
+        "--ca-file",
+        help="CA file that signed the service's certificate. Default: the CA of the service running from "
+        "PENSTOCK_HOME; for others REQUESTS_CA_BUNDLE, SSL_CERT_FILE, else the system's.",
+        metavar="FILE",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")]
+
+
+def connect(api_host: str | None, ca_file: str | None) -> Penstock:
+    """The service a command means.
+
+    Raises:
+        ConfigurationError: `api_host_missing`, `api_key_missing`, and those of `Penstock`.
+    """
+    from penstock.client import Penstock
+    from penstock.client.http import urls
+
+    local = home.running_service()
+    wanted = api_host or os.environ.get("API_HOST") or (local.url if local else None)
+    if not wanted:
+        raise errors.ConfigurationError(
+            "api_host_missing",
+            f"No service was named, and none runs from {home.path()}.",
+            "Start one with `penstock serve`, or name one: --api-host, API_HOST.",
+        )
+    url = urls.base_url(wanted)
+    is_local = local is not None and url == local.url
+    return Penstock(url, _api_key(url, is_local=is_local), verify=_trust(ca_file, local if is_local else None))
+
+
+def _api_key(url: str, *, is_local: bool) -> str:
+    """API_KEY; else the key that `penstock init` stored, which is only ever sent to this machine."""
+    from penstock.client.http import urls
+
+    given = os.environ.get("API_KEY", "").strip()
+    if given:
+        return given
+    stored = home.stored_client() if is_local or urls.is_loopback(_host(url)) else None
+    if stored is None:
+        raise errors.ConfigurationError(
+            "api_key_missing",
+            "API_KEY environment variable not set.",
+            "Set API_KEY to your API key. The operator makes one with `penstock apikey create`.",
+        )
+    return stored.api_key
+
+
+def _host(url: str) -> str:
+    return urllib.parse.urlsplit(url).hostname or ""
+
+
+def _trust(ca_file: str | None, local: home.RunningService | None) -> bool | str:
+    """For the service of this home its own CA, also where the environment names the system's for everybody else."""
+    of_home = local.ca_file if local else None
+    return ca_file or of_home or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or True

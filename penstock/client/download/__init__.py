@@ -1,0 +1,1 @@
+"""How the client downloads an export: ranges, the unfinished file, the check."""

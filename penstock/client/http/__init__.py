@@ -1,0 +1,1 @@
+"""How the client talks to the service: addresses, retries, answers."""

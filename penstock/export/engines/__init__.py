@@ -1,0 +1,1 @@
+"""What runs the slices of an export."""

@@ -1,0 +1,1 @@
+"""Reading a snapshot: plan, merge, scan, names of fields."""

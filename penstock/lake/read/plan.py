@@ -1,0 +1,305 @@
+"""Cuts a snapshot and a time range into slices: in time order, small enough for memory, the same every time."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import itertools
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+import polars as pl
+
+from penstock.fields import types
+from penstock.lake import files, layout, table
+from penstock.lake.read import merge
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class TimeRange:
+    """A stretch of time.
+
+    Attributes:
+        earliest: first instant, inclusive; aware.
+        latest: end, exclusive; aware.
+    """
+
+    earliest: dt.datetime
+    latest: dt.datetime
+
+    @classmethod
+    def of(cls, earliest_us: int, latest_us: int) -> TimeRange:
+        """The range between two instants in microseconds since 1970."""
+        return cls(
+            earliest=files.EPOCH + dt.timedelta(microseconds=earliest_us),
+            latest=files.EPOCH + dt.timedelta(microseconds=latest_us),
+        )
+
+    @property
+    def earliest_us(self) -> int:
+        """`earliest` in microseconds since 1970."""
+        return (self.earliest - files.EPOCH) // dt.timedelta(microseconds=1)
+
+    @property
+    def latest_us(self) -> int:
+        """`latest` in microseconds since 1970."""
+        return (self.latest - files.EPOCH) // dt.timedelta(microseconds=1)
+
+    def touches(self, file: files.DataFile) -> bool:
+        """Whether the file may hold events of the range."""
+        return file.first_us < self.latest_us and file.last_us >= self.earliest_us
+
+    def covers(self, file: files.DataFile) -> bool:
+        """Whether all events of the file are of the range."""
+        return self.earliest_us <= file.first_us and file.last_us < self.latest_us
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """A stretch of rows of one data file.
+
+    Attributes:
+        file: the data file's path, below the table's folder.
+        offset: first row, 0-based.
+        rows: number of rows, at least 1.
+    """
+
+    file: str
+    offset: int
+    rows: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Slice:
+    """What one step of an export reads.
+
+    Attributes:
+        number: position in the plan, 0-based, contiguous.
+        rows: rows read before the predicate; the sum of the pieces' rows.
+        first_us, last_us: no event of the slice lies outside (inclusive; the events' own where files were merged).
+        pieces: what to read; several are merged by @timestamp, ties in the pieces' order.
+    """
+
+    number: int
+    rows: int
+    first_us: int
+    last_us: int
+    pieces: tuple[Piece, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The slice as plain JSON values."""
+        return {
+            "number": self.number,
+            "rows": self.rows,
+            "first_us": self.first_us,
+            "last_us": self.last_us,
+            "pieces": [[p.file, p.offset, p.rows] for p in self.pieces],
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Slice:
+        """The slice that `to_json` wrote."""
+        pieces = tuple(Piece(file=f, offset=o, rows=r) for f, o, r in value["pieces"])
+        return cls(
+            number=value["number"],
+            rows=value["rows"],
+            first_us=value["first_us"],
+            last_us=value["last_us"],
+            pieces=pieces,
+        )
+
+
+def plan_slices(
+    snapshot: table.Snapshot,
+    time_range: TimeRange,
+    *,
+    max_rows: int,
+    max_bytes: int,
+    fields: Collection[str] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> list[Slice]:
+    """The slices that hold every event of the range once, in (@timestamp, file, row) order.
+
+    No slice has more than `max_rows` rows, nor more than `max_bytes` uncompressed bytes in `fields` (None: in all
+    columns) as estimated from the weights that each file carries for every 16,384 rows; one row may weigh more. Equal
+    arguments make equal slices.
+
+    A file that overlaps no other is cut at multiples of `max_rows` (a row group, as set) without being read; of files
+    that overlap, and of those at the edges of the range, only @timestamp is read, in bounded memory.
+
+    Raises:
+        Stopped: `should_stop` said so.
+        StorageError: `lake_failed`.
+    """
+    with table.translated(snapshot.root):
+        inside = [
+            stretch
+            for place, file in enumerate(snapshot.files)
+            if time_range.touches(file) and (stretch := _stretch(snapshot, file, place, time_range))
+        ]
+        cutter = _Cutter(snapshot, max_rows, max_bytes, fields)
+        for group in _groups(inside):
+            table.check_stop(should_stop)
+            if len(group) == 1:
+                cutter.add_alone(group[0])
+            else:
+                cutter.add_overlapping(group, should_stop)
+        return cutter.finish()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Stretch:
+    """The rows [start, end) of a file that lie in the time range, its place in file order, and bounds of its time."""
+
+    file: files.DataFile
+    place: int
+    start: int
+    end: int
+    first_us: int
+    last_us: int
+
+
+def _stretch(snapshot: table.Snapshot, file: files.DataFile, place: int, time_range: TimeRange) -> _Stretch | None:
+    start, end = 0, file.rows
+    if not time_range.covers(file):
+        start, end = _rows_before(snapshot.location(file.path), time_range.earliest_us, time_range.latest_us)
+    if start >= end:
+        return None
+    first_us, last_us = max(file.first_us, time_range.earliest_us), min(file.last_us, time_range.latest_us - 1)
+    return _Stretch(file=file, place=place, start=start, end=end, first_us=first_us, last_us=last_us)
+
+
+def _rows_before(location: str, *instants_us: int) -> tuple[int, ...]:
+    """How many rows of a file lie before each instant: the row at which the instant would stand."""
+    moment = pl.col(types.TIMESTAMP).to_physical()
+    counts = [(moment < us).sum().alias(str(n)) for n, us in enumerate(instants_us)]
+    return pl.scan_parquet(location).select(*counts).collect(engine="streaming").row(0)
+
+
+def _groups(stretches: Sequence[_Stretch]) -> Iterator[list[_Stretch]]:
+    """Groups in time order, each in file order, such that no event of a group belongs between two of another."""
+    group: list[_Stretch] = []
+    last_us, last_place = 0, 0
+    for stretch in sorted(stretches, key=lambda s: (s.first_us, s.place)):
+        if group and (stretch.first_us, stretch.place) > (last_us, last_place):
+            yield sorted(group, key=lambda s: s.place)
+            group = []
+        last_us = max(last_us, stretch.last_us) if group else stretch.last_us
+        last_place = max(last_place, stretch.place) if group else stretch.place
+        group.append(stretch)
+    if group:
+        yield sorted(group, key=lambda s: s.place)
+
+
+class _Cutter:
+    """Builds the slices, one piece after another."""
+
+    def __init__(self, snapshot: table.Snapshot, max_rows: int, max_bytes: int, fields: Collection[str] | None) -> None:
+        self._snapshot = snapshot
+        self._max_rows = max_rows
+        self._max_bytes = max_bytes
+        self._fields = None if fields is None else frozenset(fields)
+        self._slices: list[Slice] = []
+        self._waiting: list[_Stretch] = []
+        self._waiting_bytes = 0
+
+    def finish(self) -> list[Slice]:
+        """All slices."""
+        self._flush()
+        return self._slices
+
+    def add_alone(self, stretch: _Stretch) -> None:
+        """Cuts a file that overlaps no other; small ones share a slice."""
+        weights = self._weights(stretch.file)
+        rows, weight = stretch.end - stretch.start, weights.of(stretch.start, stretch.end)
+        shares = 2 * rows < self._max_rows and weight <= self._max_bytes
+        waiting_rows = sum(s.end - s.start for s in self._waiting)
+        if not shares or waiting_rows + rows > self._max_rows or self._waiting_bytes + weight > self._max_bytes:
+            self._flush()
+        if shares:
+            self._waiting.append(stretch)
+            self._waiting_bytes += weight
+            return
+        for start, end in self._cuts(stretch, weights):
+            self._append((_piece(stretch, start, end - start),), stretch.first_us, stretch.last_us)
+
+    def add_overlapping(self, group: Sequence[_Stretch], should_stop: Callable[[], bool] | None) -> None:
+        """Cuts files that overlap at the ranks where a slice is full."""
+        self._flush()
+        merged = merge.Merge(
+            [
+                merge.Stretch(
+                    location=self._snapshot.location(s.file.path), start=s.start, end=s.end, first_us=s.first_us
+                )
+                for s in group
+            ]
+        )
+        weights = [self._weights(s.file) for s in group]
+        at = [s.start for s in group]
+        while not merged.is_finished:
+            table.check_stop(should_stop)
+            run = self._run(merged, weights, at)
+            chosen = zip(group, at, run.rows, strict=True)
+            pieces = tuple(_piece(s, start, rows) for s, start, rows in chosen if rows)
+            self._append(pieces, run.first_us, run.last_us)
+            at = [a + n for a, n in zip(at, run.rows, strict=True)]
+
+    def _run(self, merged: merge.Merge, weights: Sequence[_Weights], at: Sequence[int]) -> merge.Run:
+        """The next rows, as many as a slice may hold."""
+        rows = self._max_rows
+        while True:
+            run = merged.take(rows)
+            weight = sum(w.of(a, a + n) for w, a, n in zip(weights, at, run.rows, strict=True))
+            taken = sum(run.rows)
+            if weight <= self._max_bytes or taken == 1:
+                return run
+            merged.undo(run)
+            rows = max(1, min(taken - 1, taken * self._max_bytes // weight))
+
+    def _cuts(self, stretch: _Stretch, weights: _Weights) -> Iterator[tuple[int, int]]:
+        """Where to cut a lone file: at multiples of `max_rows`, sooner where rows are heavy."""
+        start = stretch.start
+        while start < stretch.end:
+            end = min(stretch.end, (start // self._max_rows + 1) * self._max_rows)
+            while (weight := weights.of(start, end)) > self._max_bytes and end - start > 1:
+                end = start + max(1, min(end - start - 1, (end - start) * self._max_bytes // weight))
+            yield start, end
+            start = end
+
+    def _flush(self) -> None:
+        if self._waiting:
+            pieces = tuple(_piece(s, s.start, s.end - s.start) for s in self._waiting)
+            self._append(pieces, self._waiting[0].first_us, self._waiting[-1].last_us)
+        self._waiting, self._waiting_bytes = [], 0
+
+    def _append(self, pieces: tuple[Piece, ...], first_us: int, last_us: int) -> None:
+        rows = sum(piece.rows for piece in pieces)
+        number = len(self._slices)
+        self._slices.append(Slice(number=number, rows=rows, first_us=first_us, last_us=last_us, pieces=pieces))
+
+    def _weights(self, file: files.DataFile) -> _Weights:
+        weight = layout.read_weight(self._snapshot.location(file.path))
+        return _Weights(layout.block_weights(weight, file.rows, self._fields), file.rows)
+
+
+def _piece(stretch: _Stretch, start: int, rows: int) -> Piece:
+    return Piece(file=stretch.file.path, offset=start, rows=rows)
+
+
+class _Weights:
+    """What stretches of a file weigh: exact for whole blocks, even within a block."""
+
+    def __init__(self, blocks: Sequence[int], rows: int) -> None:
+        self._sums = [0, *itertools.accumulate(blocks)]
+        self._rows = rows
+
+    def of(self, start: int, end: int) -> int:
+        """Bytes of the rows [start, end)."""
+        return self._before(end) - self._before(start)
+
+    def _before(self, row: int) -> int:
+        block, rest = divmod(row, layout.BLOCK_ROWS)
+        if not rest:
+            return self._sums[block]
+        width = min(layout.BLOCK_ROWS, self._rows - block * layout.BLOCK_ROWS)
+        return self._sums[block] + (self._sums[block + 1] - self._sums[block]) * rest // width

@@ -1,0 +1,292 @@
+"""Reads events out of a snapshot: slices of an export, counts, histograms, the newest."""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import datetime as dt
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from penstock import query
+from penstock.fields import types, values
+from penstock.fields.types import FieldType
+from penstock.lake import files, layout, table
+from penstock.lake.read import plan
+
+_CHUNK_ROWS = 4_194_304
+"""Rows that a count reads between two looks at `should_stop`: about a second's work at worst."""
+
+_NEWEST_FILES = 64
+"""Most files that `newest` looks into at once; it begins with one and doubles."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Histogram:
+    """Events over time.
+
+    Attributes:
+        interval_seconds: width of a bucket; the last one may be shorter.
+        counts: (start of the bucket in microseconds since 1970, events), every bucket of the range, in time order.
+    """
+
+    interval_seconds: float
+    counts: list[tuple[int, int]]
+
+
+def read_slice(
+    snapshot: table.Snapshot, slice_: plan.Slice, fields: Sequence[str], predicate: query.Predicate
+) -> pl.DataFrame:
+    """Matching rows of a slice in (@timestamp, file, row) order.
+
+    Columns: those of `fields` that the table has, in that order, then OVERFLOW if a file of the slice has any. Where
+    that is none, TIMESTAMP alone, so that the frame keeps its rows. Safe from several threads; a slice of one piece
+    comes without copies, in one chunk.
+
+    Raises:
+        StorageError: `lake_failed`.
+    """
+    with table.translated(snapshot.root):
+        files_by_path = snapshot.files_by_path
+        overflow = any(files_by_path[piece.file].overflow_rows for piece in slice_.pieces)
+        wanted = [name for name in dict.fromkeys(fields) if name in snapshot.columns]
+        wanted = wanted + [types.OVERFLOW] * overflow or [types.TIMESTAMP]
+        ordered = [*wanted, types.TIMESTAMP] if len(slice_.pieces) > 1 and types.TIMESTAMP not in wanted else wanted
+        needed = {*ordered, *predicate.columns}
+        frames = []
+        for piece in slice_.pieces:
+            file = files_by_path[piece.file]
+            rows = _scan(snapshot, [file], needed)
+            rows = rows if piece.rows == file.rows else rows.slice(piece.offset, piece.rows)
+            frames.append(_matching(rows, predicate).select(ordered).collect())
+        if len(frames) == 1:
+            return frames[0]
+        frame = pl.concat(frames)
+        if not frame[types.TIMESTAMP].is_sorted():
+            frame = frame.sort(types.TIMESTAMP, maintain_order=True)
+        return frame.select(wanted)
+
+
+def count(
+    snapshot: table.Snapshot,
+    time_range: plan.TimeRange,
+    predicate: query.Predicate,
+    *,
+    should_stop: Callable[[], bool] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Number of matching events. Reads only the predicate's columns; nothing at all of files that need no look.
+
+    `should_stop` is asked before every `_CHUNK_ROWS` rows; `on_progress(rows looked at, rows in all)` follows them.
+
+    Raises:
+        Stopped: `should_stop` said so.
+        StorageError: `lake_failed`.
+    """
+    touched = [file for file in snapshot.files if time_range.touches(file)]
+    total = sum(file.rows for file in touched)
+    unsure = [file for file in touched if predicate.expression is not None or not time_range.covers(file)]
+    found = done = total - sum(file.rows for file in unsure)
+    for chunk in _chunks(unsure):
+        table.check_stop(should_stop)
+        with table.translated(snapshot.root):
+            lengths = _in_range(snapshot, chunk, time_range, predicate).select(pl.len())
+            found += int(lengths.collect(engine="streaming").item())
+        done += sum(file.rows for file in chunk)
+        if on_progress is not None:
+            on_progress(done, total)
+    return found
+
+
+def histogram(
+    snapshot: table.Snapshot,
+    time_range: plan.TimeRange,
+    predicate: query.Predicate,
+    buckets: int,
+    *,
+    should_stop: Callable[[], bool] | None = None,
+) -> Histogram:
+    """Matching events over time in at most `buckets` equal stretches (the last may be shorter).
+
+    Their width is a whole number of seconds where the range allows it. Raises as `count` does.
+    """
+    start, span = time_range.earliest_us, max(0, time_range.latest_us - time_range.earliest_us)
+    unit = 1_000_000 if span >= buckets * 1_000_000 else 1
+    width = max(unit, -(-span // (buckets * unit)) * unit)
+    counts = [0] * -(-span // width)
+    rest = []
+    for file in (file for file in snapshot.files if time_range.touches(file)):
+        first, last = (file.first_us - start) // width, (file.last_us - start) // width
+        if predicate.expression is None and first == last and time_range.covers(file):
+            counts[first] += file.rows
+        else:
+            rest.append(file)
+    bucket = ((pl.col(types.TIMESTAMP).to_physical() - start) // width).alias("bucket")
+    for chunk in _chunks(rest):
+        table.check_stop(should_stop)
+        with table.translated(snapshot.root):
+            matching = _in_range(snapshot, chunk, time_range, predicate, types.TIMESTAMP)
+            grouped = matching.group_by(bucket).agg(pl.len().alias("events")).collect(engine="streaming")
+        for position, events in grouped.iter_rows():
+            counts[position] += events
+    return Histogram(
+        interval_seconds=width / 1_000_000, counts=[(start + n * width, events) for n, events in enumerate(counts)]
+    )
+
+
+def newest(
+    snapshot: table.Snapshot,
+    time_range: plan.TimeRange,
+    predicate: query.Predicate,
+    limit: int,
+    *,
+    should_stop: Callable[[], bool] | None = None,
+) -> list[dict[str, Any]]:
+    """The newest matching events as flat dicts of JSON values, newest first: the reverse of the order of slices.
+
+    Looks into the newest files first, at the predicate's columns only, and stops as soon as no older file can add
+    anything; the whole events are read at the end. Raises as `count` does.
+    """
+    by_age = sorted(
+        ((place, file) for place, file in enumerate(snapshot.files) if time_range.touches(file)),
+        key=lambda placed: (placed[1].last_us, placed[0]),
+        reverse=True,
+    )
+    best: list[_Found] = []
+    size = 1
+    while by_age and limit > 0 and (len(best) < limit or by_age[0][1].last_us >= best[-1].us):
+        table.check_stop(should_stop)
+        chunk, by_age = sorted(by_age[:size]), by_age[size:]
+        with table.translated(snapshot.root):
+            best += _newest_of(snapshot, chunk, time_range, predicate, limit)
+        best = sorted(best, key=lambda found: (found.us, found.place, found.row), reverse=True)[:limit]
+        size = min(2 * size, _NEWEST_FILES)
+    with table.translated(snapshot.root):
+        return _events(snapshot, best)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class _Found:
+    """A matching event: its @timestamp in microseconds, and where it lies (file's place in file order, row)."""
+
+    us: int
+    place: int
+    row: int
+
+
+def _newest_of(
+    snapshot: table.Snapshot,
+    placed: Sequence[tuple[int, files.DataFile]],
+    time_range: plan.TimeRange,
+    predicate: query.Predicate,
+    limit: int,
+) -> list[_Found]:
+    """The newest matching events of some files, given in file order."""
+    matching = _in_range(snapshot, [file for _, file in placed], time_range, predicate, types.TIMESTAMP, numbered=True)
+    moment = pl.col(types.TIMESTAMP).to_physical().alias("us")
+    found = matching.select(moment, _ROW).top_k(limit, by=["us", _ROW]).collect(engine="streaming")
+    starts = list(itertools.accumulate((file.rows for _, file in placed), initial=0))
+    result = []
+    for us, row in found.iter_rows():
+        n = bisect.bisect_right(starts, row) - 1
+        result.append(_Found(us, placed[n][0], row - starts[n]))
+    return result
+
+
+def _events(snapshot: table.Snapshot, wanted: Sequence[_Found]) -> list[dict[str, Any]]:
+    """The whole events, in the order given."""
+    by_place: dict[int, list[_Found]] = {}
+    for found in wanted:
+        by_place.setdefault(found.place, []).append(found)
+    events: dict[tuple[int, int], dict[str, Any]] = {}
+    for place, chosen in by_place.items():
+        for record in _whole_rows(snapshot.location(snapshot.files[place].path), chosen).iter_rows(named=True):
+            row = record.pop(_ROW)
+            events[place, row] = _event(record, snapshot.columns)
+    return [events[found.place, found.row] for found in wanted]
+
+
+def _whole_rows(location: str, chosen: Sequence[_Found]) -> pl.DataFrame:
+    """All columns of some rows of a file, and their row numbers."""
+    rows = pl.Series([found.row for found in chosen], dtype=pl.get_index_type())
+    instants = pl.Series([found.us for found in chosen], dtype=pl.Int64).cast(layout.TIMESTAMP_DTYPE)
+    first, last = min(rows), max(rows)
+    # The row number alone would do. With the span and the instants Polars decodes a quarter of what it would.
+    return (
+        pl.scan_parquet(location, row_index_name=_ROW)
+        .slice(first, last - first + 1)
+        .filter(pl.col(types.TIMESTAMP).is_in(instants.implode()), pl.col(_ROW).is_in(rows.implode()))
+        .collect()
+    )
+
+
+def _event(record: dict[str, Any], known: Mapping[str, FieldType]) -> dict[str, Any]:
+    overflow = record.pop(types.OVERFLOW, None)
+    event = {name: _json_value(value, known.get(name)) for name, value in record.items() if value is not None}
+    return event if overflow is None else {**values.loads(overflow), **event}
+
+
+def _json_value(value: Any, field_type: FieldType | None) -> Any:
+    if field_type is FieldType.JSON:
+        return values.loads(value)
+    if isinstance(value, dt.datetime):
+        return values.render_timestamp((value - files.EPOCH) // dt.timedelta(microseconds=1))
+    return value
+
+
+_ROW = types.DAY
+"""Name of the row number in a scan: one that no column of a file can have."""
+
+
+def _in_range(
+    snapshot: table.Snapshot,
+    chosen: Sequence[files.DataFile],
+    time_range: plan.TimeRange,
+    predicate: query.Predicate,
+    *names: str,
+    numbered: bool = False,
+) -> pl.LazyFrame:
+    """Matching rows of some files within the range, with the columns `names` and, if asked, their row number."""
+    bounded = not all(time_range.covers(file) for file in chosen)
+    needed = {*names, *predicate.columns, *([types.TIMESTAMP] if bounded else [])}
+    frame = _scan(snapshot, chosen, needed, numbered=numbered)
+    if bounded:
+        moment = pl.col(types.TIMESTAMP)
+        frame = frame.filter(moment >= pl.lit(time_range.earliest), moment < pl.lit(time_range.latest))
+    return _matching(frame, predicate)
+
+
+def _scan(
+    snapshot: table.Snapshot, chosen: Sequence[files.DataFile], names: Collection[str], *, numbered: bool = False
+) -> pl.LazyFrame:
+    """A scan of files as one; a column that a file lacks is null there, and nothing is read for it."""
+    return pl.scan_parquet(
+        [snapshot.location(file.path) for file in chosen],
+        schema={name: layout.dtype(name, snapshot.columns) for name in sorted(names)},
+        missing_columns="insert",
+        extra_columns="ignore",
+        hive_partitioning=False,
+        glob=False,
+        row_index_name=_ROW if numbered else None,
+    )
+
+
+def _matching(frame: pl.LazyFrame, predicate: query.Predicate) -> pl.LazyFrame:
+    return frame if predicate.expression is None else frame.filter(predicate.expression)
+
+
+def _chunks(chosen: Sequence[files.DataFile]) -> Iterator[list[files.DataFile]]:
+    """The files, some at a time: `_CHUNK_ROWS` rows or one file."""
+    chunk: list[files.DataFile] = []
+    rows = 0
+    for file in chosen:
+        if chunk and rows + file.rows > _CHUNK_ROWS:
+            yield chunk
+            chunk, rows = [], 0
+        chunk.append(file)
+        rows += file.rows
+    if chunk:
+        yield chunk

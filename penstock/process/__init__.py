@@ -1,0 +1,1 @@
+"""What one process opens and sets: services, server, certificates, logs, allocator."""

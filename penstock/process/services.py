@@ -1,0 +1,84 @@
+"""What a process of the service needs, opened once from the settings and handed down as arguments."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import math
+from collections.abc import Iterator
+from typing import Self
+
+from penstock import settings as settings_module
+from penstock import storage
+from penstock.base import clock as clocks
+from penstock.control import database, secrets
+from penstock.evidence import manifest
+from penstock.lake import table
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Services:
+    """The open parts that the API and the workers share. Safe from several threads.
+
+    Attributes:
+        settings: the settings in force.
+        database: the control plane.
+        master_keys: what seals secrets, and what other keys are derived from.
+        store: where the service keeps exports.
+        clock: the time.
+    """
+
+    settings: settings_module.Settings
+    database: database.Database
+    master_keys: secrets.MasterKeys
+    store: storage.Store
+    clock: clocks.Clock
+    _tables: dict[str, table.EventTable] = dataclasses.field(default_factory=dict, repr=False)
+
+    @classmethod
+    def open(cls, settings: settings_module.Settings, *, clock: clocks.Clock | None = None) -> Self:
+        """Opens everything; the database's tables are brought up to date.
+
+        Raises:
+            ConfigurationError: the home, the master key, the database or the store cannot be used.
+        """
+        clock = clock or clocks.SystemClock()
+        master_keys = secrets.MasterKeys.load(settings)
+        opened = database.Database(settings.resolved_database_url)
+        opened.migrate()
+        store = storage.open_service_store(settings, signing_key=master_keys.derive("storage-urls"), clock=clock)
+        return cls(settings=settings, database=opened, master_keys=master_keys, store=store, clock=clock)
+
+    @functools.cached_property
+    def signer(self) -> manifest.Signer:
+        """Signs manifests."""
+        return manifest.Signer(self.master_keys.derive("manifest-signature"))
+
+    def table(self, community_uuid: str) -> table.EventTable:
+        """The community's event table; made when first used. One object each, since it keeps the newest snapshot."""
+        return self._tables.setdefault(
+            community_uuid, table.EventTable(self.settings.resolved_lake_path, community_uuid)
+        )
+
+    def customer_store(self, bucket: storage.CustomerBucket, *, patience_seconds: float = math.inf) -> storage.Store:
+        """A store in a customer's bucket; see `storage.open_customer_store`.
+
+        Raises:
+            DestinationError: the endpoint is not allowed.
+        """
+        return storage.open_customer_store(bucket, self.settings, patience_seconds=patience_seconds)
+
+    def close(self) -> None:
+        """Closes the database's connections."""
+        self.database.close()
+
+
+@contextlib.contextmanager
+def opened(settings: settings_module.Settings, *, clock: clocks.Clock | None = None) -> Iterator[Services]:
+    """`Services` for the length of a `with` block."""
+    services = Services.open(settings, clock=clock)
+    try:
+        yield services
+    finally:
+        services.close()

@@ -1,0 +1,1 @@
+"""The made-up company, and the sample events of it."""

@@ -1,0 +1,346 @@
+"""The S3 store: AWS or any compatible server, always with SSE-C, over https.
+
+Decisions that were measured or learnt the hard way (docs/storage.md tells more):
+- `signature_version="s3v4"`: botocore's default presigner is SigV2 in us-east-1 and writes the customer key into
+  the URL.
+- Every body is signed with its SHA-256 (`payload_signing_enabled`). It is the one checksum that every S3 server must
+  verify, since it is part of the signature: Ceph 16.2 ignores `x-amz-checksum-*` and, over https, boto3's default
+  trailers break it. Content-MD5 works too and costs 2.4 times the CPU.
+- After `complete` the object is looked at: Ceph answers with an empty ETag, some servers with 200 and an error inside.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import random
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import botocore.exceptions
+
+from penstock import errors
+from penstock.base import clock as clocks
+from penstock.storage import naming, part_checks, probing
+from penstock.storage.contract import MAX_PARTS, MIN_PART_BYTES, ObjectInfo, Receipt, Upload
+from penstock.storage.keys import CustomerKey
+from penstock.storage.s3 import error_table, lifecycle
+from penstock.storage.s3.client import S3Settings, check_endpoint, make_client
+
+__all__ = ["S3Settings", "S3Store"]
+
+_PIECE_BYTES = 1024 * 1024
+_FIRST_DELAY_SECONDS = 0.2
+_LONGEST_DELAY_SECONDS = 5.0
+_PROBE_PATIENCE_SECONDS = 3.0
+
+
+class S3Store:
+    """A `contract.Store` in a bucket.
+
+    Args:
+        settings: where and how.
+        clock: paces retries.
+
+    Raises:
+        ConfigurationError: `plain_http_refused`.
+        DestinationError: `endpoint_not_allowed`, `invalid_s3_settings`.
+    """
+
+    def __init__(self, settings: S3Settings, *, clock: clocks.Clock | None = None) -> None:
+        check_endpoint(settings)
+        self._settings = settings
+        self._clock = clock or clocks.SystemClock()
+        self._patience_seconds = settings.retry_seconds
+        try:
+            self._client = make_client(settings)
+        except (botocore.exceptions.BotoCoreError, ValueError) as error:
+            raise errors.DestinationError(
+                "invalid_s3_settings", f"The S3 settings cannot be used: {error}.", "Mend endpoint, region or profile."
+            ) from error
+
+    # Writing
+
+    def begin(self, key: str, customer_key: CustomerKey, *, content_type: str, filename: str) -> Upload:
+        answer = self._call(
+            "create_multipart_upload",
+            naming.check_key(key),
+            ContentType=content_type,
+            ContentDisposition=naming.content_disposition(filename),
+            **_sse_c(customer_key),
+        )
+        return Upload(key=key, upload_id=answer["UploadId"], started_at=self._clock.now())
+
+    def put_part(self, upload: Upload, number: int, body: bytes | memoryview, customer_key: CustomerKey) -> Receipt:
+        if not 1 <= number <= MAX_PARTS:
+            raise part_checks.refused(f"part {number} is outside 1 to {MAX_PARTS}")
+        content = body if isinstance(body, bytes) else bytes(body)
+        answer = self._call(
+            "upload_part",
+            upload.key,
+            UploadId=upload.upload_id,
+            PartNumber=number,
+            Body=content,
+            **_sse_c(customer_key),
+        )
+        return Receipt(number=number, etag=answer["ETag"].strip('"'), size=len(content))
+
+    def complete(self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey) -> ObjectInfo:
+        parts = part_checks.checked(receipts, MIN_PART_BYTES)
+        size = sum(part.size for part in parts)
+        call = self._described("CompleteMultipartUpload", upload.key)
+        try:
+            self._patiently(lambda: self._complete_once(upload, parts, customer_key), call)
+        except errors.ObjectMissing:
+            # The answer of an earlier, successful attempt was lost, or there never was such an upload. Keys are unique
+            # to their export, so an object of the right size is ours.
+            info = self._head_if_any(upload.key, customer_key)
+            if info is None or info.size != size:
+                raise
+            return info
+        info = self.head(upload.key, customer_key)
+        if info.size != size:
+            raise errors.StorageError(
+                "object_damaged",
+                f"The object {upload.key!r} has {info.size} bytes after completion; its parts have {size}.",
+                "Run the export again, and report this to the operator of the S3 server.",
+            )
+        return info
+
+    def abort(self, upload: Upload) -> None:
+        try:
+            self._call("abort_multipart_upload", upload.key, UploadId=upload.upload_id)
+        except errors.ObjectMissing:
+            return
+
+    def put(self, key: str, body: bytes, customer_key: CustomerKey, *, content_type: str, filename: str) -> ObjectInfo:
+        self._call(
+            "put_object",
+            naming.check_key(key),
+            Body=body,
+            ContentType=content_type,
+            ContentDisposition=naming.content_disposition(filename),
+            **_sse_c(customer_key),
+        )
+        return self.head(key, customer_key)
+
+    def delete(self, key: str) -> None:
+        try:
+            self._call("delete_object", key)
+        except errors.ObjectMissing:
+            return
+
+    # Reading
+
+    def presign(self, key: str, customer_key: CustomerKey, *, expires_in_seconds: int, filename: str) -> str:
+        """As the contract says. Signed here, without asking the server; S3 allows at most seven days."""
+        with _translated(self._described("GetObject", key)):
+            url: str = self._client.generate_presigned_url(
+                "get_object",
+                Params={
+                    "Bucket": self._settings.bucket,
+                    "Key": key,
+                    "ResponseContentDisposition": naming.content_disposition(filename),
+                    **_sse_c(customer_key),
+                },
+                ExpiresIn=expires_in_seconds,
+            )
+        return url
+
+    def head(self, key: str, customer_key: CustomerKey) -> ObjectInfo:
+        answer = self._call("head_object", key, **_sse_c(customer_key))
+        return ObjectInfo(
+            key=key,
+            size=answer["ContentLength"],
+            etag=answer["ETag"].strip('"'),
+            modified_at=answer["LastModified"].astimezone(dt.UTC),
+        )
+
+    def read(self, key: str, customer_key: CustomerKey, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """As the contract says; existence and key are checked now. A broken connection is taken up where it broke."""
+        info = self.head(key, customer_key)
+        start, end = max(0, start), info.size if end is None else min(end, info.size)
+        return self._pieces(info, customer_key, start, end)
+
+    def list_unfinished(self, prefix: str = "") -> Iterator[Upload]:
+        """As the contract says. Never lists beyond the store's own prefix: the bucket may have other tenants, and what
+        is listed here may be swept."""
+        own = self._settings.prefix.strip("/")
+        prefix = prefix if not own or prefix.startswith(f"{own}/") else f"{own}/"
+        markers: dict[str, Any] = {}
+        while True:
+            page = self._call(
+                "list_multipart_uploads", "", Prefix=prefix, MaxUploads=self._settings.list_page, **markers
+            )
+            for upload in page.get("Uploads", ()):
+                started_at = upload["Initiated"].astimezone(dt.UTC)
+                yield Upload(key=upload["Key"], upload_id=upload["UploadId"], started_at=started_at)
+            following = {"KeyMarker": page.get("NextKeyMarker"), "UploadIdMarker": page.get("NextUploadIdMarker")}
+            following = {name: value for name, value in following.items() if value}
+            if not page.get("IsTruncated") or not following or following == markers:
+                return
+            markers = following
+
+    def probe(self, customer_key: CustomerKey) -> None:
+        """As the contract says, within seconds: a request waits for it."""
+        name = f".penstock-probe-{secrets.token_hex(8)}"
+        prefix = self._settings.prefix.strip("/")
+        store = self._with_patience(_PROBE_PATIENCE_SECONDS)
+        try:
+            probing.probe(store, customer_key, f"{prefix}/{name}" if prefix else name)
+        except errors.DestinationError as error:
+            cause = error.__cause__
+            if isinstance(cause, errors.AccessDenied) and store._is_sse_c_blocked():
+                blocked = error_table.sse_c_blocked(self._settings.bucket)
+                raise probing.not_writable("write", blocked) from error
+            raise
+
+    # Lifecycle
+
+    def install_lifecycle(self, days: int) -> None:
+        """Has the bucket delete our objects and unfinished uploads after `days`, should our sweeper ever fail to.
+
+        Rules that others made are kept.
+        """
+        rules = lifecycle.with_ours(self._lifecycle_rules(), self._settings.prefix, days)
+        self._call("put_bucket_lifecycle_configuration", "", LifecycleConfiguration={"Rules": rules})
+
+    def describe_lifecycle(self) -> tuple[lifecycle.LifecycleRule, ...]:
+        """The bucket's lifecycle rules; empty if it has none."""
+        return tuple(map(lifecycle.described, self._lifecycle_rules()))
+
+    # Calling
+
+    def _call(self, method: str, key: str, **parameters: Any) -> Any:
+        """Calls S3, again and again within the store's patience while that may help."""
+        parameters["Bucket"] = self._settings.bucket
+        if key:
+            parameters["Key"] = key
+        call = self._described(self._client.meta.method_to_api_mapping[method], key)
+        return self._patiently(lambda: getattr(self._client, method)(**parameters), call)
+
+    def _patiently(self, attempt: Callable[[], Any], call: error_table.Call) -> Any:
+        """Full jitter between attempts, so that many workers do not come back at once.
+
+        Bound: `retry_seconds` in all, counted from the first failure.
+        """
+        delay_seconds, deadline = _FIRST_DELAY_SECONDS, None
+        while True:
+            try:
+                return attempt()
+            except error_table.CAUGHT as error:
+                explained = error_table.explain(error, call)
+                deadline = deadline or self._clock.monotonic() + self._patience_seconds
+                pause_seconds = random.uniform(delay_seconds / 2, delay_seconds)
+                if not explained.is_retryable or self._clock.monotonic() + pause_seconds > deadline:
+                    raise explained.error from error
+            self._clock.wait(threading.Event(), pause_seconds)
+            delay_seconds = min(delay_seconds * 2, _LONGEST_DELAY_SECONDS)
+
+    def _complete_once(self, upload: Upload, parts: Sequence[Receipt], customer_key: CustomerKey) -> None:
+        names = {"Bucket": self._settings.bucket, "Key": upload.key, "UploadId": upload.upload_id}
+        try:
+            self._client.complete_multipart_upload(
+                **names,
+                MultipartUpload={"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]},
+                # Only needed where a bucket policy asks for SSE-C on every call; harmless elsewhere.
+                **_sse_c(customer_key),
+            )
+        except error_table.CAUGHT as error:
+            # Ceph answers for an upload that is gone with an InternalError ("already in progress") that no retry mends,
+            # so before another try the upload is asked for: NoSuchUpload ends the retries.
+            if error_table.explain(error, self._described("CompleteMultipartUpload", upload.key)).is_retryable:
+                self._client.list_parts(**names, MaxParts=1)
+            raise
+
+    def _described(self, name: str, key: str) -> error_table.Call:
+        return error_table.Call(
+            name=name,
+            bucket=self._settings.bucket,
+            key=key,
+            region=self._settings.region,
+            endpoint=self._settings.endpoint_url,
+        )
+
+    def _with_patience(self, seconds: float) -> S3Store:
+        impatient = copy.copy(self)
+        impatient._patience_seconds = min(seconds, self._patience_seconds)
+        return impatient
+
+    def _head_if_any(self, key: str, customer_key: CustomerKey) -> ObjectInfo | None:
+        try:
+            return self.head(key, customer_key)
+        except errors.ObjectMissing:
+            return None
+
+    def _lifecycle_rules(self) -> list[dict[str, Any]]:
+        try:
+            rules: list[dict[str, Any]] = self._call("get_bucket_lifecycle_configuration", "")["Rules"]
+        except errors.StorageError as error:
+            if _code(error.__cause__) == "NoSuchLifecycleConfiguration":
+                return []
+            raise
+        return rules
+
+    def _is_sse_c_blocked(self) -> bool:
+        """Whether the bucket says so; False also where we may not ask."""
+        try:
+            answer = self._call("get_bucket_encryption", "")
+        except errors.StorageError:
+            return False
+        rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
+        return any("SSE-C" in rule.get("BlockedEncryptionTypes", {}).get("EncryptionType", ()) for rule in rules)
+
+    def _pieces(self, info: ObjectInfo, customer_key: CustomerKey, start: int, end: int) -> Iterator[bytes]:
+        call = self._described("GetObject", info.key)
+        failures_in_a_row = 0
+        while start < end:
+            answer = self._call(
+                "get_object",
+                info.key,
+                Range=f"bytes={start}-{end - 1}",
+                IfMatch=f'"{info.etag}"',
+                **_sse_c(customer_key),
+            )
+            try:
+                for piece in answer["Body"].iter_chunks(_PIECE_BYTES):
+                    start += len(piece)
+                    failures_in_a_row = 0
+                    yield piece
+            except error_table.CAUGHT as error:
+                failures_in_a_row += 1
+                explained = error_table.explain(error, call)
+                if not explained.is_retryable or failures_in_a_row > 5:
+                    raise explained.error from error
+            finally:
+                answer["Body"].close()
+
+
+def _sse_c(customer_key: CustomerKey) -> dict[str, str]:
+    return {
+        "SSECustomerAlgorithm": "AES256",
+        "SSECustomerKey": customer_key.base64,
+        "SSECustomerKeyMD5": customer_key.md5,
+    }
+
+
+def _code(error: BaseException | None) -> str:
+    if isinstance(error, botocore.exceptions.ClientError):
+        return str(error.response.get("Error", {}).get("Code", ""))
+    return ""
+
+
+class _translated:
+    """Translates what a block raises, without trying again."""
+
+    def __init__(self, call: error_table.Call) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, error_table.CAUGHT):
+            raise error_table.explain(error, self._call).error from error

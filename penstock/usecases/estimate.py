@@ -1,0 +1,121 @@
+"""Says what an export would be, without starting one: events, size, time, and whether it would be accepted."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from penstock import errors
+from penstock.api import auth, schemas
+from penstock.api.routes import communities
+from penstock.control import exports, limits, quota, states
+from penstock.fields import presets, values
+from penstock.lake.read import plan, scan
+from penstock.process import services as services_module
+from penstock.usecases import start as exporting
+from penstock.usecases import suggest
+
+SAMPLED_STRETCHES = 4
+"""Stretches of the time range, out of `LOOKED_AT` with events in them, that the sample is taken from."""
+
+LOOKED_AT = 60
+SAMPLED_EVENTS = 250
+"""Newest events of each stretch."""
+
+ASSUMED_EVENTS_PER_SECOND = 500_000.0
+"""Where no export has finished yet; two cores do more (docs/performance.md)."""
+
+START_SECONDS = 0.5
+"""From the start to the first event: claim, plan, first slice."""
+
+PACE_OF_LAST = 20
+_COMPRESSION_LEVEL = 1
+"""The sample is compressed as exports are, at ISA-L's level 1, whose like this is."""
+
+_Result = TypeVar("_Result")
+
+
+def estimate(
+    services: services_module.Services, caller: auth.Caller, job_uuid: str, request: schemas.ExportRequest
+) -> schemas.Estimate:
+    """What the export would be; every reason why it would be refused is listed, not only the first.
+
+    Raises:
+        NotFound: `search_job_not_found`.
+        Conflict: `search_job_not_done`: nothing can be said about it yet.
+        InvalidRequest: `multi_community_not_supported`.
+    """
+    job = exporting.exportable_job(services, caller, job_uuid)
+    community_uuid = exporting.community_of(job)
+    with services.database.read() as tx:
+        in_force = limits.for_community(tx, community_uuid, services.settings)
+        usage = quota.usage(tx, community_uuid, services.clock.now(), in_force)
+        pace = _events_per_second(tx, caller)
+    problems: list[schemas.ProblemSummary] = []
+
+    def tried(check: Callable[[], _Result]) -> _Result | None:
+        try:
+            return check()
+        except (errors.Refused, errors.StorageError) as error:
+            problems.append(schemas.ProblemSummary(code=error.code, detail=error.detail, hint=error.hint))
+            return None
+
+    fields = tried(lambda: exporting.fields_of(services, request, community_uuid)) or presets.DEFAULT_FIELDS
+    destination = tried(lambda: exporting.destination_of(services, request))
+    if destination is not None:
+        tried(lambda: exporting.rehearse(services, caller, job, community_uuid, fields, destination))
+        tried(lambda: exporting.probe(destination))
+    extent = exporting.extent_of(services, job, community_uuid, in_force)
+    tried(lambda: exporting.check_extent(extent, in_force))
+    return schemas.Estimate(
+        events=extent.events,
+        estimated_size_compressed=round(extent.events * _bytes_per_event(extent, fields)),
+        estimated_seconds=round(START_SECONDS + extent.events / pace, 1),
+        quota=communities.quota_of(usage),
+        allowed=not problems,
+        problems=problems,
+    )
+
+
+def _events_per_second(tx: sa.Connection, caller: auth.Caller) -> float:
+    """The pace of the caller's latest finished exports that were long enough to tell."""
+    found, _ = exports.list_tasks(
+        tx, caller.communities, status=states.ExportStatus.FINISHED, limit=PACE_OF_LAST, offset=0
+    )
+    events = seconds = 0.0
+    for export in found:
+        if export.started_at is not None and export.ended_at is not None and export.progress_events >= 10_000:
+            events += export.progress_events
+            seconds += (export.ended_at - export.started_at).total_seconds()
+    return events / seconds if seconds > 0 else ASSUMED_EVENTS_PER_SECOND
+
+
+def _bytes_per_event(extent: exporting.Extent, fields: Sequence[str]) -> float:
+    """Compressed bytes of a line, from samples spread over the time range."""
+    if not extent.events:
+        return 0.0
+    events = 0
+    text = bytearray()
+    for stretch in _stretches(extent):
+        for event in scan.newest(extent.snapshot, stretch, extent.predicate, SAMPLED_EVENTS):
+            line = {field: event[field] for field in fields if field in event}
+            text += values.dumps(line).encode() + b"\n"
+            events += 1
+    return len(zlib.compress(text, _COMPRESSION_LEVEL)) / events if events else 0.0
+
+
+def _stretches(extent: exporting.Extent) -> list[plan.TimeRange]:
+    """A few stretches that hold events, spread evenly among those that do."""
+    counts = scan.histogram(extent.snapshot, extent.time_range, extent.predicate, LOOKED_AT).counts
+    starts = [suggest.instant(us) for us, _ in counts]
+    ends = [*starts[1:], extent.time_range.latest]
+    full = [
+        plan.TimeRange(earliest=start, latest=end)
+        for start, end, (_, events) in zip(starts, ends, counts, strict=True)
+        if events
+    ]
+    step = max(1, len(full) // SAMPLED_STRETCHES)
+    return full[::step][:SAMPLED_STRETCHES]

@@ -1,0 +1,145 @@
+"""Events of a search job, read again out of the snapshots it counted: pages, CSV, histograms.
+
+All functions block for as long as a scan takes: call them on a thread.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import heapq
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from penstock import errors, query
+from penstock.control import searches, states
+from penstock.fields import flatten, types, values
+from penstock.lake import table
+from penstock.lake.read import plan, scan
+from penstock.process import services as services_module
+
+MAX_EVENTS = 1000
+"""offset + limit of a page; more is what exports are for."""
+
+MAX_BUCKETS = 1000
+
+Event = Mapping[str, Any]
+
+
+def require_usable(job: searches.SearchJob, now: dt.datetime) -> None:
+    """Raises Conflict: `search_job_not_done`, unless the job has counted all it matches; `search_job_expired`."""
+    if job.is_expired(now):
+        raise errors.Conflict(
+            "search_job_expired",
+            f"The search job {job.uuid} expired at {job.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
+            "Run the search again.",
+        )
+    if job.status is states.SearchStatus.DONE:
+        return
+    hint = "Wait until its status is 2 (done)."
+    if job.status.is_final:
+        hint = "It did not count its events: run the search again."
+    raise errors.Conflict(
+        "search_job_not_done",
+        f"The search job {job.uuid} is {_STATUS_WORDS[job.status]}.",
+        hint,
+        search_job_status=int(job.status),
+    )
+
+
+_STATUS_WORDS = {
+    states.SearchStatus.PENDING: "not started",
+    states.SearchStatus.RUNNING: "in progress",
+    states.SearchStatus.DONE: "done",
+    states.SearchStatus.CANCELED: "canceled",
+    states.SearchStatus.FAILED: "failed",
+}
+
+
+def node_of(job: searches.SearchJob) -> query.Node:
+    """What the job matches: its query text and its filters."""
+    return query.both(query.parse(job.term), query.from_filters(job.filters))
+
+
+def range_of(job: searches.SearchJob) -> plan.TimeRange:
+    """The job's time range, as resolved when it was created."""
+    return plan.TimeRange(earliest=job.earliest, latest=job.latest)
+
+
+def snapshots_of(services: services_module.Services, job: searches.SearchJob) -> list[table.Snapshot]:
+    """The snapshots that the job counted."""
+    return [services.table(community).snapshot(version) for community, version in job.snapshots.items()]
+
+
+def newest(services: services_module.Services, job: searches.SearchJob, *, limit: int, offset: int) -> list[Event]:
+    """Flat events `offset` to `offset + limit` of the job's newest, newest first; none beyond its `max_last_events`.
+
+    Raises:
+        Conflict: `search_job_not_done`, `search_job_expired`.
+        InvalidRequest: `page_out_of_bounds`, beyond `MAX_EVENTS`.
+    """
+    require_usable(job, services.clock.now())
+    if offset + limit > MAX_EVENTS:
+        raise errors.InvalidRequest(
+            "page_out_of_bounds",
+            f"offset + limit is {offset + limit:,}; a search job shows its newest {MAX_EVENTS:,} events.",
+            "Start an export to get them all.",
+        )
+    last = min(offset + limit, job.max_last_events)
+    if last <= offset:
+        return []
+    node, time_range = node_of(job), range_of(job)
+    found = [
+        scan.newest(snapshot, time_range, query.compile(node, snapshot.query_columns), last)
+        for snapshot in snapshots_of(services, job)
+    ]
+    merged: Iterable[Event] = heapq.merge(*found, key=_newest_first)
+    return list(merged)[offset:last]
+
+
+def histogram(services: services_module.Services, job: searches.SearchJob, buckets: int) -> scan.Histogram:
+    """The job's matches over time, all its communities together, in at most `buckets` stretches."""
+    require_usable(job, services.clock.now())
+    counted = job.histogram
+    if counted and len(counted["counts"]) == buckets:  # the worker has counted these very stretches
+        return scan.Histogram(
+            interval_seconds=counted["interval_seconds"], counts=[(start, n) for start, n in counted["counts"]]
+        )
+    node, time_range = node_of(job), range_of(job)
+    found = [
+        scan.histogram(snapshot, time_range, query.compile(node, snapshot.query_columns), buckets)
+        for snapshot in snapshots_of(services, job)
+    ]
+    if not found:
+        return scan.Histogram(interval_seconds=0.0, counts=[])
+    columns = zip(*(one.counts for one in found), strict=True)  # one range and one number: the same stretches
+    counts = [(column[0][0], sum(events for _, events in column)) for column in columns]
+    return scan.Histogram(interval_seconds=found[0].interval_seconds, counts=counts)
+
+
+def as_json(found: Sequence[Event], total: int, *, flat: bool) -> bytes:
+    """The page as the API answers it; values to the letter as they came in."""
+    items = ",".join(values.dumps(dict(event) if flat else flatten.nest(dict(event))) for event in found)
+    return f'{{"items":[{items}],"total":{total}}}'.encode()
+
+
+def as_csv(found: Sequence[Event], fields: Sequence[str]) -> bytes:
+    """RFC 4180 with a header line. Text as it is, everything else as JSON; absent and null are empty."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(fields)
+    writer.writerows([_cell(event.get(field)) for field in fields] for event in found)
+    return text.getvalue().encode()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return values.dumps(value)
+
+
+def _newest_first(event: Event) -> int:
+    return -(values.parse_timestamp(event[types.TIMESTAMP]) or 0)

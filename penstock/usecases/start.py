@@ -1,0 +1,322 @@
+"""Judges, estimates and starts exports: all that stands between a request and the row that a worker claims.
+
+What is refused is refused here, before anything is started:
+
+    search job ─▶ one community ─▶ fields ─▶ customer key ─▶ bucket, endpoint ─▶ Idempotency-Key, limits, quota
+               ─▶ number of events ─▶ probe of the bucket ─▶ start (limits and quota again, under the lock)
+
+All functions block; the last three steps may take seconds: call them on a thread.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from penstock import errors, query, storage
+from penstock.api import auth, schemas
+from penstock.control import exports, limits, searches, secrets
+from penstock.fields import presets
+from penstock.lake import table
+from penstock.lake.read import plan, scan
+from penstock.process import services as services_module
+from penstock.storage import bucket as buckets
+from penstock.usecases import found as events
+from penstock.usecases import known_fields, suggest
+
+MAX_IDEMPOTENCY_KEY_LENGTH = 255
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Destination:
+    """Where an export goes and who holds its key.
+
+    Attributes:
+        key: the customer key.
+        key_generated: the service made it.
+        bucket: the customer's bucket; None: the service's own storage.
+        store: the store behind it.
+    """
+
+    key: storage.CustomerKey
+    key_generated: bool
+    bucket: storage.CustomerBucket | None
+    store: storage.Store
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Extent:
+    """What an export would read now.
+
+    Attributes:
+        snapshot: the newest of the community.
+        time_range: the search job's.
+        predicate: its query, compiled.
+        events: matches in the snapshot.
+    """
+
+    snapshot: table.Snapshot
+    time_range: plan.TimeRange
+    predicate: query.Predicate
+    events: int
+
+
+def start(
+    services: services_module.Services,
+    caller: auth.Caller,
+    job_uuid: str,
+    request: schemas.ExportRequest,
+    idempotency_key: str | None,
+) -> schemas.StartedExport:
+    """Starts an export, or finds the one that the same Idempotency-Key started.
+
+    Raises:
+        Refused: any refusal of docs/api.md; nothing was started then.
+    """
+    job = exportable_job(services, caller, job_uuid)
+    community_uuid = community_of(job)
+    fields = fields_of(services, request, community_uuid)
+    destination = destination_of(services, request)
+    new = _new_export(services, caller, job, community_uuid, fields, destination, request, idempotency_key)
+    earlier = _rehearse(services, new)
+    if earlier is not None:
+        return _answer(services, earlier)
+    in_force = _limits(services, community_uuid)
+    extent = extent_of(services, job, community_uuid, in_force)
+    check_extent(extent, in_force)
+    probe(destination)
+    new = dataclasses.replace(new, expected_events=extent.events)
+    now = services.clock.now()
+    with services.database.begin() as tx:
+        started = exports.start(tx, new, limits=in_force, now=now)
+    return _answer(services, started)
+
+
+def rehearse(
+    services: services_module.Services,
+    caller: auth.Caller,
+    job: searches.SearchJob,
+    community_uuid: str,
+    fields: tuple[str, ...],
+    destination: Destination,
+) -> None:
+    """Raises what limits and quota would refuse a start for; leaves nothing behind."""
+    request = schemas.ExportRequest()
+    _rehearse(services, _new_export(services, caller, job, community_uuid, fields, destination, request, None))
+
+
+# The checks, in the order in which a start makes them
+
+
+def exportable_job(services: services_module.Services, caller: auth.Caller, job_uuid: str) -> searches.SearchJob:
+    """The search job, if it is done.
+
+    Raises:
+        NotFound: `search_job_not_found`.
+        Conflict: `search_job_not_done`, `search_job_expired`.
+    """
+    with services.database.read() as tx:
+        job = searches.get(tx, job_uuid, caller.communities)
+    events.require_usable(job, services.clock.now())
+    return job
+
+
+def community_of(job: searches.SearchJob) -> str:
+    """The one community of the job. Raises InvalidRequest `multi_community_not_supported`."""
+    if len(job.community_uuids) == 1:
+        return job.community_uuids[0]
+    raise errors.InvalidRequest(
+        "multi_community_not_supported",
+        f"The search job spans {len(job.community_uuids)} communities; an export holds one.",
+        "Search again once for each, with `community_uuids` set to the one.",
+        community_uuids=list(job.community_uuids),
+    )
+
+
+def fields_of(
+    services: services_module.Services, request: schemas.ExportRequest, community_uuid: str
+) -> tuple[str, ...]:
+    """The fields asked for, or the default ones. Raises FieldSelectionError."""
+    if request.fields is None:
+        return presets.DEFAULT_FIELDS
+    return known_fields.check(services, request.fields, [community_uuid])
+
+
+def destination_of(services: services_module.Services, request: schemas.ExportRequest) -> Destination:
+    """Where the export goes. Speaks to nobody but the resolver.
+
+    Raises:
+        DestinationError: `invalid_customer_key`, `customer_key_md5_mismatch`, `incomplete_s3_settings`,
+            `endpoint_not_allowed` and what else `storage` finds wrong with the settings.
+    """
+    s3 = request.s3 or schemas.S3Settings()
+    key = _given_key(s3)
+    members = _bucket_members(s3)
+    bucket = storage.CustomerBucket.parse(members) if members else None
+    return Destination(
+        key=key or storage.CustomerKey.generate(),
+        key_generated=key is None,
+        bucket=bucket,
+        store=services.customer_store(bucket) if bucket else services.store,
+    )
+
+
+def extent_of(
+    services: services_module.Services, job: searches.SearchJob, community_uuid: str, in_force: limits.Limits
+) -> Extent:
+    """What the export would read on the newest snapshot.
+
+    The job's own total serves where it is the very snapshot, or where the table cannot hold more than the limit allows
+    anyway; else the matches are counted again, since late arrivals come along.
+    """
+    snapshot = services.table(community_uuid).snapshot()
+    predicate = query.compile(events.node_of(job), snapshot.query_columns)
+    time_range = events.range_of(job)
+    total = job.total or 0
+    if job.snapshots.get(community_uuid) != snapshot.version and snapshot.rows > in_force.export_max_events:
+        total = scan.count(snapshot, time_range, predicate)
+    return Extent(snapshot=snapshot, time_range=time_range, predicate=predicate, events=total)
+
+
+def check_extent(extent: Extent, in_force: limits.Limits) -> None:
+    """Raises InvalidRequest `too_many_events`, with time ranges that each fit."""
+    if extent.events <= in_force.export_max_events:
+        return
+
+    def histogram_of(time_range: plan.TimeRange, most_buckets: int) -> Sequence[tuple[int, int]]:
+        return scan.histogram(extent.snapshot, time_range, extent.predicate, most_buckets).counts
+
+    counts = list(suggest.close_counts(histogram_of, extent.time_range, in_force.export_max_events))
+    limits.check_events(extent.events, in_force, latest=extent.time_range.latest, histogram=counts)
+
+
+def probe(destination: Destination) -> None:
+    """Tries a customer's bucket with a tiny object. Raises DestinationError `destination_not_writable` and its kin."""
+    if destination.bucket is not None:
+        destination.store.probe(destination.key)
+
+
+# What they are made of
+
+
+def _limits(services: services_module.Services, community_uuid: str) -> limits.Limits:
+    with services.database.read() as tx:
+        return limits.for_community(tx, community_uuid, services.settings)
+
+
+def _given_key(s3: schemas.S3Settings) -> storage.CustomerKey | None:
+    if s3.sse_customer_key is not None:
+        return storage.CustomerKey.parse(
+            s3.sse_customer_key.get_secret_value(), md5=s3.sse_customer_key_md5, algorithm=s3.sse_customer_algorithm
+        )
+    if s3.sse_customer_key_md5 is not None:
+        raise errors.DestinationError(
+            "invalid_customer_key",
+            "sse_customer_key_md5 came without sse_customer_key.",
+            "Send the key as well, or leave both out: the service makes a key then.",
+        )
+    return None
+
+
+def _bucket_members(s3: schemas.S3Settings) -> dict[str, Any]:
+    """The members that speak of a bucket, if any does; a `prefix` without a bucket is one of them."""
+    return {name: value for name, value in _plain(s3).items() if name in buckets.MEMBERS and value}
+
+
+def _plain(model: schemas.S3Settings) -> dict[str, Any]:
+    """The members that were sent, secrets in clear."""
+    sent = model.model_dump(exclude_none=True)
+    return {
+        name: value.get_secret_value() if hasattr(value, "get_secret_value") else value for name, value in sent.items()
+    }
+
+
+def _body(request: schemas.ExportRequest) -> Mapping[str, Any]:
+    """The request as a JSON value, for its fingerprint; no body and an empty one are the same request."""
+    return {"fields": request.fields, "s3": _plain(request.s3) if request.s3 else None}
+
+
+def _new_export(
+    services: services_module.Services,
+    caller: auth.Caller,
+    job: searches.SearchJob,
+    community_uuid: str,
+    fields: tuple[str, ...],
+    destination: Destination,
+    request: schemas.ExportRequest,
+    idempotency_key: str | None,
+) -> exports.NewExport:
+    task_uuid = exports.new_task_uuid()
+    seal, bucket = services.master_keys.seal, destination.bucket
+    return exports.NewExport(
+        task_uuid=task_uuid,
+        job_uuid=job.uuid,
+        community_uuid=community_uuid,
+        fields=fields,
+        term=job.term,
+        term_lang=job.term_lang,
+        filters=tuple(job.filters),
+        earliest=job.earliest,
+        latest=job.latest,
+        expected_events=0,
+        compression=services.settings.compression,
+        destination=bucket.destination if bucket else "service",
+        in_customer_bucket=bucket is not None,
+        sse_customer_key_md5=destination.key.md5,
+        customer_key_generated=destination.key_generated,
+        sealed_customer_key=seal(destination.key.raw, secrets.customer_key_context(task_uuid)),
+        sealed_destination=seal(bucket.seal_bytes(), secrets.destination_context(task_uuid)) if bucket else None,
+        created_by=caller.actor,
+        created_by_type=auth.ACTOR_TYPE,
+        idempotency_key=_checked(idempotency_key),
+        idempotency_fingerprint=exports.fingerprint(_body(request), job.uuid, caller.actor),
+        idempotency_ttl_seconds=services.settings.idempotency_ttl_seconds,
+    )
+
+
+def _checked(idempotency_key: str | None) -> str | None:
+    if idempotency_key is None or (0 < len(idempotency_key) <= MAX_IDEMPOTENCY_KEY_LENGTH):
+        return idempotency_key
+    raise errors.InvalidRequest(
+        "invalid_idempotency_key",
+        f"The Idempotency-Key has {len(idempotency_key)} characters; it may have 1 to {MAX_IDEMPOTENCY_KEY_LENGTH}.",
+        "Use a fresh UUID for each export.",
+    )
+
+
+class _Rehearsed(Exception):
+    """Rolls a rehearsal back."""
+
+
+def _rehearse(services: services_module.Services, new: exports.NewExport) -> exports.StartedExport | None:
+    """Starts for show: raises what a start would be refused for; an earlier start with the same key is returned.
+
+    The costly checks that follow are thus made only for requests that stand a chance, and a repeated request is
+    answered without them.
+    """
+    now = services.clock.now()
+    try:
+        with services.database.begin() as tx:
+            started = exports.start(
+                tx, new, limits=limits.for_community(tx, new.community_uuid, services.settings), now=now
+            )
+            if started.replayed:
+                return started
+            raise _Rehearsed
+    except _Rehearsed:
+        return None
+
+
+def _answer(services: services_module.Services, started: exports.StartedExport) -> schemas.StartedExport:
+    """The generated key is shown in the answer of the start, and in its repetitions while the export is active."""
+    export, shown = started.export, None
+    if export.customer_key_generated and started.sealed_customer_key is not None:
+        raw = services.master_keys.unseal(started.sealed_customer_key, secrets.customer_key_context(export.task_uuid))
+        shown = storage.CustomerKey(raw).base64
+    return schemas.StartedExport(
+        task_uuid=export.task_uuid,
+        status=export.status.value,
+        sse_customer_key=shown,
+        sse_customer_key_md5=export.sse_customer_key_md5,
+    )
