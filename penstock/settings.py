@@ -1,82 +1,130 @@
 """All settings: one table of name, default, unit, help. Sources: PENSTOCK_* variables, then penstock.toml.
 
-`penstock.toml` is looked for in the working directory, then in the home folder. Unknown names are refused.
+`penstock.toml` is looked for in the working directory, then in the home folder. Unknown names and values out of bounds
+are refused.
 """
+
+# ruff: noqa: RUF009 (`_field` makes dataclass fields; the rule knows only dataclasses.field)
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
+import functools
+import json
 import os
 import pathlib
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
 from typing import Any, Literal
-
-import pydantic
-import pydantic_settings
 
 from penstock import errors
 
 _CORES = os.cpu_count() or 1
+_PREFIX = "PENSTOCK_"
+_S3_PART_BYTES = 5 * 1024 * 1024  # S3 refuses smaller ones; the embedded store takes any, which tests use
+
+OTHER_VARIABLES = frozenset({"PENSTOCK_DEBUG"})
+"""Variables of Penstock that are no settings. Those that begin with PENSTOCK_TEST or PENSTOCK_KERNEL are tools'."""
+
+_TOOLS = ("PENSTOCK_TEST", "PENSTOCK_KERNEL")
 
 
-def _field(default: Any, help_text: str) -> Any:
-    return pydantic.Field(default=default, description=help_text)
+class Secret:
+    """A text that prints as `***`."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def get_secret_value(self) -> str:
+        """The text itself."""
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return "***" if self._text else "''"
 
 
-class Settings(pydantic_settings.BaseSettings):
-    """The service's settings. Units are in the names; bytes are plain bytes (10 GB = 10_000_000_000)."""
+def _field(default: Any, help_text: str, *, least: float | None = None, most: float | None = None) -> Any:
+    """A setting: its default, its line in the documentation, its bounds (a number is never below 0)."""
+    return dataclasses.field(default=default, metadata={"help": help_text, "least": least, "most": most})
 
-    model_config = pydantic_settings.SettingsConfigDict(env_prefix="PENSTOCK_", extra="forbid", frozen=True)
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The service's settings. Units are in the names; bytes are plain bytes (10 GB = 10_000_000_000).
+
+    Raises:
+        ConfigurationError: `invalid_settings`, naming each setting that is wrong and why.
+    """
 
     # Where things are
-    home: pathlib.Path = _field(pathlib.Path(".penstock"), "Folder that holds everything of the embedded mode.")
+    home: pathlib.Path = _field(".penstock", "Folder that holds everything of the embedded mode.")
     database_url: str = _field("", "SQLAlchemy URL; empty: SQLite in the home folder.")
     lake_path: str = _field("", "Folder of the event tables; empty: `lake` in the home folder.")
-    master_key: pydantic.SecretStr = _field(
-        pydantic.SecretStr(""),
+    master_key: Secret = _field(
+        "",
         "Base64 of 32 bytes that seal secrets at rest, `id:base64,id:base64` for several; empty: the home's file.",
     )
 
     # Serving
     host: str = _field("127.0.0.1", "Address the API listens on.")
-    port: int = _field(8080, "Port the API listens on.")
+    port: int = _field(8080, "Port the API listens on.", most=65_535)
     public_url: str = _field("", "URL under which clients reach the API; empty: derived from host and port.")
     log_level: Literal["debug", "info", "warning", "error"] = _field("info", "Least severe log level written.")
     log_format: Literal["text", "json"] = _field("text", "How log events are written.")
 
     # Limits (the product's published ones)
-    export_max_events: int = _field(100_000_000, "Most events one export may hold.")
+    export_max_events: int = _field(100_000_000, "Most events one export may hold.", least=1)
     quota_bytes_per_month: int = _field(10_000_000_000, "Compressed bytes a community may export a UTC month.")
-    active_exports_per_community: int = _field(1, "Exports of one community that may be active at once.")
+    active_exports_per_community: int = _field(1, "Exports of one community that may be active at once.", least=1)
     exports_per_search_job: int = _field(10, "Exports one search job may start, whatever became of them.")
     download_window_seconds: int = _field(86_400, "How long a finished export can be downloaded.")
     export_deadline_seconds: int = _field(6 * 3600, "An export that has run this long in all ends FAILED.")
-    export_max_attempts: int = _field(5, "Workers that may die over one export before it ends FAILED.")
+    export_max_attempts: int = _field(5, "Workers that may die over one export before it ends FAILED.", least=1)
     search_job_ttl_seconds: int = _field(7 * 86_400, "How long a search job can be exported and listed.")
     search_results_ttl_seconds: int = _field(600, "`results_ttl` that search jobs announce to clients.")
-    search_max_last_events: int = _field(1000, "Newest events a search job shows.")
+    search_max_last_events: int = _field(1000, "Newest events a search job shows.", least=1)
     idempotency_ttl_seconds: int = _field(86_400, "How long an Idempotency-Key is remembered.")
     audit_keep_days: int = _field(365, "How long audit entries are kept.")
 
     # Lake
-    lake_max_columns: int = _field(2000, "Columns a table may have; further new fields live in the overflow.")
-    ingest_batch_events: int = _field(50_000, "Events per ingest batch.")
-    ingest_max_line_bytes: int = _field(16 * 1024 * 1024, "A longer line is rejected.")
-    request_max_bytes: int = _field(256 * 1024 * 1024, "Largest body of an ingest request, after decompression.")
+    lake_max_columns: int = _field(2000, "Columns a table may have; further new fields live in the overflow.", least=1)
+    ingest_batch_events: int = _field(50_000, "Events per ingest batch.", least=1)
+    ingest_max_line_bytes: int = _field(16 * 1024 * 1024, "A longer line is rejected.", least=1)
+    request_max_bytes: int = _field(
+        256 * 1024 * 1024, "Largest body of an ingest request, after decompression.", least=1
+    )
 
     # The pipeline. Peak memory ~ base + encoding_threads x slice + upload_threads x part (docs/design.md, memory).
-    slice_rows: int = _field(131_072, "Most rows of one slice.")
-    slice_bytes: int = _field(128 * 1024 * 1024, "Most uncompressed column bytes of one slice, as estimated.")
-    encoding_threads: int = _field(_CORES, "Slices scanned, encoded and compressed at once.")
-    upload_threads: int = _field(2, "Parts uploaded at once.")
+    slice_rows: int = _field(131_072, "Most rows of one slice.", least=1)
+    slice_bytes: int = _field(128 * 1024 * 1024, "Most uncompressed column bytes of one slice, as estimated.", least=1)
+    encoding_threads: int = _field(_CORES, "Slices scanned, encoded and compressed at once.", least=1)
+    upload_threads: int = _field(2, "Parts uploaded at once.", least=1)
     compression: Literal["fast", "small"] = _field(
         "fast", "`fast`: Penstock's own deflater; `small`: zlib-ng, a sixth smaller."
     )
-    part_bytes: int = _field(16 * 1024 * 1024, "Least bytes of a part (5 MiB or more); grows for huge exports.")
+    part_bytes: int = _field(
+        16 * 1024 * 1024, "Least bytes of a part (5 MiB or more); grows for huge exports.", least=1000
+    )
 
     # Workers
-    lease_seconds: float = _field(15.0, "A worker that does not renew for this long has lost its export.")
-    poll_seconds: float = _field(0.25, "How often an idle worker looks for work.")
-    sweep_seconds: float = _field(60.0, "How often expired files, orphan uploads and old rows are swept.")
-    tidy_seconds: float = _field(600.0, "How often small data files are joined and unneeded ones deleted.")
+    lease_seconds: float = _field(15.0, "A worker that does not renew for this long has lost its export.", least=0.001)
+    poll_seconds: float = _field(0.25, "How often an idle worker looks for work.", least=0.001)
+    sweep_seconds: float = _field(60.0, "How often expired files, orphan uploads and old rows are swept.", least=0.001)
+    tidy_seconds: float = _field(600.0, "How often small data files are joined and unneeded ones deleted.", least=0.001)
 
     # Storage
     storage: Literal["embedded", "s3"] = _field("embedded", "Where the service keeps exports.")
@@ -85,32 +133,33 @@ class Settings(pydantic_settings.BaseSettings):
     s3_endpoint_url: str = _field("", "Endpoint of the S3 server; empty: AWS.")
     s3_region: str = _field("us-east-1", "Region of the bucket.")
     s3_access_key_id: str = _field("", "Access key; empty: the machine's own AWS credentials.")
-    s3_secret_access_key: pydantic.SecretStr = _field(pydantic.SecretStr(""), "Secret of the access key.")
+    s3_secret_access_key: Secret = _field("", "Secret of the access key.")
     s3_ca_file: str = _field("", "CA file for the S3 endpoint's certificate; empty: the system's.")
     s3_allow_http: bool = _field(False, "Allow plain http to a loopback endpoint. For tests only: SSE-C keys travel.")
     s3_retry_seconds: float = _field(60.0, "How long a failing S3 call is tried again before the store has failed.")
-    s3_connect_timeout_seconds: float = _field(5.0, "How long connecting to an S3 server may take.")
-    s3_read_timeout_seconds: float = _field(60.0, "How long an S3 server may stay silent.")
+    s3_connect_timeout_seconds: float = _field(5.0, "How long connecting to an S3 server may take.", least=0.001)
+    s3_read_timeout_seconds: float = _field(60.0, "How long an S3 server may stay silent.", least=0.001)
     endpoint_allow_list: tuple[str, ...] = _field(
         (), "Hosts or CIDR ranges of customers' endpoints that are allowed though private (JSON list)."
     )
     customer_ca_file: str = _field("", "CA file for customers' endpoints; empty: the system's.")
     allow_unencrypted_exports: bool = _field(False, "Honour --no-sse-c. Not offered: every export is encrypted.")
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[pydantic_settings.BaseSettings],
-        init_settings: pydantic_settings.PydanticBaseSettingsSource,
-        env_settings: pydantic_settings.PydanticBaseSettingsSource,
-        dotenv_settings: pydantic_settings.PydanticBaseSettingsSource,
-        file_secret_settings: pydantic_settings.PydanticBaseSettingsSource,
-    ) -> tuple[pydantic_settings.PydanticBaseSettingsSource, ...]:
-        """Arguments first, then the environment, then penstock.toml."""
-        home = pathlib.Path(os.environ.get("PENSTOCK_HOME", ".penstock"))
-        files = [pathlib.Path("penstock.toml"), home / "penstock.toml"]
-        toml = pydantic_settings.TomlConfigSettingsSource(settings_cls, [f for f in files if f.is_file()][:1])
-        return init_settings, env_settings, toml
+    def __post_init__(self) -> None:
+        wrong = []
+        for field in dataclasses.fields(self):
+            given = getattr(self, field.name)
+            try:
+                value = _parse(_kinds()[field.name], given)
+                _check_bounds(value, field.metadata)
+            except ValueError as error:
+                wrong.append(f"{field.name} {error}" + ("" if "Secret" in str(field.type) else f", not {given!r}"))
+            else:
+                object.__setattr__(self, field.name, value)
+        if self.storage == "s3" and self.part_bytes < _S3_PART_BYTES:
+            wrong.append(f"part_bytes must be {_S3_PART_BYTES} or more in S3, not {self.part_bytes}")
+        if wrong:
+            raise _invalid(wrong)
 
     @property
     def resolved_database_url(self) -> str:
@@ -129,17 +178,150 @@ class Settings(pydantic_settings.BaseSettings):
 
 
 def load(**values: Any) -> Settings:
-    """The settings in force; `values` win over every other source.
+    """The settings in force: `values` first, then variables, then penstock.toml, then the defaults.
 
     Raises:
         ConfigurationError: `invalid_settings`, naming each setting that is wrong and why.
     """
+    return Settings(**{**_from_file(), **_from_environment(os.environ), **values})
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, str] = {}
+    wrong = []
+    for variable, text in environment.items():
+        if not variable.startswith(_PREFIX) or variable in OTHER_VARIABLES or variable.startswith(_TOOLS):
+            continue
+        name = variable.removeprefix(_PREFIX).lower()
+        if name in _kinds():
+            found |= {name: text} if text or name != "home" else {}
+        else:
+            wrong.append(f"there is no setting {variable}{_nearest(name, _PREFIX)}")
+    if wrong:
+        raise _invalid(wrong)
+    return found
+
+
+def _from_file() -> dict[str, Any]:
+    home = pathlib.Path(os.environ.get("PENSTOCK_HOME") or ".penstock")
+    for file in (pathlib.Path("penstock.toml"), home / "penstock.toml"):
+        if file.is_file():
+            return _read(file)
+    return {}
+
+
+def _read(file: pathlib.Path) -> dict[str, Any]:
     try:
-        return Settings(**values)
-    except pydantic.ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise errors.ConfigurationError(
-            "invalid_settings",
-            f"The settings are not usable: {wrong}.",
-            "Mend the PENSTOCK_* variable or penstock.toml; `docs/operations.md` lists all settings.",
-        ) from error
+        found = tomllib.loads(file.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise _invalid([f"{file} cannot be read: {error}"]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise _invalid([f"{file} is not valid TOML: {error}"]) from error
+    wrong = [f"{file} names {name}, which is no setting{_nearest(name)}" for name in found if name not in _kinds()]
+    if wrong:
+        raise _invalid(wrong)
+    return found
+
+
+@functools.cache
+def _kinds() -> dict[str, Any]:
+    """The type of each setting, by name."""
+    return typing.get_type_hints(Settings)
+
+
+def _nearest(name: str, prefix: str = "") -> str:
+    close = difflib.get_close_matches(name, _kinds(), n=1)
+    if not close:
+        return ""
+    return f" (did you mean {prefix}{close[0].upper() if prefix else close[0]}?)"
+
+
+def _invalid(wrong: list[str]) -> errors.ConfigurationError:
+    return errors.ConfigurationError(
+        "invalid_settings",
+        f"The settings are not usable: {'; '.join(wrong)}.",
+        "Correct the PENSTOCK_* variable or penstock.toml; `docs/operations.md` lists all settings.",
+    )
+
+
+def _parse(kind: Any, value: Any) -> Any:
+    """The value of a setting from what a caller, a variable or TOML gives.
+
+    Raises:
+        ValueError: saying what it must be.
+    """
+    if typing.get_origin(kind) is Literal:
+        choices = typing.get_args(kind)
+        if value not in choices:
+            raise ValueError(f"must be {' or '.join(choices)}")
+        return value
+    if typing.get_origin(kind) is tuple:
+        return _parse_list(value)
+    return _PARSERS[kind](value)
+
+
+def _parse_list(value: Any) -> tuple[str, ...]:
+    try:
+        items = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        items = None
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise ValueError('must be a JSON list of texts, like ["10.0.0.0/8"]')
+    return tuple(items)
+
+
+def _parse_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = str(value).lower()
+    if word not in _BOOLEANS:
+        raise ValueError("must be true or false")
+    return _BOOLEANS[word]
+
+
+def _parse_int(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    try:
+        if isinstance(value, str):
+            return int(value)  # also 10_000_000
+    except ValueError:
+        pass
+    raise ValueError("must be a whole number")
+
+
+def _parse_float(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if isinstance(value, bool) or number != number:
+        raise ValueError("must be a number")
+    return number
+
+
+def _parse_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be a text")
+    return value
+
+
+_BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+_PARSERS: dict[Any, Any] = {
+    bool: _parse_bool,
+    int: _parse_int,
+    float: _parse_float,
+    str: _parse_text,
+    pathlib.Path: pathlib.Path,
+    Secret: lambda value: value if isinstance(value, Secret) else Secret(_parse_text(value)),
+}
+
+
+def _check_bounds(value: Any, metadata: types.MappingProxyType[Any, Any]) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    least, most = metadata["least"] or 0, metadata["most"]
+    if value < least:
+        raise ValueError(f"must be {least:g} or more")
+    if most is not None and value > most:
+        raise ValueError(f"must be {most:g} or less")

@@ -3,6 +3,7 @@ is not there: a command, a file of the project."""
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import re
 from typing import Any
@@ -14,17 +15,18 @@ from penstock import settings
 from penstock.cli import app
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
+SETTINGS = {field.name: field for field in dataclasses.fields(settings.Settings)}
 PAGES = [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))]
 
 
 def row_of(name: str) -> str:
     """The line of the settings table that documents a setting."""
-    field = settings.Settings.model_fields[name]
+    field = SETTINGS[name]
     default = field.default
     if hasattr(default, "get_secret_value"):
         default = default.get_secret_value()
     shown = "the number of cores" if name == "encoding_threads" else _shown(default)
-    return f"| `{name}` | {shown} | {field.description} |"
+    return f"| `{name}` | {shown} | {field.metadata['help']} |"
 
 
 def _shown(default: object) -> str:
@@ -35,7 +37,7 @@ def _shown(default: object) -> str:
     return str(default) if default not in ("", ()) else ""
 
 
-@pytest.mark.parametrize("name", settings.Settings.model_fields)
+@pytest.mark.parametrize("name", SETTINGS)
 def test_setting_is_documented(name: str) -> None:
     assert row_of(name) in (DOCS / "operations.md").read_text().splitlines(), row_of(name)
 

@@ -140,7 +140,7 @@ def _prepared(
         is_local_url = not settings.public_url and settings.storage == "embedded" and settings.host in _ANY_ADDRESS
         if is_local_url:
             log.warning("public_url_not_set", download_urls_begin_with=url)
-        settings = settings.model_copy(update={"port": port, "public_url": url})
+        settings = dataclasses.replace(settings, port=port, public_url=url)
         files = (
             tls.ensure(settings.home, [settings.host, socket.gethostname()], dt.datetime.now(dt.UTC))
             if with_tls

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gzip
 import http.client
 import json
@@ -151,7 +152,7 @@ def test_download_urls_that_other_machines_cannot_reach_are_warned_of_at_start(
 def test_a_taken_port_is_named(tmp_path: pathlib.Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        values = home(tmp_path).model_copy(update={"port": port})
+        values = dataclasses.replace(home(tmp_path), port=port)
         with pytest.raises(errors.ConfigurationError) as caught, server.running(values):
             pass
     assert caught.value.code == "address_unavailable"
@@ -178,7 +179,7 @@ def test_a_port_is_free_again_afterwards(tmp_path: pathlib.Path) -> None:
     with server.running(values, worker=False) as listening:
         port = listening.port
         httpx.get(f"{listening.url}/healthz")
-    with server.running(values.model_copy(update={"port": port}), worker=False) as again:
+    with server.running(dataclasses.replace(values, port=port), worker=False) as again:
         assert again.port == port
 
 

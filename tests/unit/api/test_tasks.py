@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import gzip
 import json
@@ -198,7 +199,7 @@ def test_a_worker_with_another_idea_of_the_address_makes_urls_that_clients_reach
     world.ingest(events(3))
     job = world.done_search()
     task = world.export(job).json()["task_uuid"]
-    values = world.services.settings.model_copy(update={"public_url": "https://127.0.0.1:9"})
+    values = dataclasses.replace(world.services.settings, public_url="https://127.0.0.1:9")
     with services_module.opened(values, clock=world.clock) as elsewhere:
         worker_module.Worker(elsewhere, worker_id="elsewhere").run_pending()
     attributes = world.get(f"/v1/tasks/{task}").json()["attributes"]
