@@ -138,7 +138,7 @@ def name(path: pathlib.Path) -> str:
 
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_file_has_a_room(path: pathlib.Path) -> None:
-    assert room_of(module_of(path)) or path.parent == ROOT and path.name in {"__init__.py", "__main__.py"}
+    assert room_of(module_of(path)) or (path.parent == ROOT and path.name in {"__init__.py", "__main__.py"})
 
 
 @pytest.mark.parametrize("room", MAY_IMPORT)
