@@ -8,8 +8,8 @@ imports not counted; CPU and peak RSS are the process's. All write one gzip-comp
 Before each run what others wrote is flushed and the lake's files are read once, so that all find them in the system's
 cache; who comes first changes from round to round. ClickHouse and Polars run twice, as one types it and with their
 fastest gzip level (`clickhouse-1`, `polars-1`); ours too, `fast` and `small`; DuckDB has no choice. All have the same
-allocator settings, ours (penstock/__init__.py). The first round's outputs are read back and compared as sets of events
-before any ratio is printed.
+allocator settings, ours (penstock/process/environment.py). The first round's outputs are read back and compared as sets
+of events before any ratio is printed.
 
 The floor is what no exporter built on these parts can beat: Polars' scan of the columns alone, and ISA-L's deflate of
 the finished lines alone, each with both cores.
@@ -31,6 +31,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from penstock.process import environment
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BENCH = ROOT / ".bench"
@@ -563,6 +565,7 @@ def main() -> None:
     asked = parser.parse_args()
     workloads, contenders = asked.workloads.split(","), asked.contenders.split(",")
     if asked.child:
+        environment.prepare()
         child(asked.child, workloads[0], asked.events, asked.out)
         return
     BENCH.mkdir(exist_ok=True)

@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-import zlib
 from collections.abc import AsyncIterator, Iterator
-from typing import IO, Protocol
+from typing import IO
 
 import anyio
 import anyio.from_thread
 import starlette.requests
-import zstandard
 
 from penstock import errors
-
-ENCODINGS = ("identity", "gzip", "zstd")
+from penstock.base import unpack
 
 CHUNK_TIMEOUT_SECONDS = 60
 """A sender that is silent for so long is given up: each holds one of few threads."""
 
 _SPOOL_MEMORY_BYTES = 8 * 1024 * 1024
-_INFLATE_BYTES = 1024 * 1024
-_GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
 class BodyTooLarge(errors.Refused):
@@ -57,17 +52,21 @@ def spooled(stream: AsyncIterator[bytes], encoding: str, max_bytes: int) -> Iter
         UnsupportedEncoding: `unsupported_content_encoding`.
         IngestError: `truncated_body` (the archive or the connection ends early), `damaged_body`.
     """
-    unpack = _unpacker(encoding)
+    unpacker = _unpacker(encoding)
     with tempfile.SpooledTemporaryFile(max_size=_SPOOL_MEMORY_BYTES) as spool:
         received = written = 0
-        for chunk in _pulled(stream):
-            received += len(chunk)
-            for piece in unpack.feed(chunk):
-                written += len(piece)
-                _check_size(max(received, written), max_bytes)
-                spool.write(piece)
-            _check_size(received, max_bytes)
-        unpack.finish()
+        try:
+            for chunk in _pulled(stream):
+                received += len(chunk)
+                _check_size(received, max_bytes)
+                for piece in unpacker.feed(chunk) if unpacker else (chunk,):
+                    written += len(piece)
+                    _check_size(written, max_bytes)
+                    spool.write(piece)
+            if unpacker:
+                unpacker.finish()
+        except unpack.UnpackError as error:
+            raise _refusal(error) from error
         spool.seek(0)
         yield spool
 
@@ -103,88 +102,20 @@ async def _next_chunk(stream: AsyncIterator[bytes]) -> bytes:
         ) from None
 
 
-class _Unpacker(Protocol):
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Pieces of bounded size."""
-        ...
-
-    def finish(self) -> None:
-        """Raises if the archive is not complete."""
-        ...
-
-
-def _unpacker(encoding: str) -> _Unpacker:
+def _unpacker(encoding: str) -> unpack.Unpacker | None:
+    """None for a body that is not packed."""
     name = encoding.strip().lower()
     if name in ("", "identity"):
-        return _Plain()
+        return None
     if name in ("gzip", "x-gzip"):
-        return _Gzip()
+        return unpack.unpacker(unpack.Kind.GZIP)
     if name == "zstd":
-        return _Zstandard()
+        return unpack.unpacker(unpack.Kind.ZSTD, max_window_bytes=unpack.HTTP_WINDOW_BYTES)
     raise UnsupportedEncoding(
         "unsupported_content_encoding",
         f"The Content-Encoding {encoding[:40]!r} is not supported.",
         "Send the body plain, or packed once with gzip or zstd.",
     )
-
-
-class _Plain:
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        yield chunk
-
-    def finish(self) -> None:
-        pass
-
-
-class _Gzip:
-    """One or several gzip members, as gzip files are."""
-
-    def __init__(self) -> None:
-        self._inflate = zlib.decompressobj(_GZIP_WINDOW)
-        self._started = False
-
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        while chunk:
-            if self._inflate.eof:
-                self._inflate = zlib.decompressobj(_GZIP_WINDOW)
-            self._started = True
-            try:
-                yield self._inflate.decompress(chunk, _INFLATE_BYTES)
-            except zlib.error as error:
-                raise _damaged("gzip", error) from error
-            chunk = self._inflate.unconsumed_tail or self._inflate.unused_data
-
-    def finish(self) -> None:
-        if self._started and not self._inflate.eof:
-            raise _truncated("gzip")
-
-
-class _Zstandard:
-    """One or several frames."""
-
-    def __init__(self) -> None:
-        self._inflate = zstandard.ZstdDecompressor(max_window_size=128 * 1024 * 1024).decompressobj()
-        self._started = False
-
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        while chunk:
-            if self._inflate.eof:
-                self._inflate = zstandard.ZstdDecompressor(max_window_size=128 * 1024 * 1024).decompressobj()
-            self._started = True
-            # In small bites: a frame may unpack to a thousand times its size, and the call has no bound of its own.
-            bite, rest = chunk[:_ZSTD_BITE_BYTES], chunk[_ZSTD_BITE_BYTES:]
-            try:
-                yield self._inflate.decompress(bite)
-            except zstandard.ZstdError as error:
-                raise _damaged("zstd", error) from error
-            chunk = (self._inflate.unused_data or b"") + rest if self._inflate.eof else rest
-
-    def finish(self) -> None:
-        if self._started and not self._inflate.eof:
-            raise _truncated("zstd")
-
-
-_ZSTD_BITE_BYTES = 1024
 
 
 def _check_size(size: int, max_bytes: int) -> None:
@@ -196,13 +127,18 @@ def _check_size(size: int, max_bytes: int) -> None:
         )
 
 
-def _truncated(name: str) -> errors.IngestError:
-    return errors.IngestError(
-        "truncated_body", f"The {name} body ends before its end.", "Send it again, whole; nothing was taken in."
-    )
+_COMPLAINTS = {
+    unpack.Trouble.TRUNCATED: ("truncated_body", "The {kind} body ends before its end.", "Send it again, whole"),
+    unpack.Trouble.DAMAGED: ("damaged_body", "The body is not valid {kind}: {detail}.", "Pack it again"),
+    unpack.Trouble.TRAILING: (
+        "damaged_body",
+        "Other bytes follow the end of the {kind} stream in the body.",
+        "Send the packed bytes only",
+    ),
+}
 
 
-def _damaged(name: str, error: Exception) -> errors.IngestError:
-    return errors.IngestError(
-        "damaged_body", f"The body is not valid {name}: {error}.", "Pack it again; nothing was taken in."
-    )
+def _refusal(error: unpack.UnpackError) -> errors.IngestError:
+    code, detail, hint = _COMPLAINTS[error.trouble]
+    said = detail.format(kind=error.kind, detail=error.detail or "its first bytes are not those of such a stream")
+    return errors.IngestError(code, said, f"{hint}; nothing was taken in.")

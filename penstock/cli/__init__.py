@@ -13,6 +13,9 @@ from collections.abc import Sequence
 
 def main() -> None:
     """The `penstock` command. It writes UTF-8 whatever the locale: a key must not fail to be shown."""
+    from penstock.process import environment
+
+    environment.prepare()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")

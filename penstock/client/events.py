@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock import errors
-
-_INFLATE_BYTES = 4 * 1024 * 1024
+from penstock.base import unpack
 
 
 def parse(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """The events of a gzip member that comes in chunks. Memory: one chunk and 4 MiB of lines.
+    """The events of a gzip member that comes in chunks. Memory: one chunk and 1 MiB of lines.
 
     Raises:
-        StorageError: `export_damaged` if the stream is no whole gzip member; events before the damage were yielded.
+        StorageError: `export_damaged` if the stream is not whole gzip; events before the damage were yielded.
     """
     rest = b""
     for text in inflate(chunks):
@@ -30,17 +28,12 @@ def parse(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The plain bytes of one gzip member; its CRC and length are checked at the end."""
-    member = zlib.decompressobj(wbits=31)
+    """The plain bytes of a gzip stream; its CRC and length are checked at the end."""
     try:
-        for chunk in chunks:
-            while chunk:
-                yield member.decompress(chunk, _INFLATE_BYTES)
-                chunk = member.unconsumed_tail
-    except zlib.error as error:
-        raise damaged(f"The gzip stream is damaged: {error}.") from error
-    if not member.eof:
-        raise damaged("The gzip stream ends too early.")
+        yield from unpack.unpacked(chunks, unpack.Gzip())
+    except unpack.UnpackError as error:
+        said = error.detail or error.trouble.value
+        raise damaged(f"The gzip stream is damaged: {said}.") from error
 
 
 def checked(chunks: Iterable[bytes], parts: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from penstock.client.http import answers
 from penstock.client.http.retry import Retry
 from penstock.client.http.transport import Transport
 from penstock.client.replies import Task, TaskStatus
+from penstock.evidence import manifest as manifests
 from penstock.storage.keys import CustomerKey
 
 TASKS = "/v1/tasks"
@@ -124,8 +125,6 @@ class Export:
         task = self.require_finished()
         if task.manifest_url is None:
             return None
-        from penstock.evidence import manifest as manifests  # here, since it brings the whole lake along
-
         source = self._remote(task.manifest_url, self._key(task, customer_key), None)
         try:
             found = manifests.loads(source.read_all())

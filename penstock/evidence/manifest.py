@@ -8,25 +8,24 @@ hash of the file could not be taken up again by another worker after a crash.
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
 import json
 import pathlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ed25519
-from isal import isal_zlib
 
 from penstock import errors
-from penstock.export import parts
+from penstock.base import unpack
+from penstock.evidence.facts import PartFacts
 
 FORMAT = "penstock-manifest/1"
 _READ_BYTES = 1 << 20
-_INFLATE_BYTES = 16 << 20
-_INFLATE_ERROR: Any = isal_zlib.error
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +82,7 @@ class Signer:
         return {**manifest, "signature": {"algorithm": "Ed25519", "public_key": self.public_key, "value": value}}
 
 
-def build(subject: Subject, facts: Sequence[parts.PartFacts]) -> dict[str, Any]:
+def build(subject: Subject, facts: Sequence[PartFacts]) -> dict[str, Any]:
     """The unsigned manifest of a finished export. `facts`: all parts, in order."""
     about = dataclasses.asdict(subject) | {
         name: getattr(subject, name).isoformat().replace("+00:00", "Z") for name in ("earliest", "latest", "created_at")
@@ -105,7 +104,7 @@ def build(subject: Subject, facts: Sequence[parts.PartFacts]) -> dict[str, Any]:
     }
 
 
-def _entries(facts: Sequence[parts.PartFacts]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _entries(facts: Sequence[PartFacts]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     entries, segments, offset = [], [], 0
     for part in facts:
         entries.append(
@@ -246,21 +245,26 @@ class _LineCounter:
     def __init__(self) -> None:
         self.count = 0
         self.raw_bytes = 0
-        self._inflate = isal_zlib.decompressobj(31)
+        self._unpacker = unpack.Gzip()
 
     def feed(self, piece: bytes) -> None:
-        while piece:
-            try:
-                text = self._inflate.decompress(piece, _INFLATE_BYTES)
-            except _INFLATE_ERROR as error:
-                raise _damaged(f"The gzip stream is damaged ({error}).") from error
-            self.count += text.count(b"\n")
-            self.raw_bytes += len(text)
-            piece = self._inflate.unconsumed_tail
+        with _as_damage():
+            for text in self._unpacker.feed(piece):
+                self.count += text.count(b"\n")
+                self.raw_bytes += len(text)
 
     def finish(self) -> None:
-        if not self._inflate.eof:
-            raise _damaged("The gzip stream has no end.")
+        with _as_damage():
+            self._unpacker.finish()
+
+
+@contextlib.contextmanager
+def _as_damage() -> Iterator[None]:
+    try:
+        yield
+    except unpack.UnpackError as error:
+        said = error.detail or error.trouble.value
+        raise _damaged(f"The gzip stream is damaged ({said}).") from error
 
 
 def _canonical(manifest: Mapping[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 
 from penstock import errors, query
+from penstock.evidence.facts import PartFacts
 from penstock.export import direct, parts, run
 from penstock.lake import table
 from penstock.lake.read import plan
@@ -108,8 +109,8 @@ class _Quiet:
     def check(self) -> None:
         """Nothing stops a dump but an exception in its own thread."""
 
-    def before_part(self, facts: parts.PartFacts) -> None:
+    def before_part(self, facts: PartFacts) -> None:
         """Nothing to ask."""
 
-    def after_part(self, facts: parts.PartFacts, receipt: contract.Receipt) -> None:
+    def after_part(self, facts: PartFacts, receipt: contract.Receipt) -> None:
         """Nothing to keep."""

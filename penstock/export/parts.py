@@ -11,58 +11,11 @@ import hashlib
 from collections.abc import Iterable
 
 from penstock.encode import gzip
+from penstock.evidence.facts import PartFacts, SegmentFacts
 
 PARTS_PER_SIZE = 2_000
 """After this many parts the least part size doubles. From 5 MiB, 9,000 parts then hold 240 GB: with at most
 100 M events no export reaches S3's 10,000 parts, and no size need be guessed beforehand."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class SegmentFacts:
-    """One slice's deflate segment; it can be inflated by itself (raw deflate).
-
-    Attributes:
-        slice: number of the slice.
-        size: compressed bytes.
-        raw_bytes: bytes of its lines.
-        crc32: of its lines.
-        sha256: hex digest of the compressed bytes.
-        events: lines.
-    """
-
-    slice: int
-    size: int
-    raw_bytes: int
-    crc32: int
-    sha256: str
-    events: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class PartFacts:
-    """What the checkpoint and the manifest say of one part.
-
-    Attributes:
-        ordinal: 0-based place in the file.
-        size: bytes in the file, header or trailer included.
-        events: lines that begin in it.
-        raw_bytes: bytes of its lines.
-        crc32: of its lines.
-        sha256: hex digest of its bytes.
-        next_slice: the slice an export goes on with after this part.
-        is_last: the part that holds the trailer.
-        segments: the segments it is made of, in order.
-    """
-
-    ordinal: int
-    size: int
-    events: int
-    raw_bytes: int
-    crc32: int
-    sha256: str
-    next_slice: int
-    is_last: bool
-    segments: tuple[SegmentFacts, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from penstock import encode, query
 from penstock.encode import gzip
+from penstock.evidence.facts import PartFacts
 from penstock.export import parts
 from penstock.export.engines import threads as engine
 from penstock.fields import types
@@ -58,11 +59,11 @@ class Journal(Protocol):
         """Asked several times a second: raises if the run must stop (Leaving: when what is in flight is done)."""
         ...
 
-    def before_part(self, facts: parts.PartFacts) -> None:
+    def before_part(self, facts: PartFacts) -> None:
         """A part is about to be put."""
         ...
 
-    def after_part(self, facts: parts.PartFacts, receipt: contract.Receipt) -> None:
+    def after_part(self, facts: PartFacts, receipt: contract.Receipt) -> None:
         """The part is in the store; all before it are too."""
         ...
 
@@ -80,7 +81,7 @@ class Outcome:
         receipts: the store's receipts, in the same order.
     """
 
-    facts: tuple[parts.PartFacts, ...]
+    facts: tuple[PartFacts, ...]
     receipts: tuple[contract.Receipt, ...]
 
 
@@ -94,7 +95,7 @@ def run(
     *,
     threads: int,
     upload_threads: int,
-    done: Sequence[tuple[parts.PartFacts, contract.Receipt]] = (),
+    done: Sequence[tuple[PartFacts, contract.Receipt]] = (),
     digests: bool = True,
 ) -> Outcome:
     """Runs `work` to its end, or goes on behind the parts `done`.
@@ -148,13 +149,13 @@ class _Uploads:
         journal: Journal,
         *,
         threads: int,
-        done: Sequence[tuple[parts.PartFacts, contract.Receipt]],
+        done: Sequence[tuple[PartFacts, contract.Receipt]],
     ) -> None:
         self._put = put
         self._journal = journal
         self._threads = threads
         self._done = list(done)
-        self._waiting: collections.deque[tuple[parts.PartFacts, concurrent.futures.Future[contract.Receipt]]] = (
+        self._waiting: collections.deque[tuple[PartFacts, concurrent.futures.Future[contract.Receipt]]] = (
             collections.deque()
         )
         self._executor = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="penstock-upload")

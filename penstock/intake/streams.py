@@ -10,19 +10,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Protocol, runtime_checkable
 
-import zstandard
-from isal import isal_zlib
-
 from penstock import errors
+from penstock.base import unpack
 
 PIECE_BYTES = 1024 * 1024
-"""Bytes read, and decompressed, at once."""
+"""Bytes read at once."""
 
-_ZSTD_STEP = 512  # compressed bytes at once: even 128 KiB of zeros in 4 bytes stay below 16 MiB; still 1 GB/s
-_ZSTD_PIECE_BYTES = 32 * 1024
 _HEAD_BYTES = 16
-_GZIP = b"\x1f\x8b"
-_ZSTD = (b"\x28\xb5\x2f\xfd", *(bytes((0x50 + low, 0x2A, 0x4D, 0x18)) for low in range(16)))
 _PARQUET = b"PAR1"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -77,12 +71,12 @@ class Opened:
         """The source's bytes, gzip and Zstandard decompressed.
 
         Raises:
-            IngestError: after all that could be read: `truncated_input`, `corrupt_input`, `unreadable_source`.
+            IngestError: after all that could be read: `truncated_input`, `corrupt_input`, `trailing_bytes`,
+                `unreadable_source`.
         """
-        if self.head.startswith(_GZIP):
-            return _gunzip(self.name, self.raw_pieces())
-        if self.head.startswith(_ZSTD):
-            return _unzstd(self.name, self.raw_pieces())
+        kind = unpack.kind_of(self.head)
+        if kind is not None:
+            return _unpacked(self.name, kind, self.raw_pieces())
         if self.head.startswith(_UTF16):
             raise errors.IngestError(
                 "unsupported_encoding",
@@ -163,71 +157,32 @@ def bounded(pieces: Iterable[bytes], max_bytes: int | None, name: str) -> Iterat
         yield piece
 
 
-def _gunzip(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """All members of a gzip stream; zeros after the last are padding."""
-    member = None
-    first = True
-    for piece in pieces:
-        rest = piece
-        while True:
-            if member is None:
-                rest = rest if first else rest.lstrip(b"\0")
-                if not rest:
-                    break
-                member, first = isal_zlib.decompressobj(wbits=31), False
-            try:
-                plain = member.decompress(rest, PIECE_BYTES)
-            except isal_zlib.error as error:  # type: ignore[misc]  # the package types its error as a value
-                raise _corrupt(name, "gzip", error) from error
-            if plain:
-                yield plain
-            if member.eof:
-                rest, member = member.unused_data, None
-                continue
-            rest = member.unconsumed_tail
-            if not rest and len(plain) < PIECE_BYTES:
-                break
-    if member is not None:
-        raise _truncated(name, "gzip")
+def _unpacked(name: str, kind: unpack.Kind, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    try:
+        yield from unpack.unpacked(pieces, unpack.unpacker(kind))
+    except unpack.UnpackError as error:
+        code, detail, hint = _COMPLAINTS[error.trouble]
+        said = detail.format(name=name, kind=error.kind, detail=error.detail)
+        raise errors.IngestError(code, said, hint, source=name) from error
 
 
-def _unzstd(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """All frames of a Zstandard stream."""
-    frame = None
-    for piece in pieces:
-        for start in range(0, len(piece), _ZSTD_STEP):
-            rest = piece[start : start + _ZSTD_STEP]
-            while rest:
-                frame = frame or zstandard.ZstdDecompressor().decompressobj(write_size=_ZSTD_PIECE_BYTES)
-                try:
-                    plain = frame.decompress(rest)
-                except zstandard.ZstdError as error:
-                    raise _corrupt(name, "Zstandard", error) from error
-                if plain:
-                    yield plain
-                rest = b""
-                if frame.eof:
-                    rest, frame = frame.unused_data, None
-    if frame is not None:
-        raise _truncated(name, "Zstandard")
-
-
-def _truncated(name: str, kind: str) -> errors.IngestError:
-    return errors.IngestError(
+_COMPLAINTS = {
+    unpack.Trouble.TRUNCATED: (
         "truncated_input",
-        f"{name} ends in the middle of its {kind} stream.",
+        "{name} ends in the middle of its {kind} stream.",
         "Get the whole file.",
-        source=name,
-    )
-
-
-def _corrupt(name: str, kind: str, error: Exception) -> errors.IngestError:
-    return errors.IngestError(
+    ),
+    unpack.Trouble.DAMAGED: (
         "corrupt_input",
-        f"{name} is damaged: its {kind} stream cannot be read on ({error}).",
+        "{name} is damaged: its {kind} stream cannot be read on ({detail}).",
         "Get an undamaged copy of the file.",
-        source=name,
-    )
+    ),
+    unpack.Trouble.TRAILING: (
+        "trailing_bytes",
+        "{name} holds other bytes behind the end of its {kind} stream.",
+        "All events before them were read. Remove what follows the stream, or pack the whole file again.",
+    ),
+}
 
 
 def _unreadable(name: str, error: OSError) -> errors.IngestError:

@@ -17,7 +17,6 @@ import urllib.parse
 from typing import TYPE_CHECKING, Any
 
 from penstock import errors
-from penstock import settings as settings_module
 from penstock.base import clock as clocks
 from penstock.storage.bucket import CustomerBucket, Secret
 from penstock.storage.contract import MAX_PARTS, MAX_S3_URL_SECONDS, MIN_PART_BYTES, ObjectInfo, Receipt, Store, Upload
@@ -32,7 +31,8 @@ from penstock.storage.naming import (
 )
 from penstock.storage.s3 import endpoint_guard
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the settings bring pydantic, which a client of the service has no use for
+    from penstock import settings as settings_module
     from penstock.storage.s3.store import S3Store
 
 __all__ = [

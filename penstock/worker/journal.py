@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from penstock import export, storage
 from penstock.control import exports, limits, quota
-from penstock.export import parts
+from penstock.evidence.facts import PartFacts, SegmentFacts
 from penstock.process import services
 from penstock.worker import retrying
 
@@ -61,7 +61,7 @@ class ExportJournal:
         self._step(f"part {number} done")
         return receipt
 
-    def before_part(self, facts: parts.PartFacts) -> None:
+    def before_part(self, facts: PartFacts) -> None:
         """Makes sure, under the lease, that the quota has room for the part.
 
         Raises:
@@ -71,7 +71,7 @@ class ExportJournal:
         self._write(lambda: self._check_room(facts))
         self._unrecorded_bytes += facts.size
 
-    def _check_room(self, facts: parts.PartFacts) -> None:
+    def _check_room(self, facts: PartFacts) -> None:
         now, settings = self._services.clock.now(), self._services.settings
         with self._services.database.begin() as tx:
             exports.renew(tx, self._claim, now)
@@ -79,7 +79,7 @@ class ExportJournal:
             if quota.would_exceed(tx, self._claim, self._unrecorded_bytes + facts.size, limits=own, now=now):
                 raise quota.exceeded(own, now)
 
-    def after_part(self, facts: parts.PartFacts, receipt: storage.Receipt) -> None:
+    def after_part(self, facts: PartFacts, receipt: storage.Receipt) -> None:
         """Writes the checkpoint down."""
         part = _record(facts, receipt)
         self._step(f"record {receipt.number}")
@@ -112,7 +112,7 @@ class ExportJournal:
         )
 
 
-def done(recorded: Sequence[exports.Part]) -> list[tuple[parts.PartFacts, storage.Receipt]]:
+def done(recorded: Sequence[exports.Part]) -> list[tuple[PartFacts, storage.Receipt]]:
     """The parts of earlier attempts as the pipeline wants them."""
     return [
         (_facts(part), storage.Receipt(number=part.number, etag=part.etag, size=part.size))
@@ -120,7 +120,7 @@ def done(recorded: Sequence[exports.Part]) -> list[tuple[parts.PartFacts, storag
     ]
 
 
-def _record(facts: parts.PartFacts, receipt: storage.Receipt) -> exports.Part:
+def _record(facts: PartFacts, receipt: storage.Receipt) -> exports.Part:
     return exports.Part(
         number=receipt.number,
         etag=receipt.etag,
@@ -140,9 +140,9 @@ def _record(facts: parts.PartFacts, receipt: storage.Receipt) -> exports.Part:
     )
 
 
-def _facts(part: exports.Part) -> parts.PartFacts:
+def _facts(part: exports.Part) -> PartFacts:
     more = json.loads(part.segments_json)
-    return parts.PartFacts(
+    return PartFacts(
         ordinal=more["ordinal"],
         size=part.size,
         events=part.events,
@@ -151,5 +151,5 @@ def _facts(part: exports.Part) -> parts.PartFacts:
         sha256=part.sha256,
         next_slice=part.next_slice,
         is_last=more["is_last"],
-        segments=tuple(parts.SegmentFacts(**segment) for segment in more["segments"]),
+        segments=tuple(SegmentFacts(**segment) for segment in more["segments"]),
     )

@@ -21,6 +21,7 @@ from penstock.client import events
 from penstock.client.download import partfile, remote
 from penstock.client.download.partfile import Piece
 from penstock.client.http.retry import Retry
+from penstock.evidence import manifest as manifests
 from penstock.storage.keys import CustomerKey
 
 DEFAULT_PARALLEL = 4
@@ -68,7 +69,7 @@ def download(
     """Fetches the object behind `url` to `target`.
 
     Args:
-        manifest: as `pipeline.manifest.loads` gives it; None: size alone is checked.
+        manifest: as `evidence.manifest.loads` gives it; None: size alone is checked.
         parallel: connections at once for files of 32 MiB or more, where the host takes ranges.
         retry: bound of tries in a row that bring no new byte.
 
@@ -175,8 +176,6 @@ def _pieces(source: remote.RemoteObject, manifest: Mapping[str, Any] | None) -> 
 
 def _check_root(manifest: Mapping[str, Any]) -> None:
     """Every piece has matched its own digest; the root ties them together as one file."""
-    from penstock.evidence import manifest as manifests  # here, since it brings the whole lake along
-
     if manifests.root(part["sha256"] for part in manifest["parts"]) != manifest["root_sha256"]:
         raise events.damaged("The digests of the parts do not give the manifest's root.")
 

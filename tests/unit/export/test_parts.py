@@ -11,6 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 from penstock.encode import gzip
+from penstock.evidence.facts import PartFacts
 from penstock.export import parts
 
 
@@ -19,9 +20,7 @@ def segment_of(lines: list[bytes]) -> gzip.Segment:
     return gzip.Segment(data=segment.data, raw_bytes=segment.raw_bytes, crc32=segment.crc32, events=len(lines))
 
 
-def cut_all(
-    segments: list[gzip.Segment], part_bytes: int, done: list[parts.PartFacts] | None = None
-) -> list[parts.Part]:
+def cut_all(segments: list[gzip.Segment], part_bytes: int, done: list[PartFacts] | None = None) -> list[parts.Part]:
     cutter = parts.PartCutter(part_bytes=part_bytes, done=done or [])
     cut = [part for segment in segments[cutter.next_slice :] if (part := cutter.add(segment))]
     return [*cut, cutter.finish()]

@@ -238,11 +238,10 @@ def test_a_truncated_file_with_a_batch_id_is_taken_in_once_it_is_whole(
     "data",
     [
         gzip.compress(LINES)[:-8] + b"\0\0\0\0" + gzip.compress(LINES)[-4:],  # wrong CRC
-        gzip.compress(LINES) + b"no gzip member at all",
         zstandard.ZstdCompressor(write_checksum=True).compress(LINES)[:-4] + b"\0\0\0\0",
         zstandard.compress(LINES)[:4] + b"\xff" * 200,
     ],
-    ids=["gz crc", "gz tail", "zst checksum", "zst header"],
+    ids=["gz crc", "zst checksum", "zst header"],
 )
 def test_a_damaged_file_is_said_to_be_damaged(events: table.EventTable, tmp_path: pathlib.Path, data: bytes) -> None:
     file = tmp_path / "f"
@@ -250,6 +249,17 @@ def test_a_damaged_file_is_said_to_be_damaged(events: table.EventTable, tmp_path
     with pytest.raises(errors.IngestError, match="is damaged") as raised:
         take(events, file)
     assert raised.value.code == "corrupt_input"
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(LINES), zstandard.compress(LINES)], ids=["gz", "zst"])
+def test_bytes_behind_a_packed_stream_are_named_as_such(
+    events: table.EventTable, tmp_path: pathlib.Path, packed: bytes
+) -> None:
+    file = tmp_path / "f"
+    file.write_bytes(packed + b"not packed at all")
+    with pytest.raises(errors.IngestError, match="holds other bytes behind the end of its") as raised:
+        take(events, file)
+    assert raised.value.code == "trailing_bytes"
 
 
 def test_a_file_that_is_not_there_and_a_folder_are_unreadable(events: table.EventTable, tmp_path: pathlib.Path) -> None:
