@@ -1,1 +1,1 @@
-"""The web console: static pages, served at the root of the API. Not here yet."""
+"""The console: search, see and export in a browser. Static files that speak to the public API, and their serving."""

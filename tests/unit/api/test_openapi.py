@@ -142,8 +142,3 @@ def test_the_page_shows_every_operation_and_fetches_nothing(world: World, docume
     assert {one["operationId"] for _, _, one in operations(document)} <= set(page.ids)
     inside = {link[1:] for link in page.links if link.startswith("#")}
     assert inside <= set(page.ids)
-
-
-def test_the_root_leads_to_the_page(world: World) -> None:
-    answer = world.http("GET", "/")
-    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")

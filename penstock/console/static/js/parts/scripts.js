@@ -1,0 +1,22 @@
+// Ready lines that download an export: curl, the command line, Python, boto3.
+// @ts-check
+import { h, icon, copy, segments } from "../dom.js";
+import { reachable } from "../download.js";
+
+/** @param {import("penstock-api").Task} task */
+export function scripts(task) {
+  const kinds = linesOf(task), names = Object.keys(kinds), pre = h("pre", { tabindex: 0, role: "region", "aria-label": "Code" }, kinds[names[0]]);
+  return h("section.card", { "aria-label": "Download from a script" },
+    h("header", {}, h("h2.grow", {}, "Download from a script"), segments("Language", names.map((name, n) => [name, () => { pre.textContent = kinds[name]; }, n === 0]))),
+    h("div.in.stack.tight", {}, h("div.code", {}, pre), h("div.row", {}, h("p.hint.grow", {}, "Set KEY yourself, to the key you saved. We never write it into a line."), h("button.btn", { type: "button", onclick: () => copy(pre.textContent) }, icon("copy"), "Copy"))));
+}
+
+function linesOf(task) {
+  const host = new URL(".", document.baseURI).href.replace(/\/$/, ""), { attributes } = task, header = "x-amz-server-side-encryption-customer-";
+  const bucket = /^s3:\/\/([^/]+)\/?(.*)$/.exec(attributes.destination), md5 = attributes.sse_customer_key_md5;
+  const curl = ["curl --fail --continue-at - -o events.jsonl.gz \\", ...(md5 ? [`  -H "${header}algorithm: AES256" \\`, `  -H "${header}key: $KEY" \\`, `  -H "${header}key-MD5: ${md5}" \\`] : []), `  ${shell(reachable(attributes.download_url ?? ""))}`].join("\n");
+  const client = `import os\n\nfrom penstock.client import Penstock\n\nwith Penstock(${JSON.stringify(host)}, os.environ["API_KEY"]) as penstock:\n    export = penstock.export(${JSON.stringify(task.uuid)}, customer_key=os.environ["KEY"])\n    export.download("events.jsonl.gz")`;
+  const boto3 = `import base64, os\n\nimport boto3\n\n# The prefix is ${bucket?.[2] || "(none)"}; the object's name holds the task ${task.uuid}.\nboto3.client("s3").download_file(\n    ${JSON.stringify(bucket?.[1] ?? "")}, OBJECT_KEY, "events.jsonl.gz",\n    ExtraArgs={"SSECustomerAlgorithm": "AES256",\n               "SSECustomerKey": base64.b64decode(os.environ["KEY"])})`;
+  return { ...(attributes.download_url ? { curl } : {}), "Command line": `penstock download ${task.uuid} \\\n  --api-host ${shell(host)} \\\n  --s3-sse-c-key "$KEY" -o events.jsonl.gz`, Python: client, ...(bucket ? { boto3 } : {}) };
+}
+const shell = (text) => `'${text.replaceAll("'", "'\\''")}'`;
