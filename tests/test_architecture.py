@@ -112,7 +112,7 @@ FILES = sorted(path for ending in ("*.py", "*.pyx", "*.pyi") for path in ROOT.rg
 MOST_FILES = 13
 """In one folder, `__init__` included: what one looks through."""
 
-LARGER_FOLDERS = {"control": 16, "query": 15}
+LARGER_FOLDERS = {"query": 15}
 """Folders that are still to be divided, with the most files they may have until then."""
 
 

@@ -16,7 +16,8 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from penstock import errors
-from penstock.control import states, tables
+from penstock.control import states
+from penstock.control.schema import tables
 
 _KEYS = tables.api_keys
 _LINKS = tables.api_key_communities

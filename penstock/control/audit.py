@@ -18,7 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from penstock.control import tables
+from penstock.control.schema import tables
 
 _ENTRIES = tables.audit_entries
 _HORIZON = tables.audit_horizon

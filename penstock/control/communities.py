@@ -10,8 +10,8 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from penstock import errors
-from penstock.control import inserting, tables
 from penstock.control import limits as limits_module
+from penstock.control.schema import inserting, tables
 
 _COMMUNITIES = tables.communities
 _MAX_NAME = 200

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from penstock import errors
 from penstock import settings as settings_module
-from penstock.control import tables
+from penstock.control.schema import tables
 
 _COMMUNITIES = tables.communities
 MAX_SUGGESTED_RANGES = 100

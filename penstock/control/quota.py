@@ -14,8 +14,9 @@ import datetime as dt
 import sqlalchemy as sa
 
 from penstock import errors
-from penstock.control import records, states, tables
+from penstock.control import states
 from penstock.control.limits import Limits
+from penstock.control.schema import tables
 
 _EXPORTS = tables.exports
 _CHARGES = tables.quota_charges
@@ -103,14 +104,14 @@ def check(tx: sa.Connection, community_uuid: str, now: dt.datetime, limits: Limi
 
 
 def would_exceed(
-    tx: sa.Connection, claim: records.Claim, additional_bytes: int, *, limits: Limits, now: dt.datetime
+    tx: sa.Connection, community_uuid: str, additional_bytes: int, *, limits: Limits, now: dt.datetime
 ) -> bool:
-    """Whether this export would cross the month's limit by writing `additional_bytes` more.
+    """Whether an active export of the community would cross the month's limit by writing `additional_bytes` more.
 
     A worker asks before each part, with `exceeded` as the error that ends the export. Two exports of one community
     that ask at the same time may both hear no: with N active exports the limit is crossed by N - 1 parts at most.
     """
-    quota = usage(tx, claim.export.community_uuid, now, limits)
+    quota = usage(tx, community_uuid, now, limits)
     return quota.used_bytes + quota.reserved_bytes + additional_bytes > quota.limit_bytes
 
 

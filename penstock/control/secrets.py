@@ -34,7 +34,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from penstock import errors
 from penstock import settings as settings_module
-from penstock.control import tables
+from penstock.control.schema import tables
 
 KEY_BYTES = 32
 FILE_NAME = "master.key"

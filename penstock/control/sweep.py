@@ -8,7 +8,8 @@ import datetime as dt
 import sqlalchemy as sa
 
 from penstock import settings as settings_module
-from penstock.control import audit, exports, searches, tables
+from penstock.control import audit, exports, searches
+from penstock.control.schema import tables
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

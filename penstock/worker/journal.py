@@ -76,7 +76,9 @@ class ExportJournal:
         with self._services.database.begin() as tx:
             exports.renew(tx, self._claim, now)
             own = limits.for_community(tx, self._claim.export.community_uuid, settings)
-            if quota.would_exceed(tx, self._claim, self._unrecorded_bytes + facts.size, limits=own, now=now):
+            if quota.would_exceed(
+                tx, self._claim.export.community_uuid, self._unrecorded_bytes + facts.size, limits=own, now=now
+            ):
                 raise quota.exceeded(own, now)
 
     def after_part(self, facts: PartFacts, receipt: storage.Receipt) -> None:

@@ -25,7 +25,8 @@ from support import databases
 
 from penstock import errors, testing
 from penstock import settings as settings_module
-from penstock.control import apikeys, communities, database, exports, limits, searches, tables
+from penstock.control import apikeys, communities, database, exports, limits, searches
+from penstock.control.schema import tables
 from penstock.storage import Secret, Store
 from penstock.storage.embedded import responses
 from penstock.storage.embedded import store as embedded

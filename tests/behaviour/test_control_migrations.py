@@ -13,7 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from penstock import errors
-from penstock.control import database, migrations, tables
+from penstock.control import database, migrations
+from penstock.control.schema import tables
 
 
 @pytest.fixture

@@ -230,7 +230,7 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
         claim = self.claims[-1]
         each = self.known[claim.task_uuid]
         with self.plane.db.read() as tx:
-            exceeds = quota.would_exceed(tx, claim, size, limits=self.plane.limits, now=self.now)
+            exceeds = quota.would_exceed(tx, claim.export.community_uuid, size, limits=self.plane.limits, now=self.now)
         assert exceeds == (self.used() + self.reserved() + size > QUOTA)
         if exceeds:
             self.end_failed(claim)

@@ -19,7 +19,9 @@ def usage(plane: Any) -> quota.Quota:
 
 def would_exceed(plane: Any, claim: exports.Claim, additional_bytes: int) -> bool:
     with plane.db.read() as tx:
-        return quota.would_exceed(tx, claim, additional_bytes, limits=plane.limits, now=plane.clock.now())
+        return quota.would_exceed(
+            tx, claim.export.community_uuid, additional_bytes, limits=plane.limits, now=plane.clock.now()
+        )
 
 
 def move_to(plane: Any, instant: dt.datetime) -> None:

@@ -21,9 +21,7 @@ from penstock.control.exports.ending import (
 from penstock.control.exports.leasing import claim, has_work, release, renew
 from penstock.control.exports.progress import record_part, record_plan, record_progress, record_upload
 from penstock.control.exports.reading import count_active, get, list_for_job, list_parts, list_tasks
-from penstock.control.exports.starting import replay, start
-from penstock.control.exports.sweeping import delete_old, expired_objects, forget_object, owns_upload
-from penstock.control.records import (
+from penstock.control.exports.records import (
     Claim,
     Export,
     LeftObject,
@@ -34,6 +32,8 @@ from penstock.control.records import (
     fingerprint,
     new_task_uuid,
 )
+from penstock.control.exports.starting import replay, start
+from penstock.control.exports.sweeping import delete_old, expired_objects, forget_object, owns_upload
 
 __all__ = [
     "Claim",

@@ -11,8 +11,8 @@ import datetime as dt
 
 import sqlalchemy as sa
 
-from penstock.control import records, states
-from penstock.control.exports import ending, fencing, leasing, reading
+from penstock.control import states
+from penstock.control.exports import ending, fencing, leasing, reading, records
 
 
 def take_dead(tx: sa.Connection, sweeper_id: str, now: dt.datetime, lease_seconds: float) -> records.Claim | None:

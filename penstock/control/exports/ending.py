@@ -10,8 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock import errors
-from penstock.control import audit, quota, records, states, tables
-from penstock.control.exports import fencing, reading
+from penstock.control import audit, leases, quota, states
+from penstock.control.exports import fencing, reading, records
+from penstock.control.schema import tables
 
 _EXPORTS = tables.exports
 _CHARGES = tables.quota_charges
@@ -24,8 +25,7 @@ _ENDED: dict[str, Any] = {
     "active_slot": None,
     "sealed_customer_key": None,
     "sealed_destination": None,
-    "worker_id": None,
-    "lease_until": None,
+    **leases.UNHELD,
 }
 """What every end sets besides status and time."""
 

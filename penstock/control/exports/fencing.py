@@ -1,4 +1,4 @@
-"""The fence: the one statement through which every write of a worker passes."""
+"""The table of exports as a table of work, and the one statement through which every write of a worker passes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from penstock import errors
-from penstock.control import records, states, tables
+from penstock.control import leases, states
+from penstock.control.exports import records
+from penstock.control.schema import tables
 
-_EXPORTS = tables.exports
+WORK = leases.Work(
+    noun="export",
+    table=tables.exports,
+    key=tables.exports.c.task_uuid,
+    waiting=states.ExportStatus.PENDING,
+    running=states.ExportStatus.RUNNING,
+)
 
 
 def write(tx: sa.Connection, claim: records.Claim, now: dt.datetime, **values: Any) -> None:
@@ -19,18 +26,4 @@ def write(tx: sa.Connection, claim: records.Claim, now: dt.datetime, **values: A
     Raises:
         LeaseLost: `lease_lost`; the fence, the worker or the state is no longer the claim's. Roll back.
     """
-    lease = {"lease_until": now + dt.timedelta(seconds=claim.lease_seconds)}
-    done = tx.execute(
-        _EXPORTS.update()
-        .where(
-            _EXPORTS.c.task_uuid == claim.task_uuid,
-            _EXPORTS.c.fence == claim.fence,
-            _EXPORTS.c.worker_id == claim.worker_id,
-            _EXPORTS.c.status == states.ExportStatus.RUNNING,
-        )
-        .values(lease | values)
-    )
-    if not done.rowcount:
-        raise errors.LeaseLost(
-            "lease_lost", f"The worker {claim.worker_id} no longer holds the export {claim.task_uuid}.", "Stop at once."
-        )
+    leases.write(tx, WORK, claim, now, **values)

@@ -1,17 +1,17 @@
-"""Leases: who works on an export, and the fence that keeps everybody else from writing."""
+"""Who works on an export: `leases` applied to the table of exports, with the verdicts that end one instead."""
 
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import sqlalchemy as sa
 
-from penstock.control import records, states, tables
-from penstock.control.exports import ending, fencing, reading
+from penstock.control import leases, states
+from penstock.control.exports import ending, fencing, reading, records
+from penstock.control.schema import tables
 
 _EXPORTS = tables.exports
-_PENDING = states.ExportStatus.PENDING
-_RUNNING = states.ExportStatus.RUNNING
 
 
 def claim(tx: sa.Connection, worker_id: str, now: dt.datetime, lease_seconds: float) -> records.Claim | None:
@@ -27,13 +27,13 @@ def claim(tx: sa.Connection, worker_id: str, now: dt.datetime, lease_seconds: fl
         if verdict is not None:
             ending.end_as(tx, export, verdict, now)
             continue
-        return take(tx, export, worker_id, now, lease_seconds, attempts=export.attempts + 1)
+        return take(tx, export, worker_id, now, lease_seconds)
     return None
 
 
 def has_work(tx: sa.Connection, now: dt.datetime) -> bool:
-    """Whether `claim` would find something: a cheap look in a read transaction, so that idle workers do not write."""
-    return tx.execute(sa.select(_EXPORTS.c.task_uuid).where(_claimable(now)).limit(1)).first() is not None
+    """Whether `claim` would find something."""
+    return leases.is_there(tx, fencing.WORK, _claimable(now))
 
 
 def renew(
@@ -57,37 +57,35 @@ def release(tx: sa.Connection, claim: records.Claim, now: dt.datetime) -> None:
 
     Does not count as an attempt. Raises LeaseLost.
     """
-    fencing.write(tx, claim, now, worker_id=None, lease_until=now, attempts=_EXPORTS.c.attempts - 1)
+    leases.give_back(tx, fencing.WORK, claim, now)
 
 
 def take(
-    tx: sa.Connection, export: records.Export, worker_id: str, now: dt.datetime, lease_seconds: float, *, attempts: int
+    tx: sa.Connection, export: records.Export, worker_id: str, now: dt.datetime, lease_seconds: float, **values: Any
 ) -> records.Claim:
     """Gives the export to a worker or sweeper under a new fence; the caller holds the row's lock."""
-    if export.status != _RUNNING:
-        states.require_move(export.status, _RUNNING)
-    tx.execute(
-        _EXPORTS.update()
-        .where(_EXPORTS.c.task_uuid == export.task_uuid)
-        .values(
-            status=_RUNNING,
-            worker_id=worker_id,
-            fence=_EXPORTS.c.fence + 1,
-            lease_until=now + dt.timedelta(seconds=lease_seconds),
-            attempts=attempts,
-            started_at=export.started_at or now,
-            deadline_at=export.deadline_at or now + dt.timedelta(seconds=export.deadline_seconds),
-        )
+    if export.status != states.ExportStatus.RUNNING:
+        states.require_move(export.status, states.ExportStatus.RUNNING)
+    hold = leases.take(
+        tx,
+        fencing.WORK,
+        export.task_uuid,
+        worker_id,
+        now,
+        lease_seconds,
+        started_at=export.started_at or now,
+        deadline_at=export.deadline_at or now + dt.timedelta(seconds=export.deadline_seconds),
+        **values,
     )
     row = tx.execute(
-        sa.select(
-            *reading.COLUMNS, _EXPORTS.c.fence, _EXPORTS.c.sealed_customer_key, _EXPORTS.c.sealed_destination
-        ).where(_EXPORTS.c.task_uuid == export.task_uuid)
+        sa.select(*reading.COLUMNS, _EXPORTS.c.sealed_customer_key, _EXPORTS.c.sealed_destination).where(
+            _EXPORTS.c.task_uuid == export.task_uuid
+        )
     ).one()
     return records.Claim(
-        task_uuid=export.task_uuid,
+        uuid=export.task_uuid,
         worker_id=worker_id,
-        fence=row.fence,
+        fence=hold.fence,
         lease_seconds=lease_seconds,
         export=reading.record_of(row._mapping),
         parts=reading.list_parts(tx, export.task_uuid),
@@ -96,20 +94,12 @@ def take(
     )
 
 
-def _claimable(now: dt.datetime) -> sa.ColumnElement[bool]:
-    for_the_sweeper = sa.and_(ending.is_dead(now), ending.NEEDS_CLEARING)
-    expired = sa.and_(_EXPORTS.c.status == _RUNNING, _EXPORTS.c.lease_until <= now, sa.not_(for_the_sweeper))
-    return sa.or_(_EXPORTS.c.status == _PENDING, expired)
-
-
 def oldest(tx: sa.Connection, *which: sa.ColumnElement[bool]) -> records.Export | None:
     """The oldest export that is so and that nobody else is about to take; locked. None: none."""
-    query = (
-        sa.select(*reading.COLUMNS)
-        .where(*which)
-        .order_by(_EXPORTS.c.created_at, _EXPORTS.c.task_uuid)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    row = tx.execute(query).first()
+    row = leases.oldest(tx, fencing.WORK, reading.COLUMNS, *which)
     return None if row is None else reading.record_of(row._mapping)
+
+
+def _claimable(now: dt.datetime) -> sa.ColumnElement[bool]:
+    for_the_sweeper = sa.and_(ending.is_dead(now), ending.NEEDS_CLEARING)
+    return sa.and_(leases.is_free(fencing.WORK, now), sa.not_(for_the_sweeper))

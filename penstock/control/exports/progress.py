@@ -8,8 +8,8 @@ import datetime as dt
 import sqlalchemy as sa
 
 from penstock import errors
-from penstock.control import records, tables
-from penstock.control.exports import fencing
+from penstock.control.exports import fencing, records
+from penstock.control.schema import tables
 
 _EXPORTS = tables.exports
 _PARTS = tables.export_parts

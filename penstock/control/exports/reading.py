@@ -9,7 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock import errors
-from penstock.control import column_types, records, states, tables
+from penstock.control import states
+from penstock.control.exports import records
+from penstock.control.schema import column_types, tables
 
 _EXPORTS = tables.exports
 _PARTS = tables.export_parts

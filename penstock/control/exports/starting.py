@@ -11,9 +11,10 @@ import datetime as dt
 import sqlalchemy as sa
 
 from penstock import errors
-from penstock.control import audit, inserting, quota, records, states, tables
+from penstock.control import audit, quota, states
 from penstock.control import limits as limits_module
-from penstock.control.exports import reading
+from penstock.control.exports import reading, records
+from penstock.control.schema import inserting, tables
 
 _EXPORTS = tables.exports
 _KEYS = tables.idempotency_keys

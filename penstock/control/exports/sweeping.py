@@ -9,7 +9,9 @@ import datetime as dt
 
 import sqlalchemy as sa
 
-from penstock.control import records, states, tables
+from penstock.control import states
+from penstock.control.exports import records
+from penstock.control.schema import tables
 
 _EXPORTS = tables.exports
 _STATUS = states.ExportStatus

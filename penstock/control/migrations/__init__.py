@@ -1,6 +1,7 @@
 """Migrations of the control plane, applied by the program itself: forward only, one transaction, one process at a time.
 
-A new one: change `control/tables.py`, add `versions/NNNN_what.py`; the test that compares both says what is missing.
+A new one: change `control/schema/tables.py`, add `versions/NNNN_what.py`; the test that compares both says what is
+missing.
 To go back, restore a backup.
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from penstock.control import tables
+from penstock.control.schema import tables
 
 context.configure(
     connection=context.config.attributes["connection"],

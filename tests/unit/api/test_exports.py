@@ -11,7 +11,8 @@ import pytest
 from api_world import EVERYTHING, JOBS, KEY, NOON, World, events, problem
 
 from penstock import errors, storage, testing
-from penstock.control import quota, tables
+from penstock.control import quota
+from penstock.control.schema import tables
 from penstock.process import services as services_module
 
 KEY_MD5 = base64.b64encode(hashlib.md5(bytes(range(32))).digest()).decode()

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql, sqlite
 
-from penstock.control import column_types, states
+from penstock.control import states
+from penstock.control.schema import column_types
 
 SQLITE = sqlite.dialect()
 POSTGRESQL = postgresql.dialect()

@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from penstock import errors
-from penstock.control import database, tables
+from penstock.control import database
+from penstock.control.schema import tables
 
 
 @pytest.fixture

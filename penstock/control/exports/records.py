@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from penstock.control import leases
 from penstock.control.states import ExportStatus
 
 
@@ -207,28 +208,25 @@ class Part:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Claim:
-    """A worker's hold on one export. Every write through it proves that it still holds.
+class Claim(leases.Hold):
+    """A worker's hold on one export; `uuid` is the task's.
 
     Attributes:
-        task_uuid: the export.
-        worker_id: the holder.
-        fence: rises with every claim; a write with an old one is refused.
-        lease_seconds: how long the lease lasts after each write.
-        export: the export as it was when claimed; `cancel_requested_at` may already be set.
+        export: the export when it was claimed; `cancel_requested_at` may already be set.
         parts: recorded parts in ascending number; a gap means that what follows must be written again.
         sealed_customer_key: under `secrets.customer_key_context(task_uuid)`.
         sealed_destination: under `secrets.destination_context(task_uuid)`; None for the service's storage.
     """
 
-    task_uuid: str
-    worker_id: str
-    fence: int
-    lease_seconds: float
     export: Export
     parts: tuple[Part, ...]
     sealed_customer_key: bytes = dataclasses.field(repr=False)
     sealed_destination: bytes | None = dataclasses.field(repr=False)
+
+    @property
+    def task_uuid(self) -> str:
+        """The export."""
+        return self.uuid
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

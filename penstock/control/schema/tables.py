@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from penstock.control import column_types, states
+from penstock.control import states
+from penstock.control.schema import column_types
 
 metadata = sa.MetaData(
     naming_convention={

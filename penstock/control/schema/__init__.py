@@ -1,0 +1,1 @@
+"""The tables of the control plane, and what makes them the same on SQLite and on PostgreSQL."""

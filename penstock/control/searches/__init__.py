@@ -1,0 +1,30 @@
+"""Search jobs: stored queries that a worker counts; what they found, for as long as they live.
+
+Shaped like `control.exports`: starting, leasing, ending, reading, records.
+"""
+
+from penstock.control.searches.ending import cancel, delete, delete_expired, fail, finish
+from penstock.control.searches.leasing import MAX_ATTEMPTS, claim, has_work, is_cancel_requested, release, renew
+from penstock.control.searches.reading import get, list_jobs, pinned_versions
+from penstock.control.searches.records import SearchClaim, SearchJob
+from penstock.control.searches.starting import create
+
+__all__ = [
+    "MAX_ATTEMPTS",
+    "SearchClaim",
+    "SearchJob",
+    "cancel",
+    "claim",
+    "create",
+    "delete",
+    "delete_expired",
+    "fail",
+    "finish",
+    "get",
+    "has_work",
+    "is_cancel_requested",
+    "list_jobs",
+    "pinned_versions",
+    "release",
+    "renew",
+]
