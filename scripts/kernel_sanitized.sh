@@ -36,7 +36,7 @@ export ASAN_OPTIONS="detect_leaks=0:abort_on_error=1:allocator_may_return_null=1
 cd "$work"
 "$python" -P -c '
 import penstock.encode._deflate, penstock.encode._jsonl
-for kernel in (penstock.kernels.deflate, penstock.kernels.lines):
+for kernel in (penstock.kernels.bloom, penstock.kernels.deflate, penstock.kernels.lines):
     built = open(kernel.__file__, "rb").read()
     assert kernel.__file__.startswith("'"$work"'"), kernel.__file__
     assert b"__asan_report" in built and b"__ubsan_handle" in built, "the kernel was built without sanitizers"

@@ -12,10 +12,10 @@ from __future__ import annotations
 from penstock.query.ast import Everything, Node, all_of
 from penstock.query.evaluate import matches
 from penstock.query.filters import OPERATORS, from_filters
-from penstock.query.parser import parse
-from penstock.query.predicate import Predicate, compile
+from penstock.query.predicates.predicate import Predicate, compile
+from penstock.query.syntax.parser import parse
+from penstock.query.syntax.unparse import unparse
 from penstock.query.times import parse_time, resolve_range
-from penstock.query.unparse import unparse
 
 __all__ = [
     "OPERATORS",

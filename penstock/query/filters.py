@@ -9,7 +9,8 @@ from typing import Any
 
 from penstock import errors
 from penstock.fields import values
-from penstock.query import ast, literals, parser
+from penstock.query import ast, literals
+from penstock.query.syntax import parser
 
 _MANY = ast.Wild.MANY
 

@@ -1,47 +1,98 @@
 """Text as people search it: words without regard to case, and wildcards. The plain-Python side of `patterns`.
 
 A word is a run of letters, marks, decimal digits, letter numbers and connectors such as `_`: what `\\w` means to Rust's
-regex crate. Case is folded one character for one (Unicode's simple folding), as `(?i)` does there.
+regex crate. Case is folded one character for one (Unicode's simple folding), as `(?i)` does there. Both come from
+word_table.txt, not from Python's own tables, which know another version of Unicode than the engine.
 """
 
 from __future__ import annotations
 
 import functools
-import itertools
-import unicodedata
+import importlib.resources
 from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
 
 from penstock.query import ast
 
-_WORD_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "Pc"})
-_JOINERS = "\u200c\u200d"
-_CIRCLED_LETTERS = ((0x24B6, 0x24E9), (0x1F130, 0x1F149), (0x1F150, 0x1F169), (0x1F170, 0x1F189))
+_SPACE = 32
+_SURROGATES = range(0xD800, 0xE000)
+_LAST_LETTERS = 0x20000
+"""Above are ideographs, which have no case."""
 
 
-@functools.lru_cache(maxsize=8192)
+@functools.cache
+def _lines() -> list[list[str]]:
+    text = importlib.resources.files("penstock.query").joinpath("word_table.txt").read_text("ascii")
+    return [line.split() for line in text.splitlines()]
+
+
+def table_version() -> str:
+    """The version of Unicode whose words and cases the table has."""
+    return _lines()[0][1]
+
+
+@functools.cache
+def table() -> npt.NDArray[np.uint32]:
+    """For each code point 0 where it is no part of a word, else its folded code point. Read-only."""
+    folded = np.zeros(0x110000, np.uint32)
+    for first, last in map(_ends_of, _lines()[1][1:]):
+        folded[first : last + 1] = np.arange(first, last + 1)
+    for _, distance, step, *runs in _lines()[2:]:
+        for first, last in map(_ends_of, runs):
+            folded[first : last + 1 : int(step)] += np.uint32(int(distance, 16) % 2**32)
+    folded.setflags(write=False)
+    return folded
+
+
+def _ends_of(run: str) -> list[int]:
+    return [int(end, 16) for end in run.split("-")]
+
+
+class _Translation(dict[int, int]):
+    """What `str.translate` puts in a character's place; filled as characters are met."""
+
+    def __init__(self, separator: int | None) -> None:
+        super().__init__()
+        self._separator = separator
+
+    def __missing__(self, point: int) -> int:
+        found = int(table()[point]) or (point if self._separator is None else self._separator)
+        self[point] = found
+        return found
+
+
+_FOLDED = _Translation(None)
+_FOLDED_WORDS = _Translation(_SPACE)
+
+
+@functools.cache
+def engine_agrees() -> bool:
+    """Whether the regex engine takes no character for part of a word that the table does not know.
+
+    It may after an upgrade of Polars. New pairs of upper and lower case only come with new characters, so this says
+    that case is known, too.
+    """
+    unknown = np.flatnonzero(table()[:_LAST_LETTERS] == 0)
+    unknown = unknown[(unknown < _SURROGATES.start) | (unknown >= _SURROGATES.stop)]
+    return not pl.Series(map(chr, unknown.tolist())).str.contains(r"\w").any()
+
+
 def is_word(character: str) -> bool:
     """Whether a character is part of a word."""
-    if unicodedata.category(character) in _WORD_CATEGORIES or character in _JOINERS:
-        return True
-    return any(first <= ord(character) <= last for first, last in _CIRCLED_LETTERS)
-
-
-@functools.lru_cache(maxsize=8192)
-def _fold_one(character: str) -> str:
-    for folded in (character.casefold(), character.lower()):
-        if len(folded) == 1:
-            return folded
-    return character
+    return bool(table()[ord(character)])
 
 
 def fold(text: str) -> str:
     """The text without case; as many characters as before."""
-    return text.lower() if text.isascii() else "".join(map(_fold_one, text))
+    return text.lower() if text.isascii() else text.translate(_FOLDED)
 
 
-def split(text: str) -> list[str]:
-    """The words of a text, in order."""
-    return ["".join(run) for whether, run in itertools.groupby(text, is_word) if whether]
+def folded_words(text: str) -> list[str]:
+    """The words of a text, in order, without case."""
+    return [word for word in text.translate(_FOLDED_WORDS).split(" ") if word]
 
 
 def has_phrase(text: str, literal: str) -> bool:
@@ -49,11 +100,10 @@ def has_phrase(text: str, literal: str) -> bool:
 
     A literal without words must occur as it is; the empty literal only fits the empty text.
     """
-    wanted = split(fold(literal))
+    wanted = folded_words(literal)
     if not wanted:
         return literal in text if literal else not text
-    present = split(fold(text))
-    return any(present[at : at + len(wanted)] == wanted for at in range(len(present) - len(wanted) + 1))
+    return f" {' '.join(wanted)} " in f" {' '.join(folded_words(text))} "
 
 
 def fits(parts: Sequence[str | ast.Wild], text: str) -> bool:

@@ -100,7 +100,7 @@ def _string(test: ast.Test, field_type: types.FieldType, column: pl.Expr) -> pl.
 
 
 def _phrase(text: str, column: pl.Expr) -> pl.Expr:
-    if wanted := words.split(text):
+    if wanted := words.folded_words(text):
         return column.str.contains(patterns.phrase(wanted))
     return column.str.contains(text, literal=True) if text else column == ""
 

@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from penstock.fields import types
-from penstock.query import ast, columns, evaluate
+from penstock.query import ast, evaluate
+from penstock.query.predicates import columns
 
 _Judge: TypeAlias = Callable[[list[dict[str, Any]]], Iterator[bool]]
 

@@ -10,7 +10,8 @@ from typing import TypeAlias
 
 import lark
 
-from penstock.query import ast, refusals, tokens
+from penstock.query import ast
+from penstock.query.syntax import refusals, tokens
 
 MAX_BYTES = 64 * 1024
 """Longest query text, in UTF-8."""
@@ -56,7 +57,7 @@ def parse(text: str) -> ast.Node:
 
 @functools.cache
 def _grammar() -> lark.Lark:
-    grammar = importlib.resources.files("penstock.query").joinpath("grammar.lark").read_text("utf-8")
+    grammar = importlib.resources.files("penstock.query.syntax").joinpath("grammar.lark").read_text("utf-8")
     return lark.Lark(grammar, parser="lalr", lexer="contextual", transformer=_Builder())
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 import lark
 
-from penstock.query import ast, literals, patterns, refusals
+from penstock.query import ast, literals, patterns
+from penstock.query.syntax import refusals
 
 _OPERATORS = frozenset({"AND", "OR", "NOT"})
 _FOREIGN = {"&&": "AND", "||": "OR", "!": "NOT"}

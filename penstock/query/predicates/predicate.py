@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import polars as pl
 
 from penstock.fields import types
-from penstock.query import ast, columns, overflow
+from penstock.query import ast
+from penstock.query.predicates import columns, overflow
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

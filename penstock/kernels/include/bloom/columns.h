@@ -1,0 +1,141 @@
+/* Whole Arrow columns into keys. Only the layouts that Polars hands out: string views, 64-bit integers, doubles. */
+#ifndef PENSTOCK_BLOOM_COLUMNS_H
+#define PENSTOCK_BLOOM_COLUMNS_H
+
+#include "arrow.h"
+#include "bloom/json.h"
+
+enum bl_kind {
+    BL_VALUES,   /* strings, each as a whole */
+    BL_WORDS,    /* strings, by their words */
+    BL_JSON,     /* JSON text of one field */
+    BL_OVERFLOW, /* JSON objects whose members are fields */
+    BL_LONGS,
+    BL_DOUBLES,
+};
+
+struct bl_view {
+    int32_t bytes;
+    union {
+        uint8_t text[12];
+        struct {
+            uint8_t start[4];
+            int32_t buffer;
+            int32_t offset;
+        } far;
+    };
+};
+
+static inline int bl_is_valid(const uint8_t *validity, int64_t row)
+{
+    return !validity || (validity[row >> 3] >> (row & 7) & 1);
+}
+
+/* The text of a view; NULL if it lies outside its buffer. */
+static inline const uint8_t *bl_text(const struct bl_view *view, const struct ArrowArray *array)
+{
+    if (view->bytes < 0)
+        return NULL;
+    if (view->bytes <= 12)
+        return view->text;
+    int64_t buffers = array->n_buffers - 3;
+    const int64_t *sizes = array->buffers[array->n_buffers - 1];
+    if (view->far.buffer < 0 || view->far.buffer >= buffers || view->far.offset < 0 ||
+        (int64_t)view->far.offset + view->bytes > sizes[view->far.buffer])
+        return NULL;
+    return (const uint8_t *)array->buffers[2 + view->far.buffer] + view->far.offset;
+}
+
+static void bl_put_text(
+    struct bl_keys *keys, enum bl_kind kind, const uint8_t *text, size_t bytes, uint8_t *out, locale_t plain)
+{
+    if (kind == BL_VALUES)
+        bl_put_string(keys, text, bytes);
+    else if (kind == BL_WORDS)
+        bl_put_words(keys, text, bytes);
+    else
+        bl_put_json(keys, text, bytes, kind == BL_OVERFLOW, out, plain);
+}
+
+/* Room for the longest JSON text of the column and a zero; NULL without memory. */
+static uint8_t *bl_json_room(struct bl_keys *keys, const struct bl_view *views, int64_t from, int64_t to)
+{
+    size_t longest = 0;
+    for (int64_t row = from; row < to; row++)
+        if (views[row].bytes > 0 && (size_t)views[row].bytes > longest)
+            longest = (size_t)views[row].bytes;
+    uint8_t *room = malloc(longest + 1);
+    if (!room)
+        keys->failed = BL_NO_MEMORY;
+    return room;
+}
+
+static void bl_put_strings(struct bl_keys *keys, enum bl_kind kind, const struct ArrowArray *array, locale_t plain)
+{
+    const uint8_t *validity = array->buffers[0];
+    const struct bl_view *views = array->buffers[1];
+    int64_t to = array->offset + array->length;
+    int is_json = kind == BL_JSON || kind == BL_OVERFLOW;
+    uint8_t *out = is_json ? bl_json_room(keys, views, array->offset, to) : NULL;
+    for (int64_t row = array->offset; row < to && !keys->failed; row++) {
+        if (!bl_is_valid(validity, row))
+            continue;
+        const uint8_t *text = bl_text(views + row, array);
+        if (text)
+            bl_put_text(keys, kind, text, (size_t)views[row].bytes, out, plain);
+        else
+            keys->failed = BL_BAD_ARRAY;
+    }
+    free(out);
+}
+
+#define BL_SEEN 4096 /* slots: numbers repeat, and their digits are dear */
+
+static void bl_put_longs(struct bl_keys *keys, const struct ArrowArray *array)
+{
+    int64_t seen[BL_SEEN];
+    uint8_t is_seen[BL_SEEN] = {0};
+    const uint8_t *validity = array->buffers[0];
+    const int64_t *values = array->buffers[1];
+    for (int64_t row = array->offset; row < array->offset + array->length; row++) {
+        if (!bl_is_valid(validity, row))
+            continue;
+        size_t slot = (size_t)((uint64_t)values[row] * 0x9E3779B97F4A7C15ull >> 52);
+        if (is_seen[slot] && seen[slot] == values[row])
+            continue;
+        is_seen[slot] = 1;
+        seen[slot] = values[row];
+        bl_put_value(keys, bl_long_key(values[row]));
+    }
+}
+
+static void bl_put_doubles(struct bl_keys *keys, const struct ArrowArray *array)
+{
+    const uint8_t *validity = array->buffers[0];
+    const double *values = array->buffers[1];
+    for (int64_t row = array->offset; row < array->offset + array->length; row++)
+        if (bl_is_valid(validity, row))
+            bl_put_value(keys, bl_number_key(values[row]));
+}
+
+static void bl_put_array(struct bl_keys *keys, enum bl_kind kind, const struct ArrowArray *array, locale_t plain)
+{
+    if (array->length == 0)
+        return;
+    if (kind == BL_LONGS)
+        bl_put_longs(keys, array);
+    else if (kind == BL_DOUBLES)
+        bl_put_doubles(keys, array);
+    else
+        bl_put_strings(keys, kind, array, plain);
+}
+
+/* The keys of the column's distinct values in this very field, if they are few. */
+static void bl_put_field_keys(struct bl_keys *keys, uint64_t salt)
+{
+    for (size_t i = 0; i < keys->column.capacity; i++)
+        if (keys->column.slots[i])
+            bl_put(keys, bl_mix(keys->column.slots[i] ^ salt));
+}
+
+#endif

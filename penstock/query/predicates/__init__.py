@@ -1,0 +1,1 @@
+"""A tree as a Polars expression: by column, and over the values in the overflow."""

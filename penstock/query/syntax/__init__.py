@@ -1,0 +1,1 @@
+"""Query text to tree and back: grammar, tokens, refusals with a caret."""
