@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "export.engines": set(),
     "evidence": {"base", "errors"},
     "control": {"errors", "settings"},
-    "usecases": {"api", "control", "errors", "fields", "lake", "lake.read", "process.services", "query", "storage"},
+    "usecases": {"control", "errors", "fields", "lake", "lake.read", "process.services", "query", "storage"},
     "worker": {
         "base",
         "control",

@@ -14,9 +14,10 @@ from fastapi import security
 from penstock import errors
 from penstock.control import apikeys, states
 from penstock.process import services as services_module
+from penstock.usecases import orders
 
 _BEARER = security.HTTPBearer(
-    auto_error=False, scheme_name="API key", description="An API key, as `penstock apikey create` prints it once."
+    auto_error=False, scheme_name="ApiKey", description="An API key, as `penstock apikey create` prints it once."
 )
 
 ACTOR_TYPE = "apikey"
@@ -47,6 +48,10 @@ class Caller:
     def communities(self) -> tuple[str, ...]:
         """The communities whose objects exist for this caller."""
         return self.api_key.community_uuids
+
+    def as_plain(self) -> orders.Caller:
+        """The caller as use cases know it."""
+        return orders.Caller(actor=self.actor, actor_type=ACTOR_TYPE, communities=self.communities)
 
     def may(self, permission: states.Permission) -> bool:
         """Whether the key holds the permission."""

@@ -142,7 +142,7 @@ class S3Settings(pydantic.BaseModel):
     endpoint_url: str | None = Field(None, description="https URL of an S3-compatible server; left out: AWS.")
     region_name: str | None = None
     sse_customer_key: pydantic.SecretStr | None = Field(
-        None, description="Base64 of the 32 bytes that encrypt the export; left out: the service makes one."
+        None, description="Base64 of the 32 bytes that encrypt the export."
     )
     sse_customer_algorithm: str | None = Field(None, description="`AES256`.")
     sse_customer_key_md5: str | None = Field(None, description="Base64 of the MD5 of the key's bytes; checked if sent.")
@@ -155,6 +155,11 @@ class ExportRequest(pydantic.BaseModel):
         None, description="Dotted names in the order wanted; left out: `@timestamp`, `message`.", max_length=5000
     )
     s3: S3Settings | None = None
+    generate_customer_key: bool | None = Field(
+        None,
+        description="True: the service makes the customer key and shows it once, in the answer. Without a key and "
+        "without this, the answer is 422 `customer_key_required`.",
+    )
 
 
 class StartedExport(pydantic.BaseModel):

@@ -160,7 +160,7 @@ class SearchJob:
         destination: Mapping[str, str] | None = None,
     ) -> Estimate:
         """What an export would be; starts nothing."""
-        body = self._body(fields, preset, None, destination)
+        body = self._body(fields, preset, None, destination) | {"generate_customer_key": True}
         return Estimate.parse(self._transport.post(f"{JOBS}/{self.uuid}/export/estimate", body))
 
     def exports(self) -> tuple[ExportFacts, ...]:

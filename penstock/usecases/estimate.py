@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -9,14 +10,12 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from penstock import errors
-from penstock.api import auth, schemas
-from penstock.api.routes import communities
 from penstock.control import exports, limits, quota, states
 from penstock.fields import presets, values
 from penstock.lake.read import plan, scan
 from penstock.process import services as services_module
+from penstock.usecases import destinations, orders, suggest
 from penstock.usecases import start as exporting
-from penstock.usecases import suggest
 
 SAMPLED_STRETCHES = 4
 """Stretches of the time range, out of `LOOKED_AT` with events in them, that the sample is taken from."""
@@ -38,9 +37,28 @@ _COMPRESSION_LEVEL = 1
 _Result = TypeVar("_Result")
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """What an export would be.
+
+    Attributes:
+        events: matches in the newest snapshot.
+        size_compressed: bytes of the file, from a sample.
+        seconds: how long it would take, at the pace of the latest exports.
+        quota: of the community, now.
+        problems: every reason why a start would be refused; none: it would be accepted.
+    """
+
+    events: int
+    size_compressed: int
+    seconds: float
+    quota: quota.Quota
+    problems: tuple[errors.PenstockError, ...]
+
+
 def estimate(
-    services: services_module.Services, caller: auth.Caller, job_uuid: str, request: schemas.ExportRequest
-) -> schemas.Estimate:
+    services: services_module.Services, caller: orders.Caller, job_uuid: str, order: orders.ExportOrder
+) -> Estimate:
     """What the export would be; every reason why it would be refused is listed, not only the first.
 
     Raises:
@@ -54,33 +72,32 @@ def estimate(
         in_force = limits.for_community(tx, community_uuid, services.settings)
         usage = quota.usage(tx, community_uuid, services.clock.now(), in_force)
         pace = _events_per_second(tx, caller)
-    problems: list[schemas.ProblemSummary] = []
+    problems: list[errors.PenstockError] = []
 
     def tried(check: Callable[[], _Result]) -> _Result | None:
         try:
             return check()
         except (errors.Refused, errors.StorageError) as error:
-            problems.append(schemas.ProblemSummary(code=error.code, detail=error.detail, hint=error.hint))
+            problems.append(error)
             return None
 
-    fields = tried(lambda: exporting.fields_of(services, request, community_uuid)) or presets.DEFAULT_FIELDS
-    destination = tried(lambda: exporting.destination_of(services, request))
+    fields = tried(lambda: exporting.fields_of(services, order, community_uuid)) or presets.DEFAULT_FIELDS
+    destination = tried(lambda: destinations.of(services, order))
     if destination is not None:
         tried(lambda: exporting.rehearse(services, caller, job, community_uuid, fields, destination))
-        tried(lambda: exporting.probe(destination))
+        tried(destination.probe)
     extent = exporting.extent_of(services, job, community_uuid, in_force)
     tried(lambda: exporting.check_extent(extent, in_force))
-    return schemas.Estimate(
+    return Estimate(
         events=extent.events,
-        estimated_size_compressed=round(extent.events * _bytes_per_event(extent, fields)),
-        estimated_seconds=round(START_SECONDS + extent.events / pace, 1),
-        quota=communities.quota_of(usage),
-        allowed=not problems,
-        problems=problems,
+        size_compressed=round(extent.events * _bytes_per_event(extent, fields)),
+        seconds=round(START_SECONDS + extent.events / pace, 1),
+        quota=usage,
+        problems=tuple(problems),
     )
 
 
-def _events_per_second(tx: sa.Connection, caller: auth.Caller) -> float:
+def _events_per_second(tx: sa.Connection, caller: orders.Caller) -> float:
     """The pace of the caller's latest finished exports that were long enough to tell."""
     found, _ = exports.list_tasks(
         tx, caller.communities, status=states.ExportStatus.FINISHED, limit=PACE_OF_LAST, offset=0

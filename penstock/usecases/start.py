@@ -11,38 +11,18 @@ All functions block; the last three steps may take seconds: call them on a threa
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from penstock import errors, query, storage
-from penstock.api import auth, schemas
 from penstock.control import exports, limits, searches, secrets
 from penstock.fields import presets
 from penstock.lake import table
 from penstock.lake.read import plan, scan
 from penstock.process import services as services_module
-from penstock.storage import bucket as buckets
+from penstock.usecases import destinations, known_fields, orders, suggest
 from penstock.usecases import found as events
-from penstock.usecases import known_fields, suggest
 
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Destination:
-    """Where an export goes and who holds its key.
-
-    Attributes:
-        key: the customer key.
-        key_generated: the service made it.
-        bucket: the customer's bucket; None: the service's own storage.
-        store: the store behind it.
-    """
-
-    key: storage.CustomerKey
-    key_generated: bool
-    bucket: storage.CustomerBucket | None
-    store: storage.Store
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,11 +44,11 @@ class Extent:
 
 def start(
     services: services_module.Services,
-    caller: auth.Caller,
+    caller: orders.Caller,
     job_uuid: str,
-    request: schemas.ExportRequest,
+    order: orders.ExportOrder,
     idempotency_key: str | None,
-) -> schemas.StartedExport:
+) -> orders.StartedExport:
     """Starts an export, or finds the one that the same Idempotency-Key started.
 
     Raises:
@@ -76,16 +56,16 @@ def start(
     """
     job = exportable_job(services, caller, job_uuid)
     community_uuid = community_of(job)
-    fields = fields_of(services, request, community_uuid)
-    destination = destination_of(services, request)
-    new = _new_export(services, caller, job, community_uuid, fields, destination, request, idempotency_key)
+    fields = fields_of(services, order, community_uuid)
+    destination = destinations.of(services, order)
+    new = _new_export(services, caller, job, community_uuid, fields, destination, order, idempotency_key)
     earlier = _rehearse(services, new)
     if earlier is not None:
         return _answer(services, earlier)
     in_force = _limits(services, community_uuid)
     extent = extent_of(services, job, community_uuid, in_force)
     check_extent(extent, in_force)
-    probe(destination)
+    destination.probe()
     new = dataclasses.replace(new, expected_events=extent.events)
     now = services.clock.now()
     with services.database.begin() as tx:
@@ -95,21 +75,21 @@ def start(
 
 def rehearse(
     services: services_module.Services,
-    caller: auth.Caller,
+    caller: orders.Caller,
     job: searches.SearchJob,
     community_uuid: str,
     fields: tuple[str, ...],
-    destination: Destination,
+    destination: destinations.Destination,
 ) -> None:
     """Raises what limits and quota would refuse a start for; leaves nothing behind."""
-    request = schemas.ExportRequest()
-    _rehearse(services, _new_export(services, caller, job, community_uuid, fields, destination, request, None))
+    order = orders.ExportOrder()
+    _rehearse(services, _new_export(services, caller, job, community_uuid, fields, destination, order, None))
 
 
 # The checks, in the order in which a start makes them
 
 
-def exportable_job(services: services_module.Services, caller: auth.Caller, job_uuid: str) -> searches.SearchJob:
+def exportable_job(services: services_module.Services, caller: orders.Caller, job_uuid: str) -> searches.SearchJob:
     """The search job, if it is done.
 
     Raises:
@@ -134,32 +114,11 @@ def community_of(job: searches.SearchJob) -> str:
     )
 
 
-def fields_of(
-    services: services_module.Services, request: schemas.ExportRequest, community_uuid: str
-) -> tuple[str, ...]:
+def fields_of(services: services_module.Services, order: orders.ExportOrder, community_uuid: str) -> tuple[str, ...]:
     """The fields asked for, or the default ones. Raises FieldSelectionError."""
-    if request.fields is None:
+    if order.fields is None:
         return presets.DEFAULT_FIELDS
-    return known_fields.check(services, request.fields, [community_uuid])
-
-
-def destination_of(services: services_module.Services, request: schemas.ExportRequest) -> Destination:
-    """Where the export goes. Speaks to nobody but the resolver.
-
-    Raises:
-        DestinationError: `invalid_customer_key`, `customer_key_md5_mismatch`, `incomplete_s3_settings`,
-            `endpoint_not_allowed` and what else `storage` finds wrong with the settings.
-    """
-    s3 = request.s3 or schemas.S3Settings()
-    key = _given_key(s3)
-    members = _bucket_members(s3)
-    bucket = storage.CustomerBucket.parse(members) if members else None
-    return Destination(
-        key=key or storage.CustomerKey.generate(),
-        key_generated=key is None,
-        bucket=bucket,
-        store=services.customer_store(bucket) if bucket else services.store,
-    )
+    return known_fields.check(services, order.fields, [community_uuid])
 
 
 def extent_of(
@@ -191,12 +150,6 @@ def check_extent(extent: Extent, in_force: limits.Limits) -> None:
     limits.check_events(extent.events, in_force, latest=extent.time_range.latest, histogram=counts)
 
 
-def probe(destination: Destination) -> None:
-    """Tries a customer's bucket with a tiny object. Raises DestinationError `destination_not_writable` and its kin."""
-    if destination.bucket is not None:
-        destination.store.probe(destination.key)
-
-
 # What they are made of
 
 
@@ -205,46 +158,14 @@ def _limits(services: services_module.Services, community_uuid: str) -> limits.L
         return limits.for_community(tx, community_uuid, services.settings)
 
 
-def _given_key(s3: schemas.S3Settings) -> storage.CustomerKey | None:
-    if s3.sse_customer_key is not None:
-        return storage.CustomerKey.parse(
-            s3.sse_customer_key.get_secret_value(), md5=s3.sse_customer_key_md5, algorithm=s3.sse_customer_algorithm
-        )
-    if s3.sse_customer_key_md5 is not None:
-        raise errors.DestinationError(
-            "invalid_customer_key",
-            "sse_customer_key_md5 came without sse_customer_key.",
-            "Send the key as well, or leave both out: the service makes a key then.",
-        )
-    return None
-
-
-def _bucket_members(s3: schemas.S3Settings) -> dict[str, Any]:
-    """The members that speak of a bucket, if any does; a `prefix` without a bucket is one of them."""
-    return {name: value for name, value in _plain(s3).items() if name in buckets.MEMBERS and value}
-
-
-def _plain(model: schemas.S3Settings) -> dict[str, Any]:
-    """The members that were sent, secrets in clear."""
-    sent = model.model_dump(exclude_none=True)
-    return {
-        name: value.get_secret_value() if hasattr(value, "get_secret_value") else value for name, value in sent.items()
-    }
-
-
-def _body(request: schemas.ExportRequest) -> Mapping[str, Any]:
-    """The request as a JSON value, for its fingerprint; no body and an empty one are the same request."""
-    return {"fields": request.fields, "s3": _plain(request.s3) if request.s3 else None}
-
-
 def _new_export(
     services: services_module.Services,
-    caller: auth.Caller,
+    caller: orders.Caller,
     job: searches.SearchJob,
     community_uuid: str,
     fields: tuple[str, ...],
-    destination: Destination,
-    request: schemas.ExportRequest,
+    destination: destinations.Destination,
+    order: orders.ExportOrder,
     idempotency_key: str | None,
 ) -> exports.NewExport:
     task_uuid = exports.new_task_uuid()
@@ -268,9 +189,9 @@ def _new_export(
         sealed_customer_key=seal(destination.key.raw, secrets.customer_key_context(task_uuid)),
         sealed_destination=seal(bucket.seal_bytes(), secrets.destination_context(task_uuid)) if bucket else None,
         created_by=caller.actor,
-        created_by_type=auth.ACTOR_TYPE,
+        created_by_type=caller.actor_type,
         idempotency_key=_checked(idempotency_key),
-        idempotency_fingerprint=exports.fingerprint(_body(request), job.uuid, caller.actor),
+        idempotency_fingerprint=exports.fingerprint(order.as_json(), job.uuid, caller.actor),
         idempotency_ttl_seconds=services.settings.idempotency_ttl_seconds,
     )
 
@@ -308,15 +229,15 @@ def _rehearse(services: services_module.Services, new: exports.NewExport) -> exp
         return None
 
 
-def _answer(services: services_module.Services, started: exports.StartedExport) -> schemas.StartedExport:
+def _answer(services: services_module.Services, started: exports.StartedExport) -> orders.StartedExport:
     """The generated key is shown in the answer of the start, and in its repetitions while the export is active."""
     export, shown = started.export, None
     if export.customer_key_generated and started.sealed_customer_key is not None:
         raw = services.master_keys.unseal(started.sealed_customer_key, secrets.customer_key_context(export.task_uuid))
         shown = storage.CustomerKey(raw).base64
-    return schemas.StartedExport(
+    return orders.StartedExport(
         task_uuid=export.task_uuid,
         status=export.status.value,
-        sse_customer_key=shown,
-        sse_customer_key_md5=export.sse_customer_key_md5,
+        customer_key=shown,
+        customer_key_md5=export.sse_customer_key_md5,
     )

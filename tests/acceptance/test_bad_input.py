@@ -206,6 +206,8 @@ def test_an_expired_url_and_a_changed_one_are_denied(hasty_customer: Any) -> Non
 def test_the_md5_in_the_answer_is_that_of_the_key(customer: Any) -> None:
     customer.send([event(message="x")])
     job = customer.penstock.search("", earliest="2026-01-01")
-    started = customer.http.post(f"/v1/sic/conf/events/search/jobs/{job.uuid}/export").json()
+    started = customer.http.post(
+        f"/v1/sic/conf/events/search/jobs/{job.uuid}/export", json={"generate_customer_key": True}
+    ).json()
     digest = hashlib.md5(base64.b64decode(started["sse_customer_key"], validate=True)).digest()
     assert base64.b64encode(digest).decode() == started["sse_customer_key_md5"]

@@ -194,7 +194,7 @@ def provoke(world: ceph_service.World, job: str, customer: ceph_service.Customer
         customer.s3(bucket_name="no-such-bucket-of-ours") | {"sse_customer_key": key},
         customer.s3(endpoint_url=f"https://user:{secret}@127.0.0.1"),
     ):
-        answer = world.http.post(f"{ceph_service.JOBS}/{job}/export", json={"s3": s3})
+        answer = world.http.post(f"{ceph_service.JOBS}/{job}/export", json={"s3": s3, "generate_customer_key": True})
         assert answer.status_code == 422, answer.text
         assert "endpoint_url" in s3 or secret not in answer.text
         assert key not in answer.text

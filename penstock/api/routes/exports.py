@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import fastapi
+import pydantic
 
 from penstock.api import auth, context, links, paging, schemas
+from penstock.api.routes import communities
 from penstock.control import exports, searches
-from penstock.usecases import estimate, start
+from penstock.usecases import estimate, orders, start
 
 router = fastapi.APIRouter(tags=["exports"], prefix="/sic/conf/events/search/jobs/{job_uuid}")
 
@@ -26,7 +28,6 @@ _IdempotencyKey = Annotated[
     "/export",
     operation_id="start_export",
     summary="Start an export",
-    status_code=201,
     response_model=schemas.StartedExport,
     response_model_exclude_none=True,
 )
@@ -39,10 +40,18 @@ async def start_export(
 ) -> schemas.StartedExport:
     """Exports all that the search job matches, on the newest snapshot, as one encrypted gzip JSON Lines file.
 
-    Without `s3.sse_customer_key` the service makes a key and shows it in this answer only: save it.
+    Send the key that encrypts it as `s3.sse_customer_key`; or `generate_customer_key`: then the service makes one and
+    shows it in this answer only: keep it. Without it nobody can ever read the file.
     """
-    request = body or schemas.ExportRequest()
-    return await here.run_heavy(start.start, here.services, caller, job_uuid, request, idempotency_key)
+    started = await here.run_heavy(
+        start.start, here.services, caller.as_plain(), job_uuid, _order(body), idempotency_key
+    )
+    return schemas.StartedExport(
+        task_uuid=started.task_uuid,
+        status=started.status,
+        sse_customer_key=started.customer_key,
+        sse_customer_key_md5=started.customer_key_md5,
+    )
 
 
 @router.post(
@@ -55,8 +64,15 @@ async def estimate_export(
     job_uuid: str, here: context.Here, caller: auth.Exporter, body: _Body = None
 ) -> schemas.Estimate:
     """Counts, samples and checks as a start would; starts nothing. A customer's bucket is tried with a tiny object."""
-    request = body or schemas.ExportRequest()
-    return await here.run_heavy(estimate.estimate, here.services, caller, job_uuid, request)
+    found = await here.run_heavy(estimate.estimate, here.services, caller.as_plain(), job_uuid, _order(body))
+    return schemas.Estimate(
+        events=found.events,
+        estimated_size_compressed=found.size_compressed,
+        estimated_seconds=found.seconds,
+        quota=communities.quota_of(found.quota),
+        allowed=not found.problems,
+        problems=[schemas.ProblemSummary(code=one.code, detail=one.detail, hint=one.hint) for one in found.problems],
+    )
 
 
 @router.get(
@@ -75,6 +91,22 @@ def list_export_jobs(
     now = here.services.clock.now()
     items = [_shown(export, links.of(here.services, export, now)) for export in found]
     return schemas.ExportJobPage(items=items, total=total)
+
+
+def _order(body: schemas.ExportRequest | None) -> orders.ExportOrder:
+    """The body as use cases know it. No body and an empty one are the same order; so are an empty and a null member."""
+    if body is None:
+        return orders.ExportOrder()
+    sent = body.s3.model_dump(exclude_none=True) if body.s3 else {}
+    clear = {
+        name: value.get_secret_value() if isinstance(value, pydantic.SecretStr) else value
+        for name, value in sent.items()
+    }
+    return orders.ExportOrder(
+        fields=None if body.fields is None else tuple(body.fields),
+        s3={name: value for name, value in clear.items() if value},
+        generate_customer_key=bool(body.generate_customer_key),
+    )
 
 
 def _shown(export: exports.Export, found: links.Links) -> schemas.ExportJob:

@@ -119,7 +119,9 @@ def test_there_are_three_presets_and_all_their_fields_can_be_exported(world: Wor
     job = world.done_search()
     for preset in page["items"]:
         assert preset["title"]
-        answer = world.post(f"{JOBS}/{job}/export/estimate", json={"fields": preset["fields"]})
+        answer = world.post(
+            f"{JOBS}/{job}/export/estimate", json={"fields": preset["fields"], "generate_customer_key": True}
+        )
         assert answer.json()["allowed"], answer.json()
 
 

@@ -15,6 +15,7 @@ from penstock.control import quota
 from penstock.control.schema import tables
 from penstock.process import services as services_module
 
+MAKE_KEY = {"generate_customer_key": True}
 KEY_MD5 = base64.b64encode(hashlib.md5(bytes(range(32))).digest()).decode()
 BUCKET = {"bucket_name": "mine", "access_key_id": "AKIA", "secret_access_key": "hunter2"}
 
@@ -32,9 +33,21 @@ def started(world: World) -> int:
     return total
 
 
-def test_without_a_body_the_service_makes_the_key_and_shows_it_once(world: World, job: str) -> None:
-    answer = world.export(job)
-    assert answer.status_code == 201
+@pytest.mark.parametrize(
+    "body", [None, {}, {"s3": {}}, {"s3": {"sse_customer_key": ""}}, {"generate_customer_key": None}]
+)
+def test_a_key_that_nobody_would_keep_is_not_made(world: World, job: str, body: Any) -> None:
+    """The reference's client with --no-sse-c, and those before 0.4, drop a key that the answer holds."""
+    assert (
+        "generate_customer_key"
+        in problem(world.export(job, body, make_key=False), 422, "customer_key_required")["hint"]
+    )
+    assert started(world) == 0
+
+
+def test_the_service_makes_a_key_when_asked_and_shows_it_once(world: World, job: str) -> None:
+    answer = world.export(job, {"generate_customer_key": True})
+    assert answer.status_code == 200
     body = answer.json()
     assert set(body) == {"task_uuid", "status", "sse_customer_key", "sse_customer_key_md5", "sse_customer_algorithm"}
     assert (body["status"], body["sse_customer_algorithm"]) == ("PENDING", "AES256")
@@ -52,7 +65,7 @@ def test_a_given_key_is_used_and_never_shown(world: World, job: str) -> None:
             "s3": {"sse_customer_key": KEY, "sse_customer_algorithm": "AES256", "sse_customer_key_md5": KEY_MD5},
         },
     )
-    assert answer.status_code == 201
+    assert answer.status_code == 200
     assert answer.json() == {
         "task_uuid": answer.json()["task_uuid"],
         "status": "PENDING",
@@ -69,7 +82,7 @@ def test_everything_may_be_left_out_and_more_may_be_sent(world: World, job: str,
 
 
 def test_both_prefixes_start_exports(world: World, job: str) -> None:
-    assert world.post(f"/api{JOBS}/{job}/export").status_code == 201
+    assert world.post(f"/api{JOBS}/{job}/export", json={"generate_customer_key": True}).status_code == 200
 
 
 def test_field_names_may_have_blanks_around_them(world: World, job: str) -> None:
@@ -94,7 +107,7 @@ def test_one_export_at_a_time_and_the_refusal_names_it(world: World, job: str) -
     assert document["task_uuid"] == task
     assert task in document["detail"]
     world.post(f"/v1/tasks/{task}/cancel")
-    assert world.export(job).status_code == 201
+    assert world.export(job).status_code == 200
 
 
 def test_a_search_job_starts_a_limited_number_of_exports(world: World, job: str) -> None:
@@ -115,7 +128,7 @@ def test_an_unknown_field_is_refused_with_close_matches(world: World, job: str) 
 
 def test_a_field_that_only_the_events_brought_is_known(world: World) -> None:
     world.ingest([{"@timestamp": "2026-03-01T10:00:00Z", "acme.badge": "7"}])
-    assert world.export(world.done_search(), {"fields": ["acme.badge"]}).status_code == 201
+    assert world.export(world.done_search(), {"fields": ["acme.badge"]}).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["Acme.Badge", "always.null", 'a "quoted" name', "only in \u00e9tat"])
@@ -125,7 +138,7 @@ def test_a_field_without_a_column_of_its_own_is_known_all_the_same(world: World,
     value = None if name == "always.null" else 'a text that looks like a member: {"decoy":1}'
     world.ingest([first, {"@timestamp": "2026-03-01T10:00:01Z", name: value}])
     job = world.done_search()
-    assert world.export(job, {"fields": ["acme.badge", name]}).status_code == 201
+    assert world.export(job, {"fields": ["acme.badge", name]}).status_code == 200
     problem(world.export(job, {"fields": ["decoy"]}), 422, "unknown_field")
 
 
@@ -243,7 +256,7 @@ def test_the_limit_itself_is_allowed(world: World) -> None:
     world.ingest(events(100))
     job = world.done_search()
     world.limit(export_max_events=100)
-    assert world.export(job).status_code == 201
+    assert world.export(job).status_code == 200
 
 
 def test_an_exhausted_quota_says_when_it_is_reset(world: World, job: str) -> None:
@@ -277,22 +290,23 @@ def keyed(key: str) -> dict[str, Any]:
 def test_the_same_key_and_body_bring_the_same_answer(world: World, job: str) -> None:
     first = world.export(job, {"fields": ["message"]}, **keyed("k1"))
     second = world.export(job, {"fields": ["message"]}, **keyed("k1"))
-    assert (first.status_code, second.status_code) == (201, 201)
+    assert (first.status_code, second.status_code) == (200, 200)
     assert first.json() == second.json()
     assert first.json()["sse_customer_key"]
     assert started(world) == 1
 
 
-def test_no_body_and_an_empty_one_are_the_same_request(world: World, job: str) -> None:
-    first = world.export(job, **keyed("k2"))
-    assert world.export(job, {}, **keyed("k2")).json() == first.json()
+def test_null_and_empty_members_are_the_same_request_as_none(world: World, job: str) -> None:
+    first = world.export(job, {"s3": {"sse_customer_key": KEY}}, **keyed("k2"))
+    body = {"s3": {"sse_customer_key": KEY, "prefix": "", "region_name": None}, "fields": None}
+    assert world.export(job, body, **keyed("k2")).json() == first.json()
 
 
 def test_the_generated_key_is_forgotten_once_the_export_has_ended(world: World, job: str) -> None:
     first = world.export(job, **keyed("k3"))
     world.worker.run_pending()
     again = world.export(job, **keyed("k3"))
-    assert again.status_code == 201
+    assert again.status_code == 200
     assert again.json()["status"] == "FINISHED"
     assert again.json()["task_uuid"] == first.json()["task_uuid"]
     assert "sse_customer_key" not in again.json()
@@ -351,7 +365,7 @@ def test_export_jobs_are_listed_newest_first(world: World, job: str) -> None:
 
 
 def test_an_estimate_starts_nothing_and_allows(world: World, job: str) -> None:
-    answer = world.post(f"{JOBS}/{job}/export/estimate", json={"fields": ["message"]})
+    answer = world.post(f"{JOBS}/{job}/export/estimate", json={"fields": ["message"], **MAKE_KEY})
     assert answer.status_code == 200
     found = answer.json()
     assert (found["events"], found["allowed"], found["problems"]) == (10, True, [])
@@ -363,7 +377,7 @@ def test_an_estimate_starts_nothing_and_allows(world: World, job: str) -> None:
 def test_an_estimate_is_near_the_truth(world: World) -> None:
     world.ingest(events(5000, step_seconds=1))
     job = world.done_search()
-    found = world.post(f"{JOBS}/{job}/export/estimate").json()
+    found = world.post(f"{JOBS}/{job}/export/estimate", json=MAKE_KEY).json()
     task = world.finished_export(job)
     assert found["events"] == task["progress"] == 5000
     ratio = found["estimated_size_compressed"] / task["attributes"]["export_size_compressed"]
@@ -375,7 +389,7 @@ def test_an_estimate_lists_every_problem(world: World) -> None:
     job = world.done_search()
     world.export(job)
     world.limit(export_max_events=20)
-    found = world.post(f"{JOBS}/{job}/export/estimate", json={"fields": ["mesage"]}).json()
+    found = world.post(f"{JOBS}/{job}/export/estimate", json={"fields": ["mesage"], **MAKE_KEY}).json()
     assert found["allowed"] is False
     assert [one["code"] for one in found["problems"]] == ["unknown_field", "export_in_progress", "too_many_events"]
     assert found["quota"]["active_task_uuid"]
@@ -383,7 +397,7 @@ def test_an_estimate_lists_every_problem(world: World) -> None:
 
 
 def test_an_estimate_of_nothing_is_nothing(world: World) -> None:
-    found = world.post(f"{JOBS}/{world.done_search('source.ip:1.1.1.1')}/export/estimate").json()
+    found = world.post(f"{JOBS}/{world.done_search('source.ip:1.1.1.1')}/export/estimate", json=MAKE_KEY).json()
     assert (found["events"], found["estimated_size_compressed"], found["allowed"]) == (0, 0, True)
 
 

@@ -188,7 +188,7 @@ def test_search_is_not_sent_twice_when_its_answer_is_lost(penstock: Penstock, se
 
 
 def test_export_is_repeated_under_one_idempotency_key(penstock: Penstock, service: Any) -> None:
-    service.routes[f"POST {JOBS}/job-1/export"] = ["hang up", (201, {"task_uuid": "task-1", "status": "PENDING"})]
+    service.routes[f"POST {JOBS}/job-1/export"] = ["hang up", (200, {"task_uuid": "task-1", "status": "PENDING"})]
     export = penstock.search_job("job-1").export()
     first, second = service.headers(f"POST {JOBS}/job-1/export")
     assert first["Idempotency-Key"] == second["Idempotency-Key"]
@@ -284,7 +284,7 @@ def test_export_takes_fields_or_a_preset_not_both(penstock: Penstock, service: A
 
 
 def test_export_sends_fields_key_and_destination(penstock: Penstock, service: Any) -> None:
-    service.routes[f"POST {JOBS}/job-1/export"] = (201, {"task_uuid": "task-1", "status": "PENDING"})
+    service.routes[f"POST {JOBS}/job-1/export"] = (200, {"task_uuid": "task-1", "status": "PENDING"})
     penstock.search_job("job-1").export(["a", "b"], customer_key=KEY.base64, destination={"bucket_name": "mine"})
     assert service.bodies(f"POST {JOBS}/job-1/export") == [
         {
@@ -306,7 +306,7 @@ def test_estimate_sends_no_key(penstock: Penstock, service: Any) -> None:
         {"events": 7, "allowed": False, "problems": [{"code": "x"}], "quota": {"limit_bytes": 10, "used_bytes": 4}},
     )
     estimate = penstock.search_job("job-1").estimate(["a"])
-    assert service.bodies(f"POST {JOBS}/job-1/export/estimate") == [{"fields": ["a"]}]
+    assert service.bodies(f"POST {JOBS}/job-1/export/estimate") == [{"fields": ["a"], "generate_customer_key": True}]
     assert (estimate.events, estimate.allowed, len(estimate.problems)) == (7, False, 1)
     assert estimate.quota is not None
     assert estimate.quota.left_bytes == 6

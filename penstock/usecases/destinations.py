@@ -1,0 +1,79 @@
+"""Where an export goes and who holds its key, as its order says. What cannot work is refused here, before a start."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from penstock import errors, storage
+from penstock.process import services as services_module
+from penstock.storage import bucket as buckets
+from penstock.usecases import orders
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Destination:
+    """Where an export goes and who holds its key.
+
+    Attributes:
+        key: the customer key.
+        key_generated: the service made it.
+        bucket: the customer's bucket; None: the service's own storage.
+        store: the store behind it.
+    """
+
+    key: storage.CustomerKey
+    key_generated: bool
+    bucket: storage.CustomerBucket | None
+    store: storage.Store
+
+    def probe(self) -> None:
+        """Tries a customer's bucket with a tiny object.
+
+        Raises:
+            DestinationError: `destination_not_writable` and its kin.
+        """
+        if self.bucket is not None:
+            self.store.probe(self.key)
+
+
+def of(services: services_module.Services, order: orders.ExportOrder) -> Destination:
+    """Where the export goes. Speaks to nobody but the resolver.
+
+    Raises:
+        DestinationError: `customer_key_required`, `invalid_customer_key`, `customer_key_md5_mismatch`,
+            `incomplete_s3_settings`, `endpoint_not_allowed` and what else `storage` finds wrong with the settings.
+    """
+    key = _given_key(order)
+    # A `prefix` without a bucket counts as one: the customer meant a bucket and forgot its name.
+    bucket = storage.CustomerBucket.parse(order.s3) if order.s3.keys() & set(buckets.MEMBERS) else None
+    if key is None and not order.generate_customer_key:
+        raise _key_required()
+    return Destination(
+        key=key or storage.CustomerKey.generate(),
+        key_generated=key is None,
+        bucket=bucket,
+        store=services.customer_store(bucket) if bucket else services.store,
+    )
+
+
+def _given_key(order: orders.ExportOrder) -> storage.CustomerKey | None:
+    md5 = order.s3.get("sse_customer_key_md5")
+    if key := order.s3.get("sse_customer_key"):
+        return storage.CustomerKey.parse(key, md5=md5, algorithm=order.s3.get("sse_customer_algorithm"))
+    if md5 is not None:
+        raise errors.DestinationError(
+            "invalid_customer_key",
+            "sse_customer_key_md5 came without sse_customer_key.",
+            "Send the key as well, or leave both out.",
+        )
+    return None
+
+
+def _key_required() -> errors.DestinationError:
+    """A key that the service makes and nobody keeps leaves a file that nobody can ever read."""
+    return errors.DestinationError(
+        "customer_key_required",
+        "The request has no key to encrypt the export with.",
+        'Send `s3.sse_customer_key` (base64 of 32 bytes), or `"generate_customer_key": true` and keep the key '
+        "that the answer shows once.",
+    )
