@@ -1,24 +1,40 @@
 """The error tree. Every error that a person can meet has a stable code, a sentence and a hint.
 
+`error_codes` is the table of all codes: the class that goes with each, and the page that explains it.
+
 PenstockError                    status  raised when
-├─ ConfigurationError              500   the service is set up wrongly (settings, home, master key, database)
+├─ ConfigurationError              500   the service, or this machine's part of it, is set up wrongly
+│  └─ UsageError                     ·   what was typed, or given to the Python client, cannot be used (exit code 2)
 ├─ Refused                         4xx   a request cannot be carried out; nothing was started or changed
 │  ├─ NotAuthenticated             401     no API key, or an unknown one
 │  ├─ PermissionMissing            403     the key lacks the permission
 │  ├─ NotFound                     404     the object does not exist, or belongs to another community
 │  ├─ Conflict                     409     the object's state forbids it
+│  ├─ BodyTooLarge                 413     the body is larger than one request may be
+│  ├─ UnsupportedEncoding          415     the body is packed in a way the service cannot unpack
 │  ├─ InvalidRequest               422     a value of the request is not acceptable
-│  │  ├─ FieldSelectionError         ·       the field list (unknown, wildcard, duplicate, object)
+│  │  ├─ FieldSelectionError         ·       the field list (unknown, wildcard, duplicate)
 │  │  ├─ QuerySyntaxError            ·       the query text; carries position, expectation, caret line
 │  │  └─ DestinationError            ·       the customer's bucket, endpoint or key
+│  │     └─ CustomerKeyMismatch        ·       the key and the MD5 that came with it
 │  └─ QuotaExhausted               429     the community's monthly bytes are used up
 ├─ IngestError                     422   a file cannot be taken in (truncated, unreadable, unknown format)
-├─ StorageError                    502   a store failed after all retries, or refused
+│  └─ ColumnConflict                 ·     the table cannot hold a column beside those it has
+├─ StorageError                    502   a store, disk or database failed after all retries
+│  ├─ BucketRefused                  ·     a bucket answers what only a change of its settings can help
+│  ├─ InvalidPart                    ·     an upload cannot go on with the parts it has
 │  ├─ ObjectMissing                404     no such object or upload
 │  └─ AccessDenied                 403     no key, wrong key, expired or tampered URL
+│     ├─ UrlExpired                  ·       the URL's time is over
+│     └─ UrlTampered                 ·       the URL is not as it was signed
 ├─ NetworkError                    503   a client cannot reach a host, or the connection keeps breaking
-├─ ExportFailed                     ·    an export ends FAILED; its message says why
-└─ LeaseLost                        ·    another worker owns the export now: stop at once, write nothing more
+│  ├─ TlsFailed                      ·     the certificate is not trusted, or the port speaks no TLS
+│  └─ Unreachable                    ·     nobody accepts the connection: nothing was sent
+├─ NotReady                        503   the process lives but cannot serve
+├─ VerificationFailed                ·   a file or a manifest is not what was exported
+├─ WaitTimeout                       ·   the wait was over before the work was
+├─ ExportFailed                      ·   an export ends FAILED; its message says why
+└─ LeaseLost                         ·   another worker owns the export now: stop at once, write nothing more
 """
 
 from __future__ import annotations
@@ -34,11 +50,13 @@ class PenstockError(Exception):
         detail: one sentence that says what happened, with the value.
         hint: what to do next; empty only where nothing can be done.
         status: HTTP status that the API answers with.
+        retriable: the same work may succeed later, unchanged.
         extra: further members of the problem document (JSON values).
     """
 
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Something went wrong"
+    retriable: ClassVar[bool] = False
 
     def __init__(self, code: str, detail: str, hint: str = "", **extra: Any) -> None:
         super().__init__(detail)
@@ -52,10 +70,16 @@ class PenstockError(Exception):
 
 
 class ConfigurationError(PenstockError):
-    """The service is set up wrongly."""
+    """The service, or this machine's part of it, is set up wrongly."""
 
     status = 500
     title = "Configuration error"
+
+
+class UsageError(ConfigurationError):
+    """What was typed, or given to the Python client, cannot be used: exit code 2 of the command line."""
+
+    title = "Cannot be used"
 
 
 class Refused(PenstockError):
@@ -93,6 +117,20 @@ class Conflict(Refused):
     title = "Conflict"
 
 
+class BodyTooLarge(Refused):
+    """The body is larger than the service takes in one request."""
+
+    status = 413
+    title = "Body too large"
+
+
+class UnsupportedEncoding(Refused):
+    """The body is packed in a way the service cannot unpack."""
+
+    status = 415
+    title = "Unsupported encoding"
+
+
 class InvalidRequest(Refused):
     """A value of the request is not acceptable."""
 
@@ -121,6 +159,10 @@ class DestinationError(InvalidRequest):
     title = "Invalid destination"
 
 
+class CustomerKeyMismatch(DestinationError):
+    """The customer key and the MD5 that came with it are not of one another."""
+
+
 class QuotaExhausted(Refused):
     """The community's monthly export bytes are used up. `extra` holds `resets_at` (RFC 3339)."""
 
@@ -135,11 +177,28 @@ class IngestError(PenstockError):
     title = "Cannot ingest"
 
 
+class ColumnConflict(IngestError):
+    """The table cannot hold a column beside those it has. `extra` holds `columns` (names)."""
+
+
 class StorageError(PenstockError):
-    """A store failed after its bounded retries, or refused."""
+    """A store, disk or database failed after its bounded retries."""
 
     status = 502
     title = "Storage failed"
+    retriable = True
+
+
+class BucketRefused(StorageError):
+    """A bucket answers what no later attempt changes while its settings stay: who owns them must act.
+
+    In the service's own bucket that is the operator, who can act while an export waits; a customer's settings are fixed
+    for the length of an export.
+    """
+
+
+class InvalidPart(StorageError):
+    """An upload cannot go on with the parts it has: a part is missing, replaced, too small or out of order."""
 
 
 class ObjectMissing(StorageError):
@@ -147,6 +206,7 @@ class ObjectMissing(StorageError):
 
     status = 404
     title = "No such object"
+    retriable = False
 
 
 class AccessDenied(StorageError):
@@ -154,6 +214,15 @@ class AccessDenied(StorageError):
 
     status = 403
     title = "Access denied"
+    retriable = False
+
+
+class UrlExpired(AccessDenied):
+    """The signed URL's time is over. `extra` holds `expires_at` (RFC 3339)."""
+
+
+class UrlTampered(AccessDenied):
+    """The signed URL is not as it was signed."""
 
 
 class NetworkError(PenstockError):
@@ -161,6 +230,39 @@ class NetworkError(PenstockError):
 
     status = 503
     title = "Cannot reach the host"
+    retriable = True
+
+
+class TlsFailed(NetworkError):
+    """The host's certificate is not trusted, or its port speaks no TLS. No retry helps."""
+
+    retriable = False
+
+
+class Unreachable(NetworkError):
+    """Nobody accepts the connection: whatever was to be sent has not been sent."""
+
+
+class NotReady(PenstockError):
+    """The process lives but cannot serve."""
+
+    status = 503
+    title = "Not ready"
+    retriable = True
+
+
+class VerificationFailed(PenstockError):
+    """A file or a manifest is not what was exported."""
+
+    status = 422
+    title = "Verification failed"
+
+
+class WaitTimeout(PenstockError):
+    """The wait was over before the work was. The work goes on."""
+
+    status = 504
+    title = "Still at work"
 
 
 class ExportFailed(PenstockError):

@@ -16,6 +16,7 @@ ROOT = pathlib.Path(__file__).parent.parent / "penstock"
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "error_codes": {"errors"},
     "settings": {"errors"},
     "base": {"errors"},
     "fields": {"errors"},
@@ -78,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "process.certificates": {"errors"},
     "console": set(),
     "client": {"base", "client.download", "client.http", "errors", "evidence", "fields", "storage"},
-    "client.http": {"errors"},
+    "client.http": {"error_codes", "errors"},
     "client.download": {"client", "client.http", "errors", "evidence", "storage"},
     "cli": {"cli.commands", "control", "errors", "process", "process.services", "settings"},
     "cli.commands": {

@@ -24,20 +24,6 @@ CHUNK_TIMEOUT_SECONDS = 60
 _SPOOL_MEMORY_BYTES = 8 * 1024 * 1024
 
 
-class BodyTooLarge(errors.Refused):
-    """The body is larger than the service takes in one request."""
-
-    status = 413
-    title = "Body too large"
-
-
-class UnsupportedEncoding(errors.Refused):
-    """The body is packed in a way the service cannot unpack."""
-
-    status = 415
-    title = "Unsupported encoding"
-
-
 @contextlib.contextmanager
 def spooled(stream: AsyncIterator[bytes], encoding: str, max_bytes: int) -> Iterator[IO[bytes]]:
     """The whole body, unpacked, as a file at its beginning. Call on a thread of the app's event loop.
@@ -111,7 +97,7 @@ def _unpacker(encoding: str) -> unpack.Unpacker | None:
         return unpack.unpacker(unpack.Kind.GZIP)
     if name == "zstd":
         return unpack.unpacker(unpack.Kind.ZSTD, max_window_bytes=unpack.HTTP_WINDOW_BYTES)
-    raise UnsupportedEncoding(
+    raise errors.UnsupportedEncoding(
         "unsupported_content_encoding",
         f"The Content-Encoding {encoding[:40]!r} is not supported.",
         "Send the body plain, or packed once with gzip or zstd.",
@@ -120,7 +106,7 @@ def _unpacker(encoding: str) -> unpack.Unpacker | None:
 
 def _check_size(size: int, max_bytes: int) -> None:
     if size > max_bytes:
-        raise BodyTooLarge(
+        raise errors.BodyTooLarge(
             "body_too_large",
             f"The body has more than {max_bytes:,} bytes, unpacked.",
             "Send it in several requests; nothing was taken in.",

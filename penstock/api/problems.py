@@ -71,6 +71,7 @@ def of_error(request: fastapi.Request, error: errors.PenstockError) -> Problem:
     extra = dict(error.extra)
     if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         extra["error_id"] = _log_failure(request, error)
+        extra["retriable"] = error.retriable
     problem = document(
         request,
         status=error.status,

@@ -117,7 +117,7 @@ def settings(**values: Any) -> settings_module.Settings:
     """The settings in force. The home must be there, unless everything that would lie in it lies elsewhere.
 
     Raises:
-        ConfigurationError: `home_missing`, `invalid_settings`.
+        UsageError: `home_missing`, `invalid_settings`.
     """
     from penstock import settings as settings_module
 
@@ -126,7 +126,7 @@ def settings(**values: Any) -> settings_module.Settings:
         loaded.database_url and loaded.lake_path and loaded.storage == "s3" and loaded.master_key.get_secret_value()
     )
     if not elsewhere and not loaded.home.is_dir():
-        raise errors.ConfigurationError(
+        raise errors.UsageError(
             "home_missing",
             f"There is no home folder {loaded.home}.",
             "Make it with `penstock init`, or set PENSTOCK_HOME to the one you mean.",

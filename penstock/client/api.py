@@ -27,7 +27,7 @@ class Penstock:
         retry: bound of repeats of harmless calls.
 
     Raises:
-        ConfigurationError: `invalid_api_host`, `insecure_url`, `invalid_ca_file`, `api_key_missing`.
+        UsageError: `invalid_api_host`, `insecure_url`, `invalid_ca_file`, `api_key_not_given`.
     """
 
     def __init__(

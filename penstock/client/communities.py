@@ -24,6 +24,4 @@ def pick(known: Sequence[Mapping[str, Any]], wanted: str | None) -> str:
     names = ", ".join(str(entry.get("name") or entry["uuid"]) for entry in known) or "none"
     if wanted is not None:
         raise errors.NotFound("community_not_found", f"The API key has no community {wanted!r}.", f"It has: {names}.")
-    raise errors.InvalidRequest(
-        "community_needed", f"The API key has {len(known)} communities.", f"Name one of: {names}."
-    )
+    raise errors.UsageError("community_needed", f"The API key has {len(known)} communities.", f"Name one of: {names}.")

@@ -61,8 +61,8 @@ def checked(chunks: Iterable[bytes], parts: Sequence[Mapping[str, Any]]) -> Iter
         raise damaged(f"The export ends before part {part['number']} of its manifest.")
 
 
-def damaged(detail: str) -> errors.StorageError:
+def damaged(detail: str) -> errors.VerificationFailed:
     """What came is not what was exported."""
-    return errors.StorageError(
+    return errors.VerificationFailed(
         "export_damaged", detail, "Download again. If it happens again, the store or a proxy alters the file."
     )

@@ -84,7 +84,7 @@ class Export:
             if task.status.is_final:
                 raise _ended_badly(task)
             if deadline is not None and monotonic() + pause > deadline:
-                raise errors.ExportFailed(
+                raise errors.WaitTimeout(
                     "wait_timeout",
                     f"Timed out after {max_wait_seconds:g} s waiting for task {self.task_uuid}.",
                     "The export goes on: look with `status`, fetch it with `download`.",

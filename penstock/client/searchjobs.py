@@ -75,7 +75,7 @@ class SearchJob:
         pause = 0.05
         while not self.status.is_final:
             if deadline is not None and monotonic() > deadline:
-                raise errors.Conflict(
+                raise errors.WaitTimeout(
                     "wait_timeout", f"Search job {self.uuid} is not done after {max_wait_seconds:g} s.", "Wait longer."
                 )
             sleep(pause)
@@ -185,9 +185,7 @@ class SearchJob:
         destination: Mapping[str, str] | None,
     ) -> dict[str, Any]:
         if fields is not None and preset is not None:
-            raise errors.InvalidRequest(
-                "fields_and_preset", "Both fields and a preset were given.", "Give one of the two."
-            )
+            raise errors.UsageError("fields_and_preset", "Both fields and a preset were given.", "Give one of the two.")
         body: dict[str, Any] = {}
         if preset is not None:
             fields = self._preset(preset)

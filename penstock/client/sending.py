@@ -74,7 +74,7 @@ def _file_lines(path: pathlib.Path) -> Iterator[bytes]:
         with path.open("rb") as file:
             yield from _plain(path, file)
     except (OSError, EOFError, zstandard.ZstdError) as error:
-        raise errors.IngestError(
+        raise errors.UsageError(
             "file_not_readable",
             f"{path} cannot be read: {error}.",
             "Give a whole file of JSON Lines (plain, .gz, .zst).",

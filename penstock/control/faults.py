@@ -18,14 +18,12 @@ class Fault:
         code: stable.
         detail: a sentence; `{database}` stands for the database.
         hint: what to do.
-        retriable: the same operation may succeed later, unchanged; `extra["retriable"]` of the error.
         is_configuration: the operator must change something about the service itself.
     """
 
     code: str
     detail: str
     hint: str
-    retriable: bool = False
     is_configuration: bool = False
 
 
@@ -33,31 +31,26 @@ UNAVAILABLE = Fault(
     code="database_unavailable",
     detail="The database {database} does not answer.",
     hint="Work goes on by itself once it does; check that it runs and can be reached.",
-    retriable=True,
 )
 FULL = Fault(
     code="database_full",
     detail="The disk of the database {database} is full.",
     hint="Make room; nothing committed is lost, and work goes on by itself.",
-    retriable=True,
 )
 READ_ONLY = Fault(
     code="database_read_only",
     detail="The database {database} cannot be written to.",
     hint="Mend the permissions of its file and folder, or point to the primary server; work then goes on.",
-    retriable=True,
 )
 LOCKED = Fault(
     code="database_locked",
     detail="The database {database} was held by another transaction for too long.",
     hint="Try again; if it lasts, look for a process that hangs.",
-    retriable=True,
 )
 INPUT_OUTPUT = Fault(
     code="database_io_error",
     detail="The disk of the database {database} failed.",
     hint="Check the disk and the system's log; work goes on by itself once it is mended.",
-    retriable=True,
 )
 CORRUPT = Fault(
     code="database_corrupt",
@@ -81,7 +74,6 @@ CONFLICT = Fault(
     code="database_conflict",
     detail="The database {database} refused a write that contradicts another one.",
     hint="Try again.",
-    retriable=True,
 )
 OTHER = Fault(
     code="database_error",
@@ -129,7 +121,7 @@ _POSTGRESQL = {
 
 
 def translate(error: sa.exc.DBAPIError | sa.exc.TimeoutError, database: str) -> errors.PenstockError:
-    """The tree's error for what SQLAlchemy or a driver raised; `extra["retriable"]` is always there."""
+    """The tree's error for what SQLAlchemy or a driver raised."""
     return _error(_meaning(error), database)
 
 
@@ -140,7 +132,7 @@ def locked(database: str) -> errors.PenstockError:
 
 def _error(fault: Fault, database: str) -> errors.PenstockError:
     kind = errors.ConfigurationError if fault.is_configuration else errors.StorageError
-    return kind(fault.code, fault.detail.format(database=database), fault.hint, retriable=fault.retriable)
+    return kind(fault.code, fault.detail.format(database=database), fault.hint)
 
 
 def _meaning(error: sa.exc.DBAPIError | sa.exc.TimeoutError) -> Fault:

@@ -271,15 +271,15 @@ def _canonical(manifest: Mapping[str, Any]) -> bytes:
     return json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _invalid(detail: str) -> errors.InvalidRequest:
-    return errors.InvalidRequest("invalid_manifest", detail, "Download it again from the task's manifest_url.")
+def _invalid(detail: str) -> errors.VerificationFailed:
+    return errors.VerificationFailed("invalid_manifest", detail, "Download it again from the task's manifest_url.")
 
 
-def _forged(detail: str) -> errors.InvalidRequest:
-    return errors.InvalidRequest(
+def _forged(detail: str) -> errors.VerificationFailed:
+    return errors.VerificationFailed(
         "manifest_signature_invalid", detail, "Do not trust the file; download file and manifest again."
     )
 
 
-def _damaged(detail: str) -> errors.InvalidRequest:
-    return errors.InvalidRequest("export_damaged", detail, "Download the export again.")
+def _damaged(detail: str) -> errors.VerificationFailed:
+    return errors.VerificationFailed("export_damaged", detail, "Download the export again.")

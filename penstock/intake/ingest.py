@@ -187,7 +187,8 @@ class _Run:
                         self._version = self._table.append(self._frames(reading), types=known.types, batch_id=batch_id)
                         self._committed += reading.accepted
                 except errors.IngestError as error:
-                    if error.code == "column_conflict" and opened.path is not None and attempt < _ATTEMPTS - 1:
+                    conflict = isinstance(error, errors.ColumnConflict)
+                    if conflict and opened.path is not None and attempt < _ATTEMPTS - 1:
                         self.rejects.rewind(mark)
                         continue
                     raise self._told(error, reading, self._committed - before) from error
@@ -214,8 +215,8 @@ class _Run:
             try:
                 self._version = self._table.append(frames, types=known.types, batch_id=batch_id)
                 break
-            except errors.IngestError as error:
-                if error.code != "column_conflict" or attempt == _ATTEMPTS - 1:
+            except errors.ColumnConflict:
+                if attempt == _ATTEMPTS - 1:
                     raise
                 frames = conflicts.settle(frames, known, self._table.snapshot().columns)
         self._committed += sum(frame.height for frame in frames)

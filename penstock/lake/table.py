@@ -234,7 +234,7 @@ class EventTable:
             if other != name or name in types.RESERVED or known.get(name, field_type) != field_type:
                 clashes.append(name)
         if clashes:
-            raise errors.IngestError(
+            raise errors.ColumnConflict(
                 "column_conflict",
                 f"The event table cannot hold these columns beside its own: {', '.join(clashes)}.",
                 "Keep values of another type, and names that differ only in case, in the overflow.",

@@ -88,7 +88,7 @@ def open_service_bucket(settings: settings_module.Settings, *, clock: clocks.Clo
 
     if not settings.s3_bucket or bool(settings.s3_access_key_id) != bool(settings.s3_secret_access_key):
         raise errors.ConfigurationError(
-            "incomplete_s3_settings",
+            "storage_settings_incomplete",
             "The S3 storage lacks its bucket, or half of its credentials.",
             "Set s3_bucket, and both or neither of s3_access_key_id and s3_secret_access_key.",
         )
@@ -108,7 +108,7 @@ def open_service_bucket(settings: settings_module.Settings, *, clock: clocks.Clo
             clock=clock,
         )
     except errors.DestinationError as error:
-        raise errors.ConfigurationError(error.code, error.detail, error.hint) from error
+        raise errors.ConfigurationError("storage_settings_invalid", error.detail, error.hint) from error
 
 
 def open_customer_store(

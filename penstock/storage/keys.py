@@ -54,7 +54,7 @@ class CustomerKey:
             ) from error
         parsed = cls(raw)
         if md5 is not None and not hmac.compare_digest(md5.encode(), parsed.md5.encode()):
-            raise errors.DestinationError(
+            raise errors.CustomerKeyMismatch(
                 "customer_key_md5_mismatch",
                 "The MD5 that came with the customer key is not the key's.",
                 "Send the base64 of the MD5 of the key's 32 raw bytes, or leave it out.",

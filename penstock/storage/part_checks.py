@@ -25,9 +25,9 @@ def checked(receipts: Sequence[Receipt], min_part_bytes: int) -> tuple[Receipt, 
     return parts
 
 
-def refused(why: str) -> errors.StorageError:
+def refused(why: str) -> errors.InvalidPart:
     """The error of a part or a receipt that the store does not take."""
-    return errors.StorageError(
+    return errors.InvalidPart(
         "invalid_part",
         f"The upload cannot go on: {why}.",
         "Put the parts again, or abort the upload and begin a new one.",

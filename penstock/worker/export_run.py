@@ -25,7 +25,7 @@ from penstock import export as pipeline
 from penstock.control import exports, limits, secrets
 from penstock.evidence import manifest
 from penstock.process import services
-from penstock.worker import abort_uploads, holding, journal, planning, retrying
+from penstock.worker import abort_uploads, holding, journal, planning
 
 log = structlog.get_logger(__name__)
 
@@ -288,8 +288,8 @@ class ExportRun:
 
     def _stopped_by(self, error: errors.PenstockError) -> None:
         """A passing fault leaves the export to whoever claims it when the lease has run out; the rest is its end."""
-        refused = self._bucket is not None and error.code in retrying.REFUSALS
-        if retrying.is_passing(error) and not refused and self._export.attempts < self._export.max_attempts:
+        refused = self._bucket is not None and isinstance(error, errors.BucketRefused)
+        if error.retriable and not refused and self._export.attempts < self._export.max_attempts:
             self._log.warning("export_left_for_retry", code=error.code, detail=error.detail)
             return
         self._log.warning("export_failed", code=error.code, detail=error.detail)
@@ -373,7 +373,7 @@ class ExportRun:
 
 def _is_spoilt(error: errors.StorageError) -> bool:
     """The upload cannot be completed as recorded: it is gone, or a part of it was replaced."""
-    return isinstance(error, errors.ObjectMissing) or error.code == "invalid_part"
+    return isinstance(error, errors.ObjectMissing | errors.InvalidPart)
 
 
 def _filename(key: str) -> str:

@@ -1,4 +1,4 @@
-"""Which faults pass by themselves, and a bounded wait for the database to come back."""
+"""A bounded wait for faults that pass by themselves, such as a database that is away."""
 
 from __future__ import annotations
 
@@ -15,26 +15,6 @@ FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 2.0
 
 
-REFUSALS = frozenset(
-    {
-        "no_such_bucket",
-        "wrong_region",
-        "unknown_access_key",
-        "wrong_secret_key",
-        "expired_credentials",
-        "tls_untrusted",
-        "call_not_supported",
-    }
-)
-"""What a customer's bucket answers that no later attempt mends, since the customer's settings stay as they are. In the
-service's own bucket they do pass: its operator can mend them while the export waits."""
-
-
-def is_passing(error: errors.PenstockError) -> bool:
-    """Whether the same work may succeed later: a store, lake or database that failed, not one that refused."""
-    return type(error) is errors.StorageError or bool(error.extra.get("retriable"))
-
-
 def until(
     work: Callable[[], Result], *, clock: clocks.Clock, give_up_after_seconds: float, check: Callable[[], None]
 ) -> Result:
@@ -48,7 +28,7 @@ def until(
         try:
             return work()
         except errors.PenstockError as error:
-            if not is_passing(error) or clock.monotonic() - begun + wait_seconds > give_up_after_seconds:
+            if not error.retriable or clock.monotonic() - begun + wait_seconds > give_up_after_seconds:
                 raise
         clock.wait(never, wait_seconds)
         wait_seconds = min(2 * wait_seconds, LONGEST_WAIT_SECONDS)

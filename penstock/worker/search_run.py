@@ -11,7 +11,7 @@ from penstock.control import searches
 from penstock.lake import table
 from penstock.lake.read import plan, scan
 from penstock.process import services
-from penstock.worker import holding, retrying
+from penstock.worker import holding
 
 log = structlog.get_logger(__name__)
 
@@ -112,7 +112,7 @@ class SearchRun:
 
     def _fail(self, error: errors.PenstockError) -> None:
         self._log.warning("search_job_failed", code=error.code, detail=error.detail)
-        if retrying.is_passing(error):
+        if error.retriable:
             return  # whoever claims it when the lease has run out counts again
         try:
             with self._database.begin() as tx:

@@ -44,7 +44,7 @@ def test_connection_cut_in_a_transaction_undoes_it_and_the_next_one_works(plane:
 
     with pytest.raises(errors.StorageError) as cut:
         cut_in_the_middle()
-    assert (cut.value.code, cut.value.extra["retriable"]) == ("database_unavailable", True)
+    assert (cut.value.code, cut.value.retriable) == ("database_unavailable", True)
     assert plane.count("exports") == 0
     assert plane.start()
 
@@ -91,7 +91,7 @@ def test_deadlock_is_retriable(plane: Any) -> None:
                 tx.execute(lock, {"name": other})
             outcomes.append("done")
         except errors.StorageError as error:
-            outcomes.append(f"{error.code} {error.extra['retriable']}")
+            outcomes.append(f"{error.code} {error.retriable}")
 
     threads = [threading.Thread(target=cross, args=pair) for pair in ((first, second), (second, first))]
     for thread in threads:
@@ -131,7 +131,7 @@ def test_full_disk_is_named_and_work_goes_on_once_there_is_room(plane: Any) -> N
     full = True
     sa.event.listen(plane.db._engine, "checkout", limit_pages)
     error = refused_when_filled(plane)
-    assert (error.code, error.extra["retriable"]) == ("database_full", True)
+    assert (error.code, error.retriable) == ("database_full", True)
     before = plane.count("exports")
     full = False
     assert plane.start(fields=("x" * 50_000,), job_uuid="fresh")
@@ -174,7 +174,7 @@ def test_read_only_home_is_named_and_work_goes_on_once_it_is_mended(
         plane.db.close()
         with read_only(home):
             error = refused(plane)
-        assert (error.code, error.extra["retriable"]) == ("database_read_only", True)
+        assert (error.code, error.retriable) == ("database_read_only", True)
         plane.db.close()
         assert plane.start()
         plane.db.close()
@@ -187,7 +187,7 @@ def test_writer_of_another_process_that_hangs_is_named(plane: Any, monkeypatch: 
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     error = refused(plane)
-    assert (error.code, error.extra["retriable"]) == ("database_locked", True)
+    assert (error.code, error.retriable) == ("database_locked", True)
     with plane.db.read() as tx:  # readers do not wait for it
         assert exports.list_tasks(tx, None) == ([], 0)
     other.execute("ROLLBACK")
@@ -227,7 +227,7 @@ def small_pool(plane: Any, monkeypatch: Any) -> Iterator[Any]:
 def test_pool_that_is_used_up_is_retriable(small_pool: database.Database) -> None:
     with small_pool.read(), pytest.raises(errors.StorageError) as error, small_pool.read():
         pass
-    assert (error.value.code, error.value.extra["retriable"]) == ("database_unavailable", True)
+    assert (error.value.code, error.value.retriable) == ("database_unavailable", True)
 
 
 def test_read_transaction_cannot_write(plane: Any) -> None:

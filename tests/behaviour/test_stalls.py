@@ -91,7 +91,7 @@ def test_in_a_customers_bucket_the_upload_is_aborted_when_the_store_goes_on(
     monkeypatch.setattr(services.Services, "customer_store", lambda self, bucket, **patience: store)
     task_uuid = small_house.start(BUCKET)
     if call == "abort":  # the run stops at once, and hangs as it clears away
-        theirs.fail_next("complete", errors.StorageError("no_such_bucket", "It is gone.", "Make it."))
+        theirs.fail_next("complete", errors.BucketRefused("no_such_bucket", "It is gone.", "Make it."))
     canceled_while_it_hangs(small_house, small_house.opened, store, task_uuid)
     assert list(theirs.list_unfinished()) == []
     assert theirs.keys() == []

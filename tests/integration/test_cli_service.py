@@ -226,9 +226,9 @@ def test_download_says_what_is_wrong_with_the_key(
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (["--s3-sse-c-key", "short"], "invalid_customer_key"),
-        (["--s3-sse-c-key", OWN_KEY, "--s3-sse-c-key-md5", "AAAA"], "customer_key_md5_mismatch"),
-        (["--s3-sse-c-key", OWN_KEY, "--s3-sse-c-algorithm", "DES"], "invalid_customer_key"),
+        (["--s3-sse-c-key", "short"], "unusable_customer_key"),
+        (["--s3-sse-c-key", OWN_KEY, "--s3-sse-c-key-md5", "AAAA"], "unusable_customer_key"),
+        (["--s3-sse-c-key", OWN_KEY, "--s3-sse-c-algorithm", "DES"], "unusable_customer_key"),
         (["--fields", " , "], "no_fields"),
         (["--fields", "message", "--preset", "network"], "fields_and_preset"),
         (["--fields-file", "no/such/file"], "fields_file_not_readable"),
@@ -347,7 +347,7 @@ def test_key_that_may_only_export_is_enough_to_export(
 
 def test_stored_key_is_not_sent_to_another_machine(penstock: Any) -> None:
     ran = penstock("quota", "--api-host", "penstock.example")
-    assert (ran.code, ran.err.split("]")[0]) == (2, "Error [api_key_missing")
+    assert (ran.code, ran.err.split("]")[0]) == (2, "Error [api_key_not_given")
 
 
 def test_wrong_api_key_is_said(penstock: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,15 +35,8 @@ def readyz(here: context.Here) -> schemas.Health:
     try:
         here.services.database.check()
     except errors.PenstockError as error:
-        raise NotReady("not_ready", f"The control plane cannot serve: {error.detail}", error.hint) from error
+        raise errors.NotReady("not_ready", f"The control plane cannot serve: {error.detail}", error.hint) from error
     return schemas.Health()
-
-
-class NotReady(errors.PenstockError):
-    """The process lives but cannot serve."""
-
-    status = 503
-    title = "Not ready"
 
 
 @router.get(

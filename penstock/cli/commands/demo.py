@@ -222,10 +222,10 @@ def _fresh(folder: pathlib.Path) -> None:
     """Makes the folder, in the place of an earlier demo's; never in the place of anything else.
 
     Raises:
-        ConfigurationError: `demo_folder_taken`, `demo_folder_not_writable`.
+        UsageError: `demo_folder_taken`, `demo_folder_not_writable`.
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).is_file():
-        raise errors.ConfigurationError(
+        raise errors.UsageError(
             "demo_folder_taken",
             f"{folder} is there already and no demo made it.",
             "Choose another place with --folder, or move it away.",
@@ -236,7 +236,7 @@ def _fresh(folder: pathlib.Path) -> None:
         folder.mkdir(parents=True)
         (folder / _MARK).write_text("Made by `penstock demo`, which removes this folder when it runs again.\n")
     except OSError as error:
-        raise errors.ConfigurationError(
+        raise errors.UsageError(
             "demo_folder_not_writable", f"{folder} cannot be made: {error.strerror}.", "Choose another with --folder."
         ) from error
 

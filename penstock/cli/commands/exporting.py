@@ -112,7 +112,7 @@ def export(
                 key_file.unlink()
             raise
         except errors.NetworkError as error:
-            if own_key is None and key_file is None and error.code != "service_unreachable":
+            if own_key is None and key_file is None and not isinstance(error, errors.Unreachable):
                 output.note("It is not known whether the export was started. If it was, this is its key:")
                 output.show_key(key.base64, stderr=True)
             raise
@@ -184,7 +184,7 @@ def download(
     """Download a finished export: resumes, verifies, replaces the file only when whole."""
     key = None if no_sse_c else customer_key.given_key(s3_sse_c_key, s3_sse_c_key_md5, s3_sse_c_algorithm, key_file)
     if key_file is not None and not key_file.exists() and key is None and not no_sse_c:
-        raise errors.ConfigurationError("key_file_not_readable", f"There is no {key_file}.", "Check --key-file.")
+        raise errors.UsageError("key_file_not_readable", f"There is no {key_file}.", "Check --key-file.")
     with connection.connect(api_host, ca_file) as penstock:
         wanted = penstock.export(task_uuid)
         wanted.require_finished()

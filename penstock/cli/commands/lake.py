@@ -210,7 +210,7 @@ def community_of(services: services_module.Services, wanted: str | None) -> comm
         known = communities.list_all(tx)
     if len(known) == 1:
         return known[0]
-    raise errors.ConfigurationError(
+    raise errors.UsageError(
         "community_needed",
         f"There are {len(known)} communities.",
         f"Name one with --community: {', '.join(each.name for each in known) or 'create one first'}.",

@@ -43,7 +43,7 @@ def make_home(community: str, *, if_missing: bool) -> dict[str, Any]:
 
     Raises:
         Conflict: `home_exists`, unless `if_missing`.
-        ConfigurationError: `home_not_writable`, and those of the master key and the database.
+        UsageError: `home_not_writable`, and those of the master key and the database.
     """
     folder = home.path()
     known = home.stored_client()
@@ -59,7 +59,7 @@ def make_home(community: str, *, if_missing: bool) -> dict[str, Any]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / ".gitignore").write_text("*\n")
     except OSError as error:
-        raise errors.ConfigurationError(
+        raise errors.UsageError(
             "home_not_writable", f"The home folder {folder} cannot be made: {error.strerror}.", "Set PENSTOCK_HOME."
         ) from error
     return _fill_home(folder, community)

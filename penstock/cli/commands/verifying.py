@@ -39,7 +39,7 @@ def verify(
                 file, signed, public_key=public_key, progress=lambda done: update(done, signed["size"])
             )
     except OSError as error:
-        raise errors.ConfigurationError(
+        raise errors.UsageError(
             "file_not_readable", f"{file} cannot be read: {error.strerror}.", "Give the downloaded file."
         ) from error
     if as_json:
@@ -64,7 +64,7 @@ def read_manifest(file: pathlib.Path) -> dict[str, Any]:
     """A manifest from a file.
 
     Raises:
-        ConfigurationError: `manifest_not_readable`.
+        UsageError: `manifest_not_readable`.
         InvalidRequest: `invalid_manifest`.
     """
     from penstock.evidence import manifest as manifests
@@ -72,7 +72,7 @@ def read_manifest(file: pathlib.Path) -> dict[str, Any]:
     try:
         return manifests.loads(file.read_bytes())
     except OSError as error:
-        raise errors.ConfigurationError(
+        raise errors.UsageError(
             "manifest_not_readable",
             f"{file} cannot be read: {error.strerror}.",
             "Keep the manifest when downloading: --manifest FILE.",

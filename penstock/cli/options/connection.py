@@ -39,7 +39,7 @@ def connect(api_host: str | None, ca_file: str | None) -> Penstock:
     """The service a command means.
 
     Raises:
-        ConfigurationError: `api_host_missing`, `api_key_missing`, and those of `Penstock`.
+        UsageError: `api_host_missing`, `api_key_not_given`, and those of `Penstock`.
     """
     from penstock.client import Penstock
     from penstock.client.http import urls
@@ -47,7 +47,7 @@ def connect(api_host: str | None, ca_file: str | None) -> Penstock:
     local = home.running_service()
     wanted = api_host or os.environ.get("API_HOST") or (local.url if local else None)
     if not wanted:
-        raise errors.ConfigurationError(
+        raise errors.UsageError(
             "api_host_missing",
             f"No service was named, and none runs from {home.path()}.",
             "Start one with `penstock serve`, or name one: --api-host, API_HOST.",
@@ -66,8 +66,8 @@ def _api_key(url: str, *, is_local: bool) -> str:
         return given
     stored = home.stored_client() if is_local or urls.is_loopback(_host(url)) else None
     if stored is None:
-        raise errors.ConfigurationError(
-            "api_key_missing",
+        raise errors.UsageError(
+            "api_key_not_given",
             "API_KEY environment variable not set.",
             "Set API_KEY to your API key. The operator makes one with `penstock apikey create`.",
         )

@@ -64,7 +64,7 @@ def given_key(
     """The key that the caller names: option, then S3_SSE_C_KEY, then the key file; None if none.
 
     Raises:
-        ConfigurationError: `invalid_customer_key`, `customer_key_md5_mismatch`, `key_file_not_readable`.
+        UsageError: `unusable_customer_key`, `key_file_not_readable`.
     """
     from penstock.storage.keys import CustomerKey
 
@@ -80,7 +80,7 @@ def given_key(
             algorithm=algorithm or os.environ.get("S3_SSE_C_ALGORITHM") or None,
         )
     except errors.DestinationError as error:
-        raise errors.ConfigurationError(error.code, error.detail, error.hint) from error
+        raise errors.UsageError("unusable_customer_key", error.detail, error.hint) from error
 
 
 def asked_key() -> CustomerKey | None:
@@ -97,16 +97,16 @@ def keep(key: CustomerKey, key_file: pathlib.Path) -> None:
     """Writes the key to a new file that only its owner can read.
 
     Raises:
-        ConfigurationError: `key_file_exists`, `key_file_not_writable`.
+        UsageError: `key_file_exists`, `key_file_not_writable`.
     """
     try:
         descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
-        raise errors.ConfigurationError(
+        raise errors.UsageError(
             "key_file_exists", f"{key_file} is already there.", "Choose another --key-file; keys are never replaced."
         ) from error
     except OSError as error:
-        raise errors.ConfigurationError(
+        raise errors.UsageError(
             "key_file_not_writable", f"{key_file} cannot be written: {error.strerror}.", "Choose another --key-file."
         ) from error
     with os.fdopen(descriptor, "w") as file:
@@ -117,6 +117,6 @@ def _read(key_file: pathlib.Path) -> str:
     try:
         return key_file.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise errors.ConfigurationError(
+        raise errors.UsageError(
             "key_file_not_readable", f"{key_file} cannot be read: {error}.", "Give the file that holds the base64 key."
         ) from error

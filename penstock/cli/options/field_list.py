@@ -34,12 +34,12 @@ def chosen(fields: str | None, fields_file: pathlib.Path | None, preset: str | N
     """The fields that options and EXPORT_FIELDS name; None for a preset, or the service's default.
 
     Raises:
-        ConfigurationError: `fields_and_preset` for more than one of the options, `fields_file_not_readable`,
+        UsageError: `fields_and_preset` for more than one of the options, `fields_file_not_readable`,
             `no_fields`.
     """
     named = [option for option in (fields, fields_file, preset) if option is not None]
     if len(named) > 1:
-        raise errors.ConfigurationError(
+        raise errors.UsageError(
             "fields_and_preset",
             "More than one of --fields, --fields-file and --preset was given.",
             "Give one of the three.",
@@ -59,7 +59,7 @@ def _split(text: str) -> list[str]:
 
 def _some(fields: list[str], detail: str) -> list[str]:
     if not fields:
-        raise errors.ConfigurationError("no_fields", detail, "Name at least one field, or leave the option out.")
+        raise errors.UsageError("no_fields", detail, "Name at least one field, or leave the option out.")
     return fields
 
 
@@ -67,7 +67,7 @@ def _read_fields(file: pathlib.Path) -> list[str]:
     try:
         lines = file.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise errors.ConfigurationError(
+        raise errors.UsageError(
             "fields_file_not_readable", f"{file} cannot be read: {error}.", "Give a text file with one field a line."
         ) from error
     return [field for line in lines for field in _split(line.partition("#")[0])]

@@ -80,7 +80,7 @@ def download(
         NetworkError: after `retry`. What came is kept: the next call goes on from there.
     """
     if parallel < 1:
-        raise errors.InvalidRequest("invalid_parallel", f"parallel is {parallel}.", "Give 1 or more connections.")
+        raise errors.UsageError("invalid_parallel", f"parallel is {parallel}.", "Give 1 or more connections.")
     with _as_words(target):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")

@@ -41,7 +41,7 @@ class RemoteObject:
         size: likewise, or from the manifest; None to take the first answer's.
 
     Raises:
-        ConfigurationError: `insecure_url`.
+        UsageError: `insecure_url`.
     """
 
     def __init__(
@@ -112,9 +112,9 @@ class RemoteObject:
     def _translate(self, error: Exception) -> errors.PenstockError:
         if isinstance(error, httpx.TransportError):
             trouble = answers.from_transport(error, self._host)
-            if trouble.code == "tls_failed":
+            if isinstance(trouble, errors.TlsFailed):
                 return trouble
-            return errors.NetworkError(trouble.code, trouble.detail, _RESUMES)
+            return type(trouble)(trouble.code, trouble.detail, _RESUMES)
         cause = error.__cause__
         if isinstance(cause, errors.PenstockError):
             return cause

@@ -11,22 +11,8 @@ from typing import Any
 
 import httpx
 
-from penstock import errors
+from penstock import error_codes, errors
 from penstock.client.http import urls
-
-BY_CODE: Mapping[str, type[errors.PenstockError]] = {
-    "unknown_field": errors.FieldSelectionError,
-    "wildcard_not_supported": errors.FieldSelectionError,
-    "duplicate_field": errors.FieldSelectionError,
-    "object_field": errors.FieldSelectionError,
-    "invalid_customer_key": errors.DestinationError,
-    "customer_key_md5_mismatch": errors.DestinationError,
-    "incomplete_s3_settings": errors.DestinationError,
-    "endpoint_not_allowed": errors.DestinationError,
-    "destination_not_writable": errors.DestinationError,
-    "monthly_quota_exhausted": errors.QuotaExhausted,
-}
-"""Codes whose class the status alone does not tell."""
 
 BY_STATUS: Mapping[int, type[errors.PenstockError]] = {
     401: errors.NotAuthenticated,
@@ -36,8 +22,9 @@ BY_STATUS: Mapping[int, type[errors.PenstockError]] = {
     422: errors.InvalidRequest,
     502: errors.StorageError,
 }
+"""For codes of a later version."""
 
-_STANDARD = {"type", "title", "status", "code", "detail", "hint"}
+_STANDARD = {"type", "title", "status", "code", "detail", "hint", "retriable"}
 
 
 def from_response(response: httpx.Response) -> errors.PenstockError:
@@ -65,16 +52,19 @@ def from_response(response: httpx.Response) -> errors.PenstockError:
 
 
 def from_problem(status: int, document: Mapping[str, Any]) -> errors.PenstockError:
-    """The error of a problem document (RFC 9457), with its further members as `extra`."""
+    """The error of a problem document (RFC 9457), with its further members as `extra`.
+
+    The class is the one that the service raised. For a code that this version does not know, the status decides.
+    """
     code = str(document["code"])
-    kind: type[errors.PenstockError] = BY_CODE.get(code) or BY_STATUS.get(status, errors.PenstockError)
-    if kind is errors.InvalidRequest and "caret" in document:
-        kind = errors.QuerySyntaxError
-    if kind is errors.PenstockError and 400 <= status < 500:
-        kind = errors.Refused
+    kind = error_codes.CODES[code].error if code in error_codes.CODES else _of_status(status)
     extra = {name: value for name, value in document.items() if name not in _STANDARD}
     detail = str(document.get("detail") or document.get("title") or f"The service answered {status}.")
     return kind(code, detail, str(document.get("hint") or ""), **extra)
+
+
+def _of_status(status: int) -> type[errors.PenstockError]:
+    return BY_STATUS.get(status, errors.Refused if 400 <= status < 500 else errors.PenstockError)
 
 
 def from_store(response: httpx.Response, *, key_given: bool) -> errors.PenstockError:
@@ -86,7 +76,9 @@ def from_store(response: httpx.Response, *, key_given: bool) -> errors.PenstockE
         return expired(said)
     if code == "RequestTimeTooSkewed":
         return errors.AccessDenied(
-            "clock_skew", f"The store's clock and the service's differ too much ({said}).", "Set the clocks right."
+            "download_clock_skew",
+            f"The store's clock and the service's differ too much ({said}).",
+            "Set the clocks right.",
         )
     if not key_given and status in (400, 403):
         return missing_customer_key(said)
@@ -145,19 +137,19 @@ def from_transport(error: httpx.TransportError | httpx.InvalidURL, host: str) ->
     """Trouble below HTTP, in words."""
     text = str(error) or type(error).__name__
     if isinstance(error, httpx.ConnectError) and re.search(r"certificate|hostname", text, re.IGNORECASE):
-        return errors.NetworkError(
+        return errors.TlsFailed(
             "tls_failed",
             f"The certificate of {host} is not trusted: {text}.",
             "For a service with its own CA, set REQUESTS_CA_BUNDLE or --ca-file to the CA's file.",
         )
     if isinstance(error, httpx.ConnectError) and re.search(r"wrong.version.number", text, re.IGNORECASE):
-        return errors.NetworkError(
+        return errors.TlsFailed(
             "tls_failed",
             f"{host} does not speak TLS on this port: {text}.",
             "Is it the right port? On this machine, http:// may be meant; elsewhere, `penstock serve --tls`.",
         )
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return errors.NetworkError(
+        return errors.Unreachable(
             "service_unreachable",
             f"Cannot connect to {host}: {text}.",
             "Is the service running (`penstock serve`) and the address right (--api-host, API_HOST)?",

@@ -22,14 +22,14 @@ def tls_context(verify: bool | str | ssl.SSLContext) -> bool | ssl.SSLContext:
     """`verify` as httpx wants it; a string is the path of a CA file.
 
     Raises:
-        ConfigurationError: `invalid_ca_file`.
+        UsageError: `invalid_ca_file`.
     """
     if not isinstance(verify, str):
         return verify
     try:
         return ssl.create_default_context(cafile=verify)
     except (OSError, ssl.SSLError) as error:
-        raise errors.ConfigurationError(
+        raise errors.UsageError(
             "invalid_ca_file", f"The CA file {verify!r} cannot be used: {error}.", "Give a PEM file that is there."
         ) from error
 
@@ -53,8 +53,8 @@ class Transport:
         self.context = tls_context(verify)
         self.timeout_seconds = timeout_seconds
         if not key.strip() or not key.isascii() or not key.isprintable():
-            raise errors.ConfigurationError(
-                "api_key_missing",
+            raise errors.UsageError(
+                "api_key_not_given",
                 "There is no usable API key.",
                 "Set API_KEY; `penstock apikey create` makes one, `penstock init` stores the first.",
             )
@@ -124,9 +124,9 @@ class Transport:
                 )
             except (httpx.TransportError, httpx.InvalidURL) as error:
                 trouble = answers.from_transport(error, httpx.URL(self.url).netloc.decode())
-                unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and trouble.code != "tls_failed"
+                unsent = isinstance(trouble, errors.Unreachable)
                 again = unsent or (
-                    harmless and isinstance(error, httpx.TransportError) and trouble.code != "tls_failed"
+                    harmless and isinstance(error, httpx.TransportError) and not isinstance(trouble, errors.TlsFailed)
                 )
                 failure: errors.PenstockError = trouble
                 failure.__cause__ = error

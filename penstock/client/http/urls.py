@@ -13,13 +13,13 @@ def base_url(text: str) -> str:
     """The service's URL from what a person writes: `host`, `host:port` (both https) or a whole URL.
 
     Raises:
-        ConfigurationError: `invalid_api_host`, `insecure_url`.
+        UsageError: `invalid_api_host`, `insecure_url`.
     """
     text = text.strip()
     url = text if "://" in text else f"https://{text}"
     parts = _split(url, "invalid_api_host")
     if parts.query or parts.fragment or parts.username is not None:
-        raise errors.ConfigurationError(
+        raise errors.UsageError(
             "invalid_api_host", f"{text!r} is not a service's address.", "Write a host, host:port or https://host:port."
         )
     require_secure(url)
@@ -30,12 +30,12 @@ def require_secure(url: str) -> None:
     """Refuses a URL over which a key would travel readable.
 
     Raises:
-        ConfigurationError: `insecure_url` for plain http to another machine; `invalid_api_host` for anything else
+        UsageError: `insecure_url` for plain http to another machine; `invalid_api_host` for anything else
             that is not http or https.
     """
     parts = _split(url, "invalid_api_host")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise errors.ConfigurationError(
+        raise errors.UsageError(
             "insecure_url",
             f"{parts.scheme}://{parts.netloc} is plain http to another machine; keys would travel readable.",
             "Use https: `penstock serve --tls`, or a proxy that ends TLS and `public_url` set to its https address.",
@@ -69,7 +69,7 @@ def _split(url: str, code: str) -> urllib.parse.SplitResult:
     except ValueError:
         usable = False
     if not usable:
-        raise errors.ConfigurationError(
+        raise errors.UsageError(
             code, f"{url!r} is not a service's address.", "Write a host, host:port or https://host:port."
         )
     return parts

@@ -45,7 +45,6 @@ def check(tx: sa.Connection) -> None:
             "database_not_migrated",
             "The database's tables are not those of this version.",
             "Run `penstock init` once; it brings them up to date.",
-            retriable=False,
         )
 
 
@@ -65,5 +64,4 @@ def _refuse_newer(tx: sa.Connection) -> None:
             "database_too_new",
             f"A later version of Penstock has migrated the database (to {applied}).",
             "Install that version, or restore the backup from before.",
-            retriable=False,
         )

@@ -119,14 +119,14 @@ def _check_url(store: embedded.EmbeddedStore, key: str, query: Mapping[str, str]
     try:
         store.urls.check(key, query, now)
     except errors.AccessDenied as error:
-        if error.code == "url_expired":
+        if isinstance(error, errors.UrlExpired):
             raise _S3Error(
                 status=403,
                 code="AccessDenied",
                 message="Request has expired",
                 members={"Expires": error.extra["expires_at"], "ServerTime": now.strftime("%Y-%m-%dT%H:%M:%SZ")},
             ) from error
-        if error.code == "url_tampered":
+        if isinstance(error, errors.UrlTampered):
             raise _S3Error(
                 status=403,
                 code="SignatureDoesNotMatch",
@@ -159,7 +159,7 @@ def _customer_key(headers: Mapping[str, str]) -> CustomerKey:
     try:
         return CustomerKey.parse(key, md5=md5)
     except errors.DestinationError as error:
-        if error.code == "customer_key_md5_mismatch":
+        if isinstance(error, errors.CustomerKeyMismatch):
             message = "The calculated MD5 hash of the key did not match the hash that was provided."
         else:
             message = "The secret key was invalid for the specified algorithm."

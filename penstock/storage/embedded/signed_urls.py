@@ -53,11 +53,11 @@ class UrlSigner:
         if any(name not in query for name in (EXPIRES, KEY_MD5, FILENAME, SIGNATURE)):
             raise errors.AccessDenied("url_unsigned", "The URL carries no signature.", _HINT)
         if not hmac.compare_digest(self._signature(key, query).encode(), query[SIGNATURE].encode()):
-            raise errors.AccessDenied("url_tampered", "The URL is not as it was signed.", _HINT)
+            raise errors.UrlTampered("url_tampered", "The URL is not as it was signed.", _HINT)
         expires_at = dt.datetime.fromtimestamp(int(query[EXPIRES]), dt.UTC)
         if now >= expires_at:
             when = expires_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-            raise errors.AccessDenied(
+            raise errors.UrlExpired(
                 "url_expired",
                 f"The URL expired at {when}.",
                 "Start a new export; its file is gone too.",

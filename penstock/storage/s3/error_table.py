@@ -129,7 +129,7 @@ def explain(error: BaseException, call: Call) -> Explained:
     certificate = _certificate_trouble(inner) or _certificate_trouble(error)
     if certificate:
         return Explained(
-            error=errors.StorageError(
+            error=errors.BucketRefused(
                 "tls_untrusted",
                 f"The certificate of {call.place} is not trusted: {certificate}.",
                 "Use the name that the certificate is made for. For a CA of your own, have the operator set "
@@ -204,21 +204,21 @@ def _refusal(call: Call, code: str, message: str) -> errors.StorageError:
     """S3's final no, in our words."""
     said = f" It said: {message}" if message else ""
     if code == "NoSuchBucket":
-        return errors.StorageError(
+        return errors.BucketRefused(
             "no_such_bucket", f"There is no bucket {call.bucket!r} at {call.place}.", "Create it, or mend bucket_name."
         )
     if code in _KEY_ID_CODES:
-        return errors.StorageError(
+        return errors.BucketRefused(
             "unknown_access_key", f"{call.place} does not know the access key id.", "Mend access_key_id."
         )
     if code == "SignatureDoesNotMatch":
-        return errors.StorageError(
+        return errors.BucketRefused(
             "wrong_secret_key",
             f"{call.place} does not accept the signature: the secret access key is not the access key's.",
             "Mend secret_access_key.",
         )
     if code in _TOKEN_CODES:
-        return errors.StorageError("expired_credentials", f"The credentials have expired.{said}", "Get new ones.")
+        return errors.BucketRefused("expired_credentials", f"The credentials have expired.{said}", "Get new ones.")
     if code in _SKEW_CODES:
         return errors.StorageError(
             "clock_skew",
@@ -236,13 +236,13 @@ def _refusal(call: Call, code: str, message: str) -> errors.StorageError:
             "damaged_in_transit", f"What arrived at {call.place} is not what was sent.{said}", "Check the network."
         )
     if code in _PART_CODES:
-        return errors.StorageError(
+        return errors.InvalidPart(
             "invalid_part",
             f"The upload cannot go on: {call.place} answered {code}.{said}",
             "Put the parts again, or abort the upload and begin a new one.",
         )
     if code in _UNSUPPORTED_CODES:
-        return errors.StorageError(
+        return errors.BucketRefused(
             "call_not_supported",
             f"{call.place} does not support {call.name} as Penstock needs it ({code}).{said}",
             "The server must support multipart uploads with customer keys (SSE-C).",
@@ -287,7 +287,7 @@ def _wrong_region(call: Call, right: str, code: str) -> Explained:
     else:
         detail = f"{call.place} sends requests for the bucket {call.bucket!r} elsewhere ({code or 'redirect'})."
         hint = "Set region_name and endpoint_url to those of the bucket; redirects are not followed."
-    return Explained(error=errors.StorageError("wrong_region", detail, hint, region=right or None))
+    return Explained(error=errors.BucketRefused("wrong_region", detail, hint, region=right or None))
 
 
 def _is_wrong_customer_key(call: Call, code: str, status: int, message: str) -> bool:

@@ -76,7 +76,7 @@ def test_what_is_no_archive_is_refused(encoding: str) -> None:
 @pytest.mark.parametrize("encoding", PACKED)
 def test_the_bound_holds_after_unpacking(encoding: str) -> None:
     assert take(chunks(PACKED[encoding], 4096), encoding, max_bytes=len(LINES)) == LINES
-    with pytest.raises(bodies.BodyTooLarge) as caught:
+    with pytest.raises(errors.BodyTooLarge) as caught:
         take(chunks(PACKED[encoding], 4096), encoding, max_bytes=len(LINES) - 1)
     assert (caught.value.code, caught.value.status) == ("body_too_large", 413)
 
@@ -84,7 +84,7 @@ def test_the_bound_holds_after_unpacking(encoding: str) -> None:
 def test_the_bound_holds_before_unpacking() -> None:
     noise = random.Random(1).randbytes(100_000)
     packed = gzip.compress(noise)
-    with pytest.raises(bodies.BodyTooLarge):
+    with pytest.raises(errors.BodyTooLarge):
         take(chunks(packed, 4096), "gzip", max_bytes=len(packed) - 1)
 
 
@@ -100,14 +100,14 @@ def test_a_bomb_is_stopped_early(encoding: str) -> None:
             pulled += 512
             yield bomb[start : start + 512]
 
-    with pytest.raises(bodies.BodyTooLarge):
+    with pytest.raises(errors.BodyTooLarge):
         take(counted(), encoding, max_bytes=1 << 20)
     assert pulled <= len(bomb) / 2
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip"])
 def test_other_encodings_are_refused(encoding: str) -> None:
-    with pytest.raises(bodies.UnsupportedEncoding) as caught:
+    with pytest.raises(errors.UnsupportedEncoding) as caught:
         take(chunks(LINES, 4096), encoding)
     assert (caught.value.code, caught.value.status) == ("unsupported_content_encoding", 415)
 

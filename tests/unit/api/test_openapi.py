@@ -14,9 +14,6 @@ from api_world import World
 from penstock import errors
 
 ROOT = pathlib.Path(__file__).parents[3]
-OWN_ERRORS = {"BodyTooLarge", "UnsupportedEncoding", "NotReady"}
-"""Errors that the API adds to the tree."""
-
 OUTSIDE = {"address_unavailable", "server_not_started", "tls_files_unusable"}
 """Codes of `penstock serve`, which never come over HTTP."""
 
@@ -50,7 +47,7 @@ def codes_raised(path: pathlib.Path) -> set[str]:
     found = set()
     for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        is_error = issubclass(getattr(errors, name, object), errors.PenstockError) or name in OWN_ERRORS
+        is_error = issubclass(getattr(errors, name, object), errors.PenstockError)
         candidates = call.args[:1] if is_error else [one.value for one in call.keywords if one.arg == "code"]
         found |= {one.value for one in candidates if isinstance(one, ast.Constant)}
     return found

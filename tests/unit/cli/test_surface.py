@@ -141,7 +141,7 @@ def test_no_command_shows_the_help_and_exits_2(run: Any, arguments: list[str]) -
     ("arguments", "code"),
     [
         (["search", "x"], "api_host_missing"),
-        (["status", "T", "--api-host", "api.example"], "api_key_missing"),
+        (["status", "T", "--api-host", "api.example"], "api_key_not_given"),
         (["status", "T", "--api-host", "http://api.example"], "insecure_url"),
         (["serve"], "home_missing"),
         (["worker"], "home_missing"),

@@ -170,7 +170,7 @@ def test_store_that_lies_is_caught_and_the_target_is_untouched(
     store = object_server(body)
     store.flips = {123_456}
     (tmp_path / "x.gz").write_bytes(b"the file of yesterday")
-    with pytest.raises(errors.StorageError) as caught:
+    with pytest.raises(errors.VerificationFailed) as caught:
         fetch(store, tmp_path / "x.gz", manifest)
     assert caught.value.code == "export_damaged"
     assert "Part 3 of x.gz" in caught.value.detail
@@ -193,7 +193,7 @@ def test_manifest_whose_root_does_not_fit_is_refused(
     object_server: Start, export_file: Any, tmp_path: pathlib.Path
 ) -> None:
     body, manifest = export_file(2_000, 50_000)
-    with pytest.raises(errors.StorageError) as caught:
+    with pytest.raises(errors.VerificationFailed) as caught:
         fetch(object_server(body), tmp_path / "x.gz", {**manifest, "root_sha256": "00" * 32})
     assert caught.value.code == "export_damaged"
     assert not (tmp_path / "x.gz").exists()
@@ -220,7 +220,7 @@ def test_host_without_ranges_still_survives_breaks(
         ((403, "InvalidAccessKeyId", "no"), True, errors.AccessDenied, "wrong_customer_key"),
         ((400, "InvalidRequest", "stored using SSE"), False, errors.AccessDenied, "customer_key_missing"),
         ((403, "SignatureDoesNotMatch", "no"), True, errors.AccessDenied, "download_url_rejected"),
-        ((403, "RequestTimeTooSkewed", "no"), True, errors.AccessDenied, "clock_skew"),
+        ((403, "RequestTimeTooSkewed", "no"), True, errors.AccessDenied, "download_clock_skew"),
         ((404, "NoSuchKey", "no"), True, errors.ObjectMissing, "download_gone"),
         ((503, "SlowDown", "Please reduce your request rate."), True, errors.StorageError, "download_failed"),
         ((405, "MethodNotAllowed", "no"), True, errors.StorageError, "download_failed"),

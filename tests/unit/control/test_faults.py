@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from penstock import errors
 from penstock.control import database, faults
+from penstock.error_codes import CODES
 
 ALL_FAULTS = [value for value in vars(faults).values() if isinstance(value, faults.Fault)]
 
@@ -91,7 +92,7 @@ def test_no_code_of_sqlite_and_no_state_of_postgresql_is_unmapped() -> None:
     assert len(states) >= 200
     found += [faults.translate(postgresql_error(state), "db") for state in sorted(states)]
     assert {error.code for error in found} <= {fault.code for fault in ALL_FAULTS}
-    assert all(isinstance(error.extra["retriable"], bool) for error in found)
+    assert all(type(error) is CODES[error.code].error for error in found)
 
 
 @pytest.mark.parametrize("fault", ALL_FAULTS, ids=lambda fault: fault.code)
@@ -99,7 +100,7 @@ def test_every_meaning_has_a_sentence_and_a_hint(fault: faults.Fault) -> None:
     assert fault.detail.format(database="db").endswith(".")
     assert "db" in fault.detail.format(database="db")
     assert fault.hint.endswith(".")
-    assert not (fault.retriable and fault.is_configuration)
+    assert fault.code in CODES
 
 
 def test_translated_error_repeats_neither_statement_nor_values() -> None:

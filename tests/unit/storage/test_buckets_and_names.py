@@ -228,7 +228,7 @@ def test_a_service_bucket_is_opened_by_settings() -> None:
 def test_half_a_service_bucket_is_refused(values: dict[str, str]) -> None:
     with pytest.raises(errors.ConfigurationError) as refusal:
         open_service(storage="s3", **values)
-    assert refusal.value.code == "incomplete_s3_settings"
+    assert refusal.value.code == "storage_settings_incomplete"
 
 
 def test_a_service_bucket_over_plain_http_is_refused() -> None:
@@ -240,7 +240,7 @@ def test_a_service_bucket_over_plain_http_is_refused() -> None:
 def test_a_region_that_is_none_is_a_configuration_error() -> None:
     with pytest.raises(errors.ConfigurationError) as refusal:
         open_service(storage="s3", s3_bucket="b", s3_region="not a region")
-    assert refusal.value.code == "invalid_s3_settings"
+    assert refusal.value.code == "storage_settings_invalid"
 
 
 # MemoryStore
