@@ -19,6 +19,7 @@ class Swept:
     Attributes:
         ended_exports: exports that nobody would have finished; their secrets are erased.
         search_jobs: expired search jobs deleted.
+        search_results: what search jobs had found, deleted.
         idempotency_keys: forgotten.
         old_exports: rows of exports that ended long ago.
         audit_entries: deleted for their age.
@@ -26,6 +27,7 @@ class Swept:
 
     ended_exports: int
     search_jobs: int
+    search_results: int
     idempotency_keys: int
     old_exports: int
     audit_entries: int
@@ -40,6 +42,7 @@ def rows(tx: sa.Connection, now: dt.datetime, settings: settings_module.Settings
     return Swept(
         ended_exports=len(exports.end_dead(tx, now)),
         search_jobs=searches.delete_expired(tx, now),
+        search_results=searches.delete_expired_results(tx, now),
         idempotency_keys=tx.execute(keys.delete().where(keys.c.expires_at <= now)).rowcount,
         old_exports=exports.delete_old(tx, now, settings.audit_keep_days),
         audit_entries=audit.sweep(tx, now, settings.audit_keep_days),

@@ -84,7 +84,7 @@ def estimate(
     fields = tried(lambda: exporting.fields_of(services, order, community_uuid)) or presets.DEFAULT_FIELDS
     destination = tried(lambda: destinations.of(services, order))
     if destination is not None:
-        tried(lambda: exporting.rehearse(services, caller, job, community_uuid, fields, destination))
+        tried(lambda: exporting.check_limits(services, caller, job, community_uuid, fields, destination))
         tried(destination.probe)
     extent = exporting.extent_of(services, job, community_uuid, in_force)
     tried(lambda: exporting.check_extent(extent, in_force))

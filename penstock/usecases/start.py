@@ -59,7 +59,7 @@ def start(
     fields = fields_of(services, order, community_uuid)
     destination = destinations.of(services, order)
     new = _new_export(services, caller, job, community_uuid, fields, destination, order, idempotency_key)
-    earlier = _rehearse(services, new)
+    earlier = _check(services, new)
     if earlier is not None:
         return _answer(services, earlier)
     in_force = _limits(services, community_uuid)
@@ -73,7 +73,7 @@ def start(
     return _answer(services, started)
 
 
-def rehearse(
+def check_limits(
     services: services_module.Services,
     caller: orders.Caller,
     job: searches.SearchJob,
@@ -81,9 +81,9 @@ def rehearse(
     fields: tuple[str, ...],
     destination: destinations.Destination,
 ) -> None:
-    """Raises what limits and quota would refuse a start for; leaves nothing behind."""
+    """Raises what limits and quota would refuse a start for."""
     order = orders.ExportOrder()
-    _rehearse(services, _new_export(services, caller, job, community_uuid, fields, destination, order, None))
+    _check(services, _new_export(services, caller, job, community_uuid, fields, destination, order, None))
 
 
 # The checks, in the order in which a start makes them
@@ -206,27 +206,15 @@ def _checked(idempotency_key: str | None) -> str | None:
     )
 
 
-class _Rehearsed(Exception):
-    """Rolls a rehearsal back."""
-
-
-def _rehearse(services: services_module.Services, new: exports.NewExport) -> exports.StartedExport | None:
-    """Starts for show: raises what a start would be refused for; an earlier start with the same key is returned.
+def _check(services: services_module.Services, new: exports.NewExport) -> exports.StartedExport | None:
+    """Raises what a start would be refused for; an earlier start with the same key is returned.
 
     The costly checks that follow are thus made only for requests that stand a chance, and a repeated request is
     answered without them.
     """
-    now = services.clock.now()
-    try:
-        with services.database.begin() as tx:
-            started = exports.start(
-                tx, new, limits=limits.for_community(tx, new.community_uuid, services.settings), now=now
-            )
-            if started.replayed:
-                return started
-            raise _Rehearsed
-    except _Rehearsed:
-        return None
+    with services.database.read() as tx:
+        in_force = limits.for_community(tx, new.community_uuid, services.settings)
+        return exports.check(tx, new, limits=in_force, now=services.clock.now())
 
 
 def _answer(services: services_module.Services, started: exports.StartedExport) -> orders.StartedExport:

@@ -273,3 +273,33 @@ def test_racing_workers_share_the_searches_out_without_overlap(plane: Any) -> No
         thread.join()
     assert len(held) == 10
     assert set(held) == made
+
+
+def results(*events: str) -> searches.Results:
+    fields = (searches.FieldValues(name="event.outcome", events=2, values=(('"success"', 2), ('"\ud800"', 1))),)
+    return searches.Results(events=events, fields=fields, sampled_events=len(events))
+
+
+def test_what_a_search_found_is_kept_with_it_and_goes_with_its_time_or_its_job(plane: Any) -> None:
+    kept = results('{"n":1.10}', '{"message":"a\\nb ü"}')
+    for gone_by in ("time", "job"):
+        job = create(plane)
+        held = claim(plane)
+        assert held is not None
+        now = plane.clock.now()
+        until = now + dt.timedelta(seconds=60)
+        with plane.db.begin() as tx:
+            searches.finish(
+                tx, held, totals={}, snapshots={}, histogram_json=None, now=now, found=kept, found_until=until
+            )
+        with plane.db.begin() as tx:
+            assert searches.results_of(tx, job.uuid, now) == kept
+            searches.keep(tx, job.uuid, results("{}"), until)
+            assert searches.results_of(tx, job.uuid, now) == results("{}")
+            if gone_by == "job":
+                searches.delete(tx, job.uuid, None)
+            else:
+                assert searches.results_of(tx, job.uuid, until) is None
+                assert searches.delete_expired_results(tx, now) == 0
+                assert searches.delete_expired_results(tx, until) == 1
+        assert plane.count("search_results") == 0

@@ -295,3 +295,22 @@ def test_community_overrides_win_over_settings(plane: Any) -> None:
 def test_absurd_override_is_refused(plane: Any) -> None:
     with pytest.raises(errors.InvalidRequest, match="active_exports is 0"), plane.db.begin() as tx:
         limits.set_for_community(tx, plane.community.uuid, limits.Overrides(active_exports=0))
+
+
+def test_check_refuses_what_a_start_would_refuse_and_writes_nothing(plane: Any) -> None:
+    def check(**values: Any) -> exports.StartedExport | None:
+        with plane.db.read() as tx:  # a write would be refused here
+            return exports.check(tx, plane.new_export(**values), limits=plane.limits, now=plane.clock.now())
+
+    key = {"idempotency_key": "once", "idempotency_fingerprint": "a"}
+    assert check(**key) is None
+    first = start(plane, **key)
+    repeated = check(**key)
+    assert repeated is not None
+    assert (repeated.replayed, repeated.export) == (True, first.export)
+    for values in ({}, key | {"idempotency_fingerprint": "b"}):
+        with pytest.raises(errors.Conflict) as by_start:
+            start(plane, **values)
+        with pytest.raises(errors.Conflict) as by_check:
+            check(**values)
+        assert (by_check.value.code, by_check.value.extra) == (by_start.value.code, by_start.value.extra)

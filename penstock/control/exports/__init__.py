@@ -32,7 +32,7 @@ from penstock.control.exports.records import (
     fingerprint,
     new_task_uuid,
 )
-from penstock.control.exports.starting import replay, start
+from penstock.control.exports.starting import check, replay, start
 from penstock.control.exports.sweeping import delete_old, expired_objects, forget_object, owns_upload
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "Renewal",
     "StartedExport",
     "canceled",
+    "check",
     "claim",
     "clearings",
     "count_active",

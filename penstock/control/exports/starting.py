@@ -58,9 +58,7 @@ def start(
     if earlier is not None:
         return earlier
     limits_module.check_events(new.expected_events, limits)
-    _check_job_limit(tx, new.job_uuid, limits)
-    slot = _free_slot(tx, new.community_uuid, limits)
-    quota.check(tx, new.community_uuid, now, limits)
+    slot = _slot(tx, new, limits, now)
     if not _insert(tx, new, slot, limits, now):
         raise _in_progress(_oldest_active(tx, new.community_uuid), limits.active_exports)
     if not _remember_key(tx, new, now):  # a start in another community had it first
@@ -77,6 +75,28 @@ def start(
     )
     export = reading.get(tx, new.task_uuid, None)
     return records.StartedExport(export=export, replayed=False, sealed_customer_key=new.sealed_customer_key)
+
+
+def check(
+    tx: sa.Connection, new: records.NewExport, *, limits: limits_module.Limits, now: dt.datetime
+) -> records.StartedExport | None:
+    """What `start` would answer a repeated request; None: it would start, as things are now.
+
+    Reads only, so that costly checks of a request come after it; the number of events is not judged. Raises what
+    `start` raises.
+    """
+    earlier = replay(tx, new.created_by, new.idempotency_key, new.idempotency_fingerprint, now)
+    if earlier is None:
+        _slot(tx, new, limits, now)
+    return earlier
+
+
+def _slot(tx: sa.Connection, new: records.NewExport, limits: limits_module.Limits, now: dt.datetime) -> int:
+    """The slot that the export would take, when job, community and quota have room for it."""
+    _check_job_limit(tx, new.job_uuid, limits)
+    slot = _free_slot(tx, new.community_uuid, limits)
+    quota.check(tx, new.community_uuid, now, limits)
+    return slot
 
 
 def replay(

@@ -105,6 +105,14 @@ search_job_communities = sa.Table(
     sa.Index("ix_search_job_communities_community_uuid", "community_uuid"),
 )
 
+search_results = sa.Table(
+    "search_results",
+    metadata,
+    sa.Column("job_uuid", _UUID, sa.ForeignKey("search_jobs.uuid", ondelete="CASCADE"), primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),  # see `searches.results`
+    sa.Column("expires_at", _TIME, nullable=False, index=True),
+)
+
 exports = sa.Table(
     "exports",
     metadata,

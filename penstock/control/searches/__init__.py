@@ -1,16 +1,21 @@
 """Search jobs: stored queries that a worker counts; what they found, for as long as they live.
 
-Shaped like `control.exports`: starting, leasing, ending, reading, records.
+Shaped like `control.exports`: starting, leasing, ending, reading, records. What a job found is computed once, by the
+worker, and read with `results_of` (newest events, common values) and as `SearchJob.histogram`.
 """
 
 from penstock.control.searches.ending import cancel, delete, delete_expired, fail, finish
 from penstock.control.searches.leasing import MAX_ATTEMPTS, claim, has_work, is_cancel_requested, release, renew
 from penstock.control.searches.reading import get, list_jobs, pinned_versions
 from penstock.control.searches.records import SearchClaim, SearchJob
+from penstock.control.searches.results import FieldValues, Results, keep, results_of
+from penstock.control.searches.results import delete_expired as delete_expired_results
 from penstock.control.searches.starting import create
 
 __all__ = [
     "MAX_ATTEMPTS",
+    "FieldValues",
+    "Results",
     "SearchClaim",
     "SearchJob",
     "cancel",
@@ -18,13 +23,16 @@ __all__ = [
     "create",
     "delete",
     "delete_expired",
+    "delete_expired_results",
     "fail",
     "finish",
     "get",
     "has_work",
     "is_cancel_requested",
+    "keep",
     "list_jobs",
     "pinned_versions",
     "release",
     "renew",
+    "results_of",
 ]

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from penstock import errors
 from penstock.control import leases, states
 from penstock.control.schema import tables
-from penstock.control.searches import fencing, reading, records
+from penstock.control.searches import fencing, reading, records, results
 
 _JOBS = tables.search_jobs
 _LINKS = tables.search_job_communities
@@ -25,10 +25,13 @@ def finish(
     snapshots: Mapping[str, int],
     histogram_json: Any,
     now: dt.datetime,
+    found: results.Results | None = None,
+    found_until: dt.datetime | None = None,
 ) -> None:
     """RUNNING -> DONE with what was counted, per community, and the versions it was counted on. Raises LeaseLost.
 
-    `histogram_json` is a JSON value (a dict or list), not its text; `SearchJob.histogram` gives it back.
+    `histogram_json` is a JSON value (a dict or list), not its text; `SearchJob.histogram` gives it back. `found` is
+    kept until `found_until`, see `results`.
     """
     leases.write(
         tx,
@@ -41,6 +44,8 @@ def finish(
         ended_at=now,
         **leases.UNHELD,
     )
+    if found is not None and found_until is not None:
+        results.keep(tx, claim.uuid, found, found_until)
     for community_uuid in claim.job.community_uuids:
         tx.execute(
             _LINKS.update()
