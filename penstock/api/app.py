@@ -64,6 +64,7 @@ def create_app(services: services_module.Services, *, worker: worker_module.Work
         docs_url=None,  # pages.router serves a page that needs no script from elsewhere
         redoc_url=None,
         strict_content_type=False,
+        redirect_slashes=False,  # such a redirect would lead where the request's Host header says
     )
     measures = metrics.Measures()
     app.state.context = context.Context(
@@ -83,6 +84,7 @@ def create_app(services: services_module.Services, *, worker: worker_module.Work
     app.openapi = functools.partial(_documented, app.openapi)  # type: ignore[method-assign]
     problems.install(app)
     app.add_middleware(middleware.RequestBounds, ingest_path_suffix=ingest.PATH_SUFFIX)
+    app.add_middleware(middleware.HeadAsGet, own_prefixes=("/storage/",))
     app.add_middleware(middleware.RequestFrame, measures=measures, prefixes=PREFIXES)
     return app
 

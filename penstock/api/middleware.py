@@ -48,11 +48,13 @@ class RequestFrame:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", ()),
+                present = message.get("headers", ())
+                names = {name.lower() for name, _ in present}
+                ours = (
                     (REQUEST_ID_HEADER.lower().encode(), request_id.encode()),
                     (b"x-content-type-options", b"nosniff"),
-                ]
+                )
+                message["headers"] = [*present, *(header for header in ours if header[0] not in names)]
             await send(message)
 
         try:
@@ -105,6 +107,32 @@ def _request_id(scope: types.Scope) -> str:
         if name == REQUEST_ID_HEADER.lower().encode() and _SAFE_REQUEST_ID.match(value.decode("latin-1")):
             return str(value.decode("latin-1"))
     return uuid.uuid4().hex
+
+
+class HeadAsGet:
+    """Answers HEAD where GET is answered: the same status and headers, without the body.
+
+    Args:
+        own_prefixes: paths whose routes answer HEAD themselves, cheaper than a GET.
+    """
+
+    def __init__(self, app: types.ASGIApp, own_prefixes: tuple[str, ...]) -> None:
+        self._app = app
+        self._own_prefixes = own_prefixes
+
+    async def __call__(self, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD" or scope["path"].startswith(self._own_prefixes):
+            await self._app(scope, receive, send)
+            return
+
+        async def send_without_body(message: types.Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        scope["method"] = "GET"
+        try:
+            await self._app(scope, receive, send_without_body)
+        finally:
+            scope["method"] = "HEAD"  # for log and metrics
 
 
 class RequestBounds:

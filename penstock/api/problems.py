@@ -27,6 +27,13 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:penstock:problem:"
 """A problem's `type` is this and its code."""
 
+RETRY_AFTER_SECONDS = 5
+"""Asked of clients after a fault that may pass by itself: a database or a store that is away, a full disk."""
+
+_PASSING_STATUSES = frozenset((502, 503, 507))
+_SPEAKING_STATUSES = frozenset((503, 507))
+"""Of faults whose sentence is written for clients: the service is not ready, or has no room left."""
+
 _LOG = structlog.get_logger("penstock.api")
 
 _CODES_BY_STATUS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
@@ -67,20 +74,28 @@ def document(
 
 
 def of_error(request: fastapi.Request, error: errors.PenstockError) -> Problem:
-    """The problem of an error of the tree. What the operator must mend is logged, with an id that the client gets."""
-    extra = dict(error.extra)
+    """The problem of an error of the tree.
+
+    A fault of the service itself is logged, and its client gets the code and an id to find it by: the sentence may name
+    the operator's database, folders and buckets, which are no tenant's business.
+    """
+    detail, hint, extra = error.detail, error.hint, dict(error.extra)
     if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        extra["error_id"] = _log_failure(request, error)
-        extra["retriable"] = error.retriable
+        extra = {"error_id": _log_fault(request, error), "retriable": error.retriable}
+        if error.status not in _SPEAKING_STATUSES:
+            detail = f"A part of the service failed ({error.title.lower()})."
+            hint = "Try again in some seconds. If it stays, give the operator the error_id: the log has the rest."
     problem = document(
         request,
         status=error.status,
         code=error.code,
         title=error.title,
-        detail=error.detail,
-        hint=error.hint,
+        detail=detail,
+        hint=hint,
         **{name: value for name, value in extra.items() if name not in _OWN_MEMBERS},
     )
+    if error.status in _PASSING_STATUSES:
+        problem.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if isinstance(error, errors.QuotaExhausted):
         problem.headers["Retry-After"] = str(_seconds_until(request, error.extra["resets_at"]))
     return problem
@@ -157,6 +172,21 @@ def _log_failure(request: fastapi.Request, error: Exception) -> str:
         error_code=getattr(error, "code", type(error).__name__),
         # As text: a renderer of the log's might show local variables, and those may hold secrets.
         exception="".join(traceback.format_exception(error)),
+    )
+    return error_id
+
+
+def _log_fault(request: fastapi.Request, error: errors.PenstockError) -> str:
+    """One line: a database that is away fails every request, and each traceback would say the same."""
+    error_id = uuid.uuid4().hex
+    _LOG.error(
+        "request_failed",
+        error_id=error_id,
+        request_id=request.scope.get("penstock.request_id"),
+        error_code=error.code,
+        error_detail=error.detail,
+        error_hint=error.hint,
+        cause=repr(error.__cause__)[:300] if error.__cause__ else None,
     )
     return error_id
 

@@ -43,7 +43,18 @@ class Problem(pydantic.BaseModel):
 # Search jobs
 
 
-class Filter(pydantic.BaseModel):
+class _Lenient(pydantic.BaseModel):
+    """A member that is null, or an empty list, means its default: saved jobs of the reference platform hold such."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, members: Any) -> Any:
+        if not isinstance(members, dict):
+            return members
+        return {name: value for name, value in members.items() if value is not None and value != []}
+
+
+class Filter(_Lenient):
     """One condition beside the query text; conditions are ANDed."""
 
     field: str = Field(description="Dotted field name.", examples=["event.outcome"])
@@ -53,11 +64,11 @@ class Filter(pydantic.BaseModel):
     excluded: bool = Field(False, description="Turns the condition around.")
 
 
-class SearchJobRequest(pydantic.BaseModel):
-    """What to search."""
+class SearchJobRequest(_Lenient):
+    """What to search. Only the two times are required."""
 
     term: Text = Field("", description="Query text; empty matches every event.", examples=["source.ip:1.2.3.4"])
-    term_lang: Text = Field("dork", description="The query language; `dork` is the one there is.")
+    term_lang: Text = Field("dork", description="The query language: `dork`, or its other name `es-query-string`.")
     earliest_time: Text = Field(
         max_length=64,
         description="Inclusive. RFC 3339, or relative: `now`, `-30d`, `-2h`, `-15m`, `-45s`, `-1w`.",
@@ -66,7 +77,7 @@ class SearchJobRequest(pydantic.BaseModel):
     latest_time: Text = Field(max_length=64, description="Exclusive; same forms.", examples=["now"])
     filters: list[Filter] = Field(default_factory=list, max_length=100, description="Conditions beside the text.")
     community_uuids: list[str] | None = Field(
-        None, description="Communities to search; left out: every community of the API key."
+        None, description="Communities to search; left out or empty: every community of the API key."
     )
     max_last_events: int = Field(1000, ge=0, description="How many of the newest events to show; 1,000 at most.")
     visible: bool = Field(True, description="False keeps the job out of lists that people look at.")
@@ -111,7 +122,9 @@ class SearchJobPage(pydantic.BaseModel):
 class EventPage(pydantic.BaseModel):
     """Events, newest first."""
 
-    items: list[dict[str, Any]] = Field(description="Events: nested objects, or dotted names with `flat=true`.")
+    items: list[dict[str, Any]] = Field(
+        description="Flat objects of dotted names, with `timestamp`, a copy of `@timestamp`; `flat=false` nests."
+    )
     total: int = Field(description="Events that the job matches in all.")
 
 
@@ -363,6 +376,31 @@ class AuditPage(pydantic.BaseModel):
 
     items: list[AuditEntry]
     total: int
+
+
+class ValidKey(pydantic.BaseModel):
+    """The API key is good."""
+
+    valid: Literal[True] = True
+    uuid: str = Field(description="Names the key in `created_by` and in the audit.")
+    name: str
+
+
+class KeyCommunity(pydantic.BaseModel):
+    """A community that an API key belongs to."""
+
+    uuid: str
+    name: str
+
+
+class Me(pydantic.BaseModel):
+    """The API key that asks."""
+
+    uuid: str = Field(description="Names the key in `created_by` and in the audit.")
+    name: str
+    created_at: dt.datetime
+    permissions: list[str]
+    communities: list[KeyCommunity]
 
 
 class ManifestKey(pydantic.BaseModel):

@@ -20,9 +20,11 @@ from penstock.lake.read import plan, scan
 from penstock.process import services as services_module
 
 MAX_EVENTS = 1000
-"""offset + limit of a page; more is what exports are for."""
+"""Newest events that can be read; more is what exports are for."""
 
 MAX_BUCKETS = 1000
+ALIAS = "timestamp"
+"""Another name of `@timestamp`, for clients that read it."""
 
 Event = Mapping[str, Any]
 
@@ -73,21 +75,17 @@ def snapshots_of(services: services_module.Services, job: searches.SearchJob) ->
 
 
 def newest(services: services_module.Services, job: searches.SearchJob, *, limit: int, offset: int) -> list[Event]:
-    """Flat events `offset` to `offset + limit` of the job's newest, newest first; none beyond its `max_last_events`.
+    """Flat events `offset` to `offset + limit` of the job's newest, newest first.
+
+    A page that reaches past the newest `max_last_events` (`MAX_EVENTS` at most) is cut short, one beyond them is empty:
+    clients page until they get an empty page, and take a refusal for a failure of the whole search.
 
     Raises:
         Conflict: `search_job_not_done`, `search_job_expired`.
-        InvalidRequest: `page_out_of_bounds`, beyond `MAX_EVENTS`.
     """
     require_usable(job, services.clock.now())
-    if offset + limit > MAX_EVENTS:
-        raise errors.InvalidRequest(
-            "page_out_of_bounds",
-            f"offset + limit is {offset + limit:,}; a search job shows its newest {MAX_EVENTS:,} events.",
-            "Start an export to get them all.",
-        )
-    last = min(offset + limit, job.max_last_events)
-    if last <= offset:
+    last = min(offset + limit, job.max_last_events, MAX_EVENTS)
+    if last <= offset or not job.total:
         return []
     node, time_range = node_of(job), range_of(job)
     found = [
@@ -95,7 +93,7 @@ def newest(services: services_module.Services, job: searches.SearchJob, *, limit
         for snapshot in snapshots_of(services, job)
     ]
     merged: Iterable[Event] = heapq.merge(*found, key=_newest_first)
-    return list(merged)[offset:last]
+    return [_with_timestamp(event) for event in list(merged)[offset:last]]
 
 
 def histogram(services: services_module.Services, job: searches.SearchJob, buckets: int) -> scan.Histogram:
@@ -139,6 +137,11 @@ def _cell(value: Any) -> str:
     if isinstance(value, str):
         return value
     return values.dumps(value)
+
+
+def _with_timestamp(event: Event) -> Event:
+    """Events of the reference platform have `timestamp` beside `@timestamp`, and published clients read it."""
+    return event if ALIAS in event else {**event, ALIAS: event[types.TIMESTAMP]}
 
 
 def _newest_first(event: Event) -> int:

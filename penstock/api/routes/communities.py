@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fastapi
 
-from penstock.api import auth, context, schemas
+from penstock.api import auth, context, json_body, schemas
 from penstock.control import audit, communities, limits, quota, states
 
-router = fastapi.APIRouter(tags=["communities"])
+router = fastapi.APIRouter(tags=["communities"], route_class=json_body.StrictRoute)
 
 
 @router.get(

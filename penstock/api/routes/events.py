@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import fastapi
 
-from penstock.api import auth, context, schemas
+from penstock.api import auth, context, paging, schemas
 from penstock.control import searches
 from penstock.fields import presets
 from penstock.usecases import found as events
@@ -29,17 +29,16 @@ async def list_events(
     job_uuid: str,
     here: context.Here,
     caller: auth.Reader,
-    limit: Annotated[int, fastapi.Query(ge=1, le=events.MAX_EVENTS, description="Most events of the page.")] = 100,
-    offset: Annotated[
-        int, fastapi.Query(ge=0, le=events.MAX_EVENTS, description="Events to skip; offset + limit is 1,000 at most.")
-    ] = 0,
-    flat: Annotated[bool, fastapi.Query(description="Dotted names instead of nested objects.")] = False,
+    limit: paging.Limit = 100,
+    offset: paging.Offset = 0,
+    flat: Annotated[bool, fastapi.Query(description="False: nested objects instead of dotted names.")] = True,
     format: Annotated[Literal["json", "csv"], fastapi.Query(description="`csv`: a table of `fields`.")] = "json",
     fields: Annotated[
         str | None, fastapi.Query(description="Columns of the CSV, comma-separated; `@timestamp,message` if left out.")
     ] = None,
 ) -> fastapi.Response:
-    """Newest first, out of the snapshot that the job counted. More than 1,000 events: start an export."""
+    """Newest first, out of the snapshot that the job counted. Only the newest `max_last_events` (1,000 at most) can be
+    read; a page beyond them is empty. More: start an export."""
 
     def read() -> fastapi.Response:
         job = _job(here, job_uuid, caller)

@@ -7,12 +7,14 @@ from typing import Annotated
 import fastapi
 import pydantic
 
-from penstock.api import auth, context, links, paging, schemas
+from penstock.api import auth, context, json_body, links, paging, schemas
 from penstock.api.routes import communities
 from penstock.control import exports, searches
 from penstock.usecases import estimate, orders, start
 
-router = fastapi.APIRouter(tags=["exports"], prefix="/sic/conf/events/search/jobs/{job_uuid}")
+router = fastapi.APIRouter(
+    tags=["exports"], prefix="/sic/conf/events/search/jobs/{job_uuid}", route_class=json_body.StrictRoute
+)
 
 _Body = Annotated[schemas.ExportRequest | None, fastapi.Body(description="May be left out.")]
 _IdempotencyKey = Annotated[

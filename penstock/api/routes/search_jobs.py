@@ -8,11 +8,16 @@ import fastapi
 import sqlalchemy as sa
 
 from penstock import errors, query
-from penstock.api import auth, context, paging, schemas
+from penstock.api import auth, context, json_body, paging, schemas
 from penstock.control import audit, searches
 from penstock.query import times
 
-router = fastapi.APIRouter(tags=["search jobs"], prefix="/sic/conf/events/search/jobs")
+router = fastapi.APIRouter(
+    tags=["search jobs"], prefix="/sic/conf/events/search/jobs", route_class=json_body.StrictRoute
+)
+
+TERM_LANGUAGES = ("dork", "es-query-string")
+"""Names of the one query language; saved jobs of the reference platform carry the second."""
 
 
 @router.post("", operation_id="create_search_job", summary="Create a search job", response_model=schemas.SearchJob)
@@ -120,9 +125,11 @@ def shown(job: searches.SearchJob, now: dt.datetime) -> schemas.SearchJob:
 
 
 def _check_query(body: schemas.SearchJobRequest) -> None:
-    if body.term_lang != "dork":
+    if body.term_lang not in TERM_LANGUAGES:
         raise errors.InvalidRequest(
-            "unsupported_term_lang", f"The query language {body.term_lang!r} is not known.", "Use `dork`."
+            "unsupported_term_lang",
+            f"The query language {body.term_lang!r} is not known.",
+            f"Use `{'` or `'.join(TERM_LANGUAGES)}`, two names of the same language.",
         )
     query.parse(body.term)
     query.from_filters([one.model_dump() for one in body.filters])
@@ -131,10 +138,6 @@ def _check_query(body: schemas.SearchJobRequest) -> None:
 def _communities(body: schemas.SearchJobRequest, caller: auth.Caller) -> tuple[str, ...]:
     if body.community_uuids is None:
         return caller.communities
-    if not body.community_uuids:
-        raise errors.InvalidRequest(
-            "no_community", "community_uuids is empty.", "Name a community, or leave it out to search all of the key."
-        )
     return tuple(dict.fromkeys(caller.require_community(community) for community in body.community_uuids))
 
 

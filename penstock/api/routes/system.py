@@ -1,12 +1,12 @@
-"""Health, metrics, and the public key of manifests."""
+"""Health, metrics, the API key that asks, and the public key of manifests."""
 
 from __future__ import annotations
 
 import fastapi
 
 from penstock import errors
-from penstock.api import context, metrics, schemas
-from penstock.control import exports
+from penstock.api import auth, context, metrics, schemas
+from penstock.control import communities, exports
 
 router = fastapi.APIRouter(tags=["system"])
 versioned_router = fastapi.APIRouter(tags=["system"])
@@ -35,7 +35,10 @@ def readyz(here: context.Here) -> schemas.Health:
     try:
         here.services.database.check()
     except errors.PenstockError as error:
-        raise errors.NotReady("not_ready", f"The control plane cannot serve: {error.detail}", error.hint) from error
+        # No key is asked for here: who reads this may be anybody, so the reason is its code; the log has the sentence.
+        raise errors.NotReady(
+            "not_ready", f"The control plane cannot serve ({error.code}).", "The operator finds the rest in the log."
+        ) from error
     return schemas.Health()
 
 
@@ -50,6 +53,28 @@ def show_metrics(here: context.Here) -> fastapi.Response:
     with here.services.database.read() as tx:
         here.measures.active_exports(exports.count_active(tx))
     return fastapi.Response(here.measures.page(), media_type=metrics.CONTENT_TYPE)
+
+
+@versioned_router.get("/auth/validate", operation_id="validate_key", summary="Is the API key good?")
+@versioned_router.get("/apiauth/auth/validate", include_in_schema=False)
+async def validate_key(caller: auth.AnyCaller) -> schemas.ValidKey:
+    """200 for a good key, 401 for any other: what clients of the reference platform ask first."""
+    return schemas.ValidKey(uuid=caller.api_key.uuid, name=caller.api_key.name)
+
+
+@versioned_router.get("/me", operation_id="get_me", summary="Read the API key that asks")
+def get_me(here: context.Here, caller: auth.AnyCaller) -> schemas.Me:
+    """Its name, permissions and communities."""
+    key = caller.api_key
+    with here.services.database.read() as tx:
+        found = communities.list_all(tx, caller.communities)
+    return schemas.Me(
+        uuid=key.uuid,
+        name=key.name,
+        created_at=key.created_at,
+        permissions=sorted(key.permissions),
+        communities=[schemas.KeyCommunity(uuid=one.uuid, name=one.name) for one in found],
+    )
 
 
 @versioned_router.get(

@@ -212,7 +212,9 @@ def test_without_its_database_it_lives_but_is_not_ready(world: World, monkeypatc
         raise errors.StorageError("database_unavailable", "The database does not answer.", "Start it.")
 
     monkeypatch.setattr(world.services.database, "check", fail)
-    assert "does not answer" in problem(world.http("GET", "/readyz"), 503, "not_ready")["detail"]
+    document = problem(world.http("GET", "/readyz"), 503, "not_ready")
+    assert "database_unavailable" in document["detail"]
+    assert "does not answer" not in str(document)
     assert world.http("GET", "/healthz").status_code == 200
 
 
@@ -226,3 +228,34 @@ def test_metrics_count_by_route_and_not_by_path(world: World) -> None:
     assert "some-task-of-mine" not in text
     assert re.search(r'penstock_active_exports\{status="pending"\} \d', text)
     assert "penstock_ingested_events_total" in text
+
+
+# The API key that asks
+
+
+@pytest.mark.parametrize("path", ["/v1/auth/validate", "/v1/apiauth/auth/validate", "/api/v1/auth/validate"])
+def test_a_good_key_is_valid_and_any_other_is_not(world: World, path: str) -> None:
+    assert world.get(path).json() == {"valid": True, "uuid": world.acme.key.uuid, "name": "everything"}
+    problem(world.get(path, "pst_wrong"), 401, "api_key_unknown")
+
+
+def test_a_key_can_read_what_it_may_do(world: World) -> None:
+    me = world.get("/v1/me").json()
+    assert (me["uuid"], me["name"]) == (world.acme.key.uuid, "everything")
+    assert [one["uuid"] for one in me["communities"]] == [world.acme.uuid]
+    assert "SIC_READ_INTAKES" in me["permissions"]
+
+
+# HEAD
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/v1/tasks", "/v1/me"])
+def test_head_answers_as_get_does_without_a_body(world: World, path: str) -> None:
+    got, head = world.get(path), world.http("HEAD", path, token=world.acme.token)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+
+
+def test_head_is_refused_where_get_is(world: World) -> None:
+    assert world.http("HEAD", "/v1/tasks").status_code == 401
+    assert world.http("HEAD", "/v1/nothing").status_code == 404

@@ -60,7 +60,7 @@ def test_every_code_the_api_raises_is_in_the_reference() -> None:
         for path in (ROOT / "penstock" / room).rglob("*.py")
         for code in codes_raised(path)
     }
-    assert {"page_out_of_bounds", "internal_error", "body_too_large", "not_ready"} <= codes
+    assert {"customer_key_required", "internal_error", "body_too_large", "not_ready"} <= codes
     assert {code for code in codes - OUTSIDE if f"`{code}`" not in REFERENCE} == set()
 
 

@@ -11,7 +11,7 @@ import pytest
 from api_world import JOBS, KEY, Http, World, problem
 
 from penstock import errors, settings
-from penstock.api import app, middleware
+from penstock.api import app, json_body, middleware
 from penstock.process import logs
 
 
@@ -74,6 +74,18 @@ def test_answers_forbid_sniffing(world: World) -> None:
     assert world.get("/healthz").headers["x-content-type-options"] == "nosniff"
 
 
+def test_no_answer_leads_where_a_host_header_says(world: World) -> None:
+    answer = world.get("/v1/tasks/", headers={"Host": "evil.example"})
+    assert answer.status_code == 404
+    assert "evil.example" not in str(answer.headers) + answer.text
+
+
+def test_every_route_with_a_body_reads_it_strictly(world: World) -> None:
+    for route in world.http.app.routes:
+        if getattr(route, "body_field", None) is not None:
+            assert isinstance(route, json_body.StrictRoute), route
+
+
 @pytest.fixture
 def failing(world: World) -> Http:
     """An app with two routes that fail in ways nobody foresaw."""
@@ -82,6 +94,15 @@ def failing(world: World) -> Http:
     @broken.get("/bug")
     def bug() -> None:
         raise RuntimeError("the secret is hunter2")
+
+    @broken.get("/database")
+    def database() -> None:
+        try:
+            raise OSError("connection to db.internal refused")
+        except OSError as error:
+            raise errors.StorageError(
+                "database_unavailable", "The database db.internal:5432 does not answer.", place="extra-secret"
+            ) from error
 
     @broken.get("/operator")
     def operator() -> None:
@@ -111,6 +132,20 @@ def test_the_id_of_a_bug_is_in_the_log(failing: Http, capsys: pytest.CaptureFixt
 
 def test_the_operators_trouble_is_a_problem_with_its_own_code(failing: Http) -> None:
     assert problem(failing("GET", "/operator"), 500, "home_unwritable")["error_id"]
+
+
+def test_the_operators_inside_is_in_the_log_and_not_in_the_answer(
+    failing: Http, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with _logging(log_format="json"):
+        answer = failing("GET", "/database")
+    document = problem(answer, 502, "database_unavailable")
+    assert "db.internal" not in answer.text
+    assert "extra-secret" not in answer.text
+    assert int(answer.headers["retry-after"]) > 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if document["error_id"] in line]
+    assert "db.internal" in line
+    assert len(line) < 1_000
 
 
 def test_every_request_is_logged_once_without_its_secrets(world: World, capsys: pytest.CaptureFixture[str]) -> None:
