@@ -18,6 +18,7 @@ from penstock.api import auth, context, metrics, middleware, problems, schemas
 from penstock.api.routes import (
     audit,
     communities,
+    destinations,
     downloads,
     events,
     exports,
@@ -42,6 +43,7 @@ _ROUTERS = (
     search_jobs.router,
     events.router,
     exports.router,
+    destinations.router,
     tasks.router,
     communities.router,
     ingest.router,

@@ -197,6 +197,28 @@ class Quota(pydantic.BaseModel):
     active_task_uuid: str | None
 
 
+class QuotaDay(pydantic.BaseModel):
+    """What was charged on one day (UTC)."""
+
+    day: dt.date
+    bytes: int = Field(description="Compressed bytes of the exports that finished on it.")
+    exports: int = Field(description="How many they were.")
+
+
+class QuotaDays(pydantic.BaseModel):
+    """A month's charges by day."""
+
+    month: str = Field(description="UTC.", examples=["2026-01"])
+    items: list[QuotaDay] = Field(description="Every day of the month, in order.")
+
+
+class TriedDestination(pydantic.BaseModel):
+    """A bucket that took a small object and gave it up again."""
+
+    destination: str = Field(description="The destination, in words.")
+    seconds: float = Field(description="How long it took.")
+
+
 class ProblemSummary(pydantic.BaseModel):
     """Why an export would be refused."""
 
@@ -251,6 +273,12 @@ class TaskAttributes(pydantic.BaseModel):
 
     job_uuid: str
     community_uuid: str
+    term: str = Field(description="The query text; empty: all events.")
+    filters: list[Filter] = Field(description="Conditions beside the text.")
+    earliest_time: dt.datetime = Field(description="Inclusive.")
+    latest_time: dt.datetime = Field(description="Exclusive.")
+    created_by: str = Field(description="UUID of the API key that asked for it.")
+    created_by_name: str | None = Field(description="That key's name.")
     fields: list[str]
     download_url: str | None = Field(description="Set while `expire_at` lies ahead, null before and after.")
     manifest_url: str | None
@@ -343,6 +371,20 @@ class FieldPage(pydantic.BaseModel):
     total: int
 
 
+class CommonValue(pydantic.BaseModel):
+    """A value of a field."""
+
+    name: str = Field(description="The value, as the query language writes it without quotes.")
+    value: float = Field(description="Per cent of the events looked at that have it.")
+
+
+class CommonValues(pydantic.BaseModel):
+    """The most common values of a field, the most common first."""
+
+    items: list[CommonValue]
+    events: int = Field(description="How many of the newest events with the field were looked at.")
+
+
 class Preset(pydantic.BaseModel):
     """A list of fields for one kind of investigation."""
 
@@ -365,6 +407,7 @@ class AuditEntry(pydantic.BaseModel):
     at: dt.datetime
     actor: str = Field(description="UUID of the API key; or the worker's or sweeper's name.")
     actor_type: str
+    actor_name: str | None = Field(description="The API key's name, if the actor is one.")
     action: str
     community_uuid: str | None
     object_uuid: str | None
@@ -414,3 +457,19 @@ class Health(pydantic.BaseModel):
     """Whether the service works."""
 
     status: Literal["ok"] = "ok"
+
+
+class HealthPart(pydantic.BaseModel):
+    """How one part of the service is."""
+
+    name: str = Field(description="`database`, `lake`, `storage` or `workers`.")
+    status: Literal["ok", "warning", "failed"]
+    detail: str = Field(description="What was seen, and what to do where something is to be done.")
+
+
+class HealthReport(pydantic.BaseModel):
+    """How the service is, in parts."""
+
+    status: Literal["ok", "warning", "failed"] = Field(description="The worst of the parts.")
+    checked_at: dt.datetime
+    parts: list[HealthPart]

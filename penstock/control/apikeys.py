@@ -120,6 +120,24 @@ def list_all(tx: sa.Connection, community: str | None = None) -> list[ApiKey]:
     return _records(tx, tx.execute(query).all())
 
 
+def names(tx: sa.Connection, uuids: Iterable[str]) -> dict[str, str]:
+    """Names of keys by UUID, revoked ones too; what is no key's UUID is left out."""
+    wanted = set(uuids)
+    if not wanted:
+        return {}
+    rows = tx.execute(sa.select(_KEYS.c.uuid, _KEYS.c.name).where(_KEYS.c.uuid.in_(wanted)))
+    return {row.uuid: row.name for row in rows}
+
+
+_NAME = sa.select(_KEYS.c.name).where(_KEYS.c.uuid == sa.bindparam("name"))
+"""Built once: clients poll their tasks, and building a statement costs more than running it."""
+
+
+def name_of(tx: sa.Connection, key_uuid: str) -> str | None:
+    """The name of a key, revoked or not; None if it is no key's UUID."""
+    return tx.execute(_NAME, {"name": key_uuid}).scalar_one_or_none()
+
+
 def revoke(tx: sa.Connection, key_uuid: str, now: dt.datetime) -> ApiKey:
     """Makes a key invalid from `now` on; idempotent. Raises NotFound `api_key_not_found`."""
     mine = _KEYS.c.uuid == key_uuid

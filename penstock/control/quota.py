@@ -8,6 +8,7 @@ CANCELED and FAILED exports cost nothing.
 
 from __future__ import annotations
 
+import calendar
 import dataclasses
 import datetime as dt
 
@@ -78,6 +79,40 @@ def usage(tx: sa.Connection, community_uuid: str, now: dt.datetime, limits: Limi
         resets_at=resets_at(now),
         active_task_uuid=active[0].task_uuid if active else None,
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Day:
+    """What was charged on one day (UTC).
+
+    Attributes:
+        day: the day.
+        compressed_bytes: bytes charged.
+        exports: how many exports were charged.
+    """
+
+    day: dt.date
+    compressed_bytes: int
+    exports: int
+
+
+def by_day(tx: sa.Connection, community_uuid: str, month: str) -> list[Day]:
+    """The charges of a month (`2026-01`, UTC) by the day on which they were made, every day of the month in order."""
+    year, number = (int(part) for part in month.split("-"))
+    found = {day: [0, 0] for day in _days_of(year, number)}
+    charged = sa.select(_CHARGES.c.charged_at, _CHARGES.c.compressed_bytes).where(
+        _CHARGES.c.community_uuid == community_uuid, _CHARGES.c.month == month
+    )
+    for row in tx.execute(charged):  # a few a day: added up here, since the databases cut days out of instants apart
+        sums = found[row.charged_at.astimezone(dt.UTC).date()]
+        sums[0] += row.compressed_bytes
+        sums[1] += 1
+    return [Day(day=day, compressed_bytes=size, exports=number) for day, (size, number) in found.items()]
+
+
+def _days_of(year: int, month: int) -> list[dt.date]:
+    _, last = calendar.monthrange(year, month)
+    return [dt.date(year, month, day) for day in range(1, last + 1)]
 
 
 def check(tx: sa.Connection, community_uuid: str, now: dt.datetime, limits: Limits) -> Quota:

@@ -56,6 +56,36 @@ def of(services: services_module.Services, order: orders.ExportOrder) -> Destina
     )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class TriedBucket:
+    """A bucket that took a small object and gave it up again.
+
+    Attributes:
+        destination: the destination in words.
+        seconds: how long it took.
+    """
+
+    destination: str
+    seconds: float
+
+
+def try_bucket(services: services_module.Services, order: orders.ExportOrder) -> TriedBucket:
+    """Tries the order's bucket as the start of an export does, and starts nothing.
+
+    Raises:
+        DestinationError: as `of` and `probe`; `incomplete_s3_settings` where no bucket is named.
+    """
+    destination = of(services, order)
+    if destination.bucket is None:
+        raise errors.DestinationError(
+            "incomplete_s3_settings", "bucket_name is missing.", "Name the bucket that is to be tried."
+        )
+    begun = services.clock.monotonic()
+    destination.probe()
+    seconds = services.clock.monotonic() - begun
+    return TriedBucket(destination=destination.bucket.destination, seconds=round(seconds, 2))
+
+
 def _given_key(order: orders.ExportOrder) -> storage.CustomerKey | None:
     md5 = order.s3.get("sse_customer_key_md5")
     if key := order.s3.get("sse_customer_key"):

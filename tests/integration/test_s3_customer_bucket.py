@@ -82,6 +82,16 @@ def sealed(world: ceph_service.World, task_uuid: str) -> list[bytes | None]:
         return list(tx.execute(query, {"task": task_uuid}).one())
 
 
+def test_a_bucket_is_tried_without_leaving_anything(world: ceph_service.World, customer: ceph_service.Customer) -> None:
+    before = ceph_service.held_in(customer.client(), customer.bucket)
+    reply = world.http.post("/v1/destinations/try", json=customer.s3(prefix="tried"))
+    assert reply.status_code == 200, reply.text
+    answer = reply.json()
+    assert answer["destination"] == f"s3://{customer.bucket}/tried at {customer.endpoint_url}"
+    assert 0 < answer["seconds"] < 60
+    assert ceph_service.held_in(customer.client(), customer.bucket) == before
+
+
 @pytest.mark.parametrize("prefix", ["evidence/case-17", ""])
 @pytest.mark.parametrize("own_key", [True, False], ids=["own key", "a key made for it"])
 def test_the_export_lands_in_the_bucket_with_its_manifest_beside_it(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Annotated
 
 import fastapi
 import pydantic
 
 from penstock.api import auth, context, paging, schemas
-from penstock.control import audit
+from penstock.control import apikeys, audit
 
 router = fastapi.APIRouter(tags=["audit"])
 
@@ -40,15 +41,17 @@ def list_audit(
     )
     with here.services.database.read() as tx:
         entries, total = audit.list_entries(tx, filters, limit=limit, offset=offset)
-    return schemas.AuditPage(items=[_shown(entry) for entry in entries], total=total)
+        names = apikeys.names(tx, {entry.actor for entry in entries if entry.actor_type == auth.ACTOR_TYPE})
+    return schemas.AuditPage(items=[_shown(entry, names) for entry in entries], total=total)
 
 
-def _shown(entry: audit.Entry) -> schemas.AuditEntry:
+def _shown(entry: audit.Entry, names: Mapping[str, str]) -> schemas.AuditEntry:
     return schemas.AuditEntry(
         id=entry.id,
         at=entry.at,
         actor=entry.actor,
         actor_type=entry.actor_type,
+        actor_name=names.get(entry.actor),
         action=entry.action,
         community_uuid=entry.community_uuid,
         object_uuid=entry.object_uuid,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import fastapi
 
 from penstock.api import auth, context, json_body, schemas
@@ -59,6 +61,34 @@ def get_quota(community_uuid: str, here: context.Here, caller: auth.AnyCaller) -
     with services.database.read() as tx:
         in_force = limits.for_community(tx, community_uuid, services.settings)
         return quota_of(quota.usage(tx, community_uuid, services.clock.now(), in_force))
+
+
+@router.get(
+    "/communities/{community_uuid}/quota/days",
+    operation_id="get_quota_days",
+    summary="Read a month's exports by day",
+    response_model=schemas.QuotaDays,
+)
+def get_quota_days(
+    community_uuid: str,
+    here: context.Here,
+    caller: auth.AnyCaller,
+    month: Annotated[
+        str | None,
+        fastapi.Query(
+            description="UTC; left out: the current month.",
+            pattern=r"^[1-9]\d{3}-(0[1-9]|1[0-2])$",
+            examples=["2026-01"],
+        ),
+    ] = None,
+) -> schemas.QuotaDays:
+    """Compressed bytes by the day (UTC) on which the exports finished, every day of the month."""
+    caller.require_community(community_uuid)
+    wanted = month or quota.month_of(here.services.clock.now())
+    with here.services.database.read() as tx:
+        days = quota.by_day(tx, community_uuid, wanted)
+    items = [schemas.QuotaDay(day=one.day, bytes=one.compressed_bytes, exports=one.exports) for one in days]
+    return schemas.QuotaDays(month=wanted, items=items)
 
 
 def quota_of(usage: quota.Quota) -> schemas.Quota:

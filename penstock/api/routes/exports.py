@@ -46,7 +46,7 @@ async def start_export(
     shows it in this answer only: keep it. Without it nobody can ever read the file.
     """
     started = await here.run_heavy(
-        start.start, here.services, caller.as_plain(), job_uuid, _order(body), idempotency_key
+        start.start, here.services, caller.as_plain(), job_uuid, order_of(body), idempotency_key
     )
     return schemas.StartedExport(
         task_uuid=started.task_uuid,
@@ -66,7 +66,7 @@ async def estimate_export(
     job_uuid: str, here: context.Here, caller: auth.Exporter, body: _Body = None
 ) -> schemas.Estimate:
     """Counts, samples and checks as a start would; starts nothing. A customer's bucket is tried with a tiny object."""
-    found = await here.run_heavy(estimate.estimate, here.services, caller.as_plain(), job_uuid, _order(body))
+    found = await here.run_heavy(estimate.estimate, here.services, caller.as_plain(), job_uuid, order_of(body))
     return schemas.Estimate(
         events=found.events,
         estimated_size_compressed=found.size_compressed,
@@ -95,7 +95,7 @@ def list_export_jobs(
     return schemas.ExportJobPage(items=items, total=total)
 
 
-def _order(body: schemas.ExportRequest | None) -> orders.ExportOrder:
+def order_of(body: schemas.ExportRequest | None) -> orders.ExportOrder:
     """The body as use cases know it. No body and an empty one are the same order; so are an empty and a null member."""
     if body is None:
         return orders.ExportOrder()

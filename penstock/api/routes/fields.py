@@ -8,6 +8,7 @@ import fastapi
 
 from penstock.api import auth, context, schemas
 from penstock.fields import presets, registry
+from penstock.usecases import common_values
 
 router = fastapi.APIRouter(tags=["fields"])
 
@@ -41,6 +42,29 @@ async def list_fields(
                 schemas.FieldInfo(name=name, type=str(kind), description=description, files=files.get(name, 0))
             )
     return schemas.FieldPage(items=found, total=len(found))
+
+
+@router.get(
+    "/communities/{community_uuid}/field-values",
+    operation_id="list_field_values",
+    summary="List a field's common values",
+    response_model=schemas.CommonValues,
+)
+async def list_field_values(
+    community_uuid: str,
+    here: context.Here,
+    caller: auth.Reader,
+    field: Annotated[str, fastapi.Query(description="Dotted name.", min_length=1, max_length=1000)],
+    prefix: Annotated[str, fastapi.Query(description="What the values begin with.", max_length=200)] = "",
+    limit: Annotated[int, fastapi.Query(ge=1, le=common_values.MOST_VALUES, description="Most values.")] = 10,
+) -> schemas.CommonValues:
+    """The most common values in the newest events that have the field: what one may want to search for."""
+    caller.require_community(community_uuid)
+    found = await here.run_heavy(
+        common_values.common_values, here.services, community_uuid, field, prefix=prefix, limit=limit
+    )
+    items = [schemas.CommonValue(name=name, value=share) for name, share in found.shares]
+    return schemas.CommonValues(items=items, events=found.events)
 
 
 @router.get(

@@ -7,6 +7,7 @@ import fastapi
 from penstock import errors
 from penstock.api import auth, context, metrics, schemas
 from penstock.control import communities, exports
+from penstock.usecases import health
 
 router = fastapi.APIRouter(tags=["system"])
 versioned_router = fastapi.APIRouter(tags=["system"])
@@ -75,6 +76,20 @@ def get_me(here: context.Here, caller: auth.AnyCaller) -> schemas.Me:
         permissions=sorted(key.permissions),
         communities=[schemas.KeyCommunity(uuid=one.uuid, name=one.name) for one in found],
     )
+
+
+@versioned_router.get(
+    "/health",
+    operation_id="get_health",
+    summary="How the service is, in parts",
+    response_model=schemas.HealthReport,
+)
+async def get_health(here: context.Here, caller: auth.Admin) -> schemas.HealthReport:
+    """Database, lake, file store and workers, each looked at now. Wants ADMIN; `readyz` is for machines."""
+    parts = await here.run_heavy(health.look, here.services)
+    worst = max((part.state for part in parts), key=list(health.State).index)
+    shown = [schemas.HealthPart(name=part.name, status=part.state.value, detail=part.detail) for part in parts]
+    return schemas.HealthReport(status=worst.value, checked_at=here.services.clock.now(), parts=shown)
 
 
 @versioned_router.get(

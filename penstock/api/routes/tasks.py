@@ -8,7 +8,7 @@ from typing import Annotated
 import fastapi
 
 from penstock.api import auth, context, links, paging, schemas
-from penstock.control import exports, states
+from penstock.control import apikeys, exports, states
 from penstock.process import services as services_module
 
 router = fastapi.APIRouter(tags=["tasks"])
@@ -19,15 +19,19 @@ def list_tasks(
     here: context.Here,
     caller: auth.Exporter,
     status: Annotated[schemas.TaskStatus | None, fastapi.Query(description="Only tasks of this status.")] = None,
+    community_uuid: Annotated[str | None, fastapi.Query(description="Only tasks of this community.")] = None,
     limit: paging.Limit = 100,
     offset: paging.Offset = 0,
 ) -> schemas.TaskPage:
     """Tasks of the key's communities, newest first."""
+    within = caller.communities if community_uuid is None else (caller.require_community(community_uuid),)
     with here.services.database.read() as tx:
         wanted = states.ExportStatus(status) if status else None
-        found, total = exports.list_tasks(tx, caller.communities, status=wanted, limit=limit, offset=offset)
+        found, total = exports.list_tasks(tx, within, status=wanted, limit=limit, offset=offset)
+        names = apikeys.names(tx, {export.created_by for export in found})
     now = here.services.clock.now()
-    return schemas.TaskPage(items=[task_of(here.services, export, now) for export in found], total=total)
+    items = [task_of(here.services, export, now, names.get(export.created_by)) for export in found]
+    return schemas.TaskPage(items=items, total=total)
 
 
 @router.get("/tasks/{task_uuid}", operation_id="get_task", summary="Read a task", response_model=schemas.Task)
@@ -40,7 +44,8 @@ async def get_task(task_uuid: str, here: context.Here, caller: auth.Exporter) ->
 def _read(services: services_module.Services, task_uuid: str, communities: tuple[str, ...]) -> schemas.Task:
     with services.database.read() as tx:
         export = exports.get(tx, task_uuid, communities)
-    return task_of(services, export, services.clock.now())
+        name = apikeys.name_of(tx, export.created_by)
+    return task_of(services, export, services.clock.now(), name)
 
 
 @router.post(
@@ -58,10 +63,13 @@ def cancel_task(task_uuid: str, here: context.Here, caller: auth.Exporter) -> sc
     now = here.services.clock.now()
     with here.services.database.begin() as tx:
         export = exports.request_cancel(tx, task_uuid, caller.communities, by=caller.actor, now=now)
-    return task_of(here.services, export, now)
+        name = apikeys.name_of(tx, export.created_by)
+    return task_of(here.services, export, now, name)
 
 
-def task_of(services: services_module.Services, export: exports.Export, now: dt.datetime) -> schemas.Task:
+def task_of(
+    services: services_module.Services, export: exports.Export, now: dt.datetime, created_by_name: str | None
+) -> schemas.Task:
     """An export as a task."""
     found = links.of(services, export, now)
     return schemas.Task(
@@ -77,6 +85,12 @@ def task_of(services: services_module.Services, export: exports.Export, now: dt.
         attributes=schemas.TaskAttributes(
             job_uuid=export.job_uuid,
             community_uuid=export.community_uuid,
+            term=export.term,
+            filters=[schemas.Filter(**one) for one in export.filters],
+            earliest_time=export.earliest,
+            latest_time=export.latest,
+            created_by=export.created_by,
+            created_by_name=created_by_name,
             fields=list(export.fields),
             download_url=found.download_url,
             manifest_url=found.manifest_url,

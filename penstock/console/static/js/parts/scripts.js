@@ -13,10 +13,15 @@ export function scripts(task) {
 
 function linesOf(task) {
   const host = new URL(".", document.baseURI).href.replace(/\/$/, ""), { attributes } = task, header = "x-amz-server-side-encryption-customer-";
-  const bucket = /^s3:\/\/([^/]+)\/?(.*)$/.exec(attributes.destination), md5 = attributes.sse_customer_key_md5;
+  const bucket = /^s3:\/\/([^/\s]+)\S*(?: at (\S+))?$/.exec(attributes.destination), md5 = attributes.sse_customer_key_md5;
   const curl = ["curl --fail --continue-at - -o events.jsonl.gz \\", ...(md5 ? [`  -H "${header}algorithm: AES256" \\`, `  -H "${header}key: $KEY" \\`, `  -H "${header}key-MD5: ${md5}" \\`] : []), `  ${shell(reachable(attributes.download_url ?? ""))}`].join("\n");
   const client = `import os\n\nfrom penstock.client import Penstock\n\nwith Penstock(${JSON.stringify(host)}, os.environ["API_KEY"]) as penstock:\n    export = penstock.export(${JSON.stringify(task.uuid)}, customer_key=os.environ["KEY"])\n    export.download("events.jsonl.gz")`;
-  const boto3 = `import base64, os\n\nimport boto3\n\n# The prefix is ${bucket?.[2] || "(none)"}; the object's name holds the task ${task.uuid}.\nboto3.client("s3").download_file(\n    ${JSON.stringify(bucket?.[1] ?? "")}, OBJECT_KEY, "events.jsonl.gz",\n    ExtraArgs={"SSECustomerAlgorithm": "AES256",\n               "SSECustomerKey": base64.b64decode(os.environ["KEY"])})`;
+  const boto3 = `import base64, os\n\nimport boto3\n\ns3 = boto3.client("s3"${bucket?.[2] ? `, endpoint_url=${JSON.stringify(bucket[2])}` : ""})\ns3.download_file(\n    ${JSON.stringify(bucket?.[1] ?? "")}, ${JSON.stringify(bucket ? objectKey(attributes.download_url ?? "", bucket[1]) : "")}, "events.jsonl.gz",\n    ExtraArgs={"SSECustomerAlgorithm": "AES256",\n               "SSECustomerKey": base64.b64decode(os.environ["KEY"])})`;
   return { ...(attributes.download_url ? { curl } : {}), "Command line": `penstock download ${task.uuid} \\\n  --api-host ${shell(host)} \\\n  --s3-sse-c-key "$KEY" -o events.jsonl.gz`, Python: client, ...(bucket ? { boto3 } : {}) };
+}
+/** The object's key, out of a presigned URL: the bucket stands in the host or first in the path. */
+function objectKey(url, bucket) {
+  const path = decodeURIComponent(URL.canParse(url) ? new URL(url).pathname : "").slice(1);
+  return path.startsWith(`${bucket}/`) ? path.slice(bucket.length + 1) : path;
 }
 const shell = (text) => `'${text.replaceAll("'", "'\\''")}'`;

@@ -1,0 +1,121 @@
+"""How the service is, in parts: database, lake, file store, workers. For operators; `readyz` is for machines."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import enum
+import os
+import pathlib
+import shutil
+from collections.abc import Callable
+
+from penstock import errors
+from penstock.control import communities, workload
+from penstock.process import services as services_module
+
+FULL_DISK_SHARE = 0.9
+"""Used share of a disk from which on it is worth a look."""
+
+WAITING_SECONDS = 30.0
+"""An export or a search that no worker has taken for so long is worth a look."""
+
+_GIGABYTE = 1e9
+
+
+class State(enum.StrEnum):
+    """How a part is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """One part of the service.
+
+    Attributes:
+        name: `database`, `lake`, `storage` or `workers`.
+        state: how it is.
+        detail: a sentence with what was seen, and what to do where something is to be done.
+    """
+
+    name: str
+    state: State
+    detail: str
+
+
+def look(services: services_module.Services) -> list[Part]:
+    """Looks at every part; one that cannot be read is FAILED and hides no other. May take seconds: use a thread."""
+    looks: dict[str, Callable[[services_module.Services], tuple[State, str]]] = {
+        "database": _database,
+        "lake": _lake,
+        "storage": _storage,
+        "workers": _workers,
+    }
+    return [_part(name, look_at, services) for name, look_at in looks.items()]
+
+
+def _part(
+    name: str, look_at: Callable[[services_module.Services], tuple[State, str]], services: services_module.Services
+) -> Part:
+    try:
+        state, detail = look_at(services)
+    except errors.PenstockError as error:
+        state, detail = State.FAILED, f"{error.detail} {error.hint}".strip()
+    except OSError as error:
+        state, detail = State.FAILED, f"{error.strerror or error}: {error.filename or name}."
+    return Part(name=name, state=state, detail=detail)
+
+
+def _database(services: services_module.Services) -> tuple[State, str]:
+    begun = services.clock.monotonic()
+    services.database.check()
+    milliseconds = (services.clock.monotonic() - begun) * 1000
+    kind = "SQLite" if services.database.is_sqlite else "PostgreSQL"
+    return State.OK, f"{kind} answers in {milliseconds:.0f} ms; its tables are up to date."
+
+
+def _lake(services: services_module.Services) -> tuple[State, str]:
+    with services.database.read() as tx:
+        number = len(communities.list_all(tx, None))
+    word = "community" if number == 1 else "communities"
+    return _folder(pathlib.Path(services.settings.resolved_lake_path), f"Events of {number} {word}")
+
+
+def _storage(services: services_module.Services) -> tuple[State, str]:
+    if services.settings.storage == "embedded":
+        return _folder(pathlib.Path(services.settings.home), "Exports are kept in the home folder")
+    begun = services.clock.monotonic()
+    next(iter(services.store.list_unfinished("health-check/")), None)
+    milliseconds = (services.clock.monotonic() - begun) * 1000
+    return State.OK, f"The bucket {services.settings.s3_bucket} answers in {milliseconds:.0f} ms."
+
+
+def _workers(services: services_module.Services) -> tuple[State, str]:
+    now = services.clock.now()
+    with services.database.read() as tx:
+        load = workload.read(tx, now)
+    busy = f"{load.running} running on {load.busy_workers} worker{'' if load.busy_workers == 1 else 's'}"
+    if load.waiting_since is None:
+        return State.OK, f"{busy}, nothing waits."
+    waited = max(dt.timedelta(), now - load.waiting_since).total_seconds()
+    if waited < WAITING_SECONDS:
+        return State.OK, f"{busy}, {load.waiting} waiting."
+    hint = "Start more workers: penstock worker." if load.running else "No worker takes it. Start one: penstock worker."
+    return State.WARNING, f"{busy}, {load.waiting} waiting, the oldest for {waited:,.0f} s. {hint}"
+
+
+def _folder(folder: pathlib.Path, what: str) -> tuple[State, str]:
+    """A folder that must be writable, and its disk; one that is not made yet stands for the one above it."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not os.access(folder, os.W_OK):
+        return State.FAILED, f"{what}; {folder} cannot be written. Give the service's user the right to write there."
+    disk = shutil.disk_usage(folder)
+    share = 1 - disk.free / disk.total if disk.total else 1.0
+    seen = f"{what}; {disk.free / _GIGABYTE:,.1f} GB free, {share:.0%} of the disk used"
+    if share < FULL_DISK_SHARE:
+        return State.OK, f"{seen}."
+    return State.WARNING, f"{seen}. Add space, or keep less."
