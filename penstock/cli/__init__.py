@@ -1,4 +1,4 @@
-"""The terminal: what people type. Chooses nothing but how to present; imports what it needs when it needs it.
+"""The terminal: what people type. Chooses nothing but how to present; a command's work is loaded when it is called.
 
 Exit codes: 0 done, 1 error, 2 configuration or usage, 130 interrupted.
 """
@@ -10,11 +10,12 @@ import os
 import sys
 from collections.abc import Sequence
 
+from penstock.cli import program, reporting
+from penstock.process import environment
+
 
 def main() -> None:
     """The `penstock` command. It writes UTF-8 whatever the locale: a key must not fail to be shown."""
-    from penstock.process import environment
-
     environment.prepare()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -24,16 +25,19 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line; its exit code. Nothing escapes but with PENSTOCK_DEBUG=1."""
-    from penstock.cli import app, output
-
     try:
-        code = app.app(args=list(arguments), prog_name="penstock", standalone_mode=False)
+        code = program.program().main(args=list(arguments), prog_name="penstock", standalone_mode=False)
     except KeyboardInterrupt:
-        code = 130
+        return _interrupted()
     except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Click's Abort
+            return _interrupted()
         if os.environ.get("PENSTOCK_DEBUG") == "1":
             raise
-        return output.report_error(error)
-    if code == 130:
-        print("\nInterrupted by user. Exiting.", file=sys.stderr)
+        return reporting.report(error)
     return code if isinstance(code, int) else 0
+
+
+def _interrupted() -> int:
+    print("Interrupted by user. Exiting.", file=sys.stderr)
+    return 130

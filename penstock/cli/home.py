@@ -6,21 +6,12 @@ HOME/service.json   where the service listens while `penstock serve` runs
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-
-from penstock import errors
-
-if TYPE_CHECKING:
-    from penstock import settings as settings_module
-    from penstock.control import database as database_module
-    from penstock.process import services as services_module
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,59 +92,6 @@ class Announcement:
         found = _read(path() / "service.json")
         if self._made is not None and found is not None and found.get("pid") == self._made.pid:
             (path() / "service.json").unlink(missing_ok=True)
-
-
-def operator() -> str:
-    """Who is at the terminal, for the audit."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # an account without a name, as in some containers
-        return f"uid {os.getuid()}"
-
-
-def settings(**values: Any) -> settings_module.Settings:
-    """The settings in force. The home must be there, unless everything that would lie in it lies elsewhere.
-
-    Raises:
-        UsageError: `home_missing`, `invalid_settings`.
-    """
-    from penstock import settings as settings_module
-
-    loaded = settings_module.load(**values)
-    elsewhere = (
-        loaded.database_url and loaded.lake_path and loaded.storage == "s3" and loaded.master_key.get_secret_value()
-    )
-    if not elsewhere and not loaded.home.is_dir():
-        raise errors.UsageError(
-            "home_missing",
-            f"There is no home folder {loaded.home}.",
-            "Make it with `penstock init`, or set PENSTOCK_HOME to the one you mean.",
-        )
-    return loaded
-
-
-@contextlib.contextmanager
-def services(**values: Any) -> Iterator[services_module.Services]:
-    """Database, keys, lake and store of the home: for commands of the operator."""
-    from penstock.process import services as services_module
-
-    with services_module.opened(settings(**values)) as opened:
-        yield opened
-
-
-@contextlib.contextmanager
-def database() -> Iterator[database_module.Database]:
-    """The control plane alone, its tables brought up to date: for commands that need no more."""
-    from penstock.control import database as database_module
-
-    opened = database_module.Database(settings().resolved_database_url)
-    try:
-        opened.migrate()
-        yield opened
-    finally:
-        opened.close()
 
 
 def _lives(pid: Any) -> bool:

@@ -12,6 +12,7 @@ from penstock.client import exports
 from penstock.client.exports import Export
 from penstock.client.http.transport import Transport
 from penstock.client.replies import Estimate, ExportFacts, Histogram, SearchStatus
+from penstock.fields import presets
 from penstock.storage.keys import CustomerKey
 
 JOBS = "/v1/sic/conf/events/search/jobs"
@@ -188,7 +189,7 @@ class SearchJob:
             raise errors.UsageError("fields_and_preset", "Both fields and a preset were given.", "Give one of the two.")
         body: dict[str, Any] = {}
         if preset is not None:
-            fields = self._preset(preset)
+            fields = presets.fields_of(preset)
         if fields is not None:
             body["fields"] = list(fields)
         s3 = dict(destination or {})
@@ -201,12 +202,3 @@ class SearchJob:
         if s3:
             body["s3"] = s3
         return body
-
-    def _preset(self, name: str) -> tuple[str, ...]:
-        from penstock.fields import presets
-
-        if name not in presets.PRESETS:
-            raise errors.InvalidRequest(
-                "unknown_preset", f"There is no preset {name!r}.", f"Choose one of {', '.join(presets.PRESETS)}."
-            )
-        return tuple(presets.PRESETS[name].fields)

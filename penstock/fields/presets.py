@@ -6,6 +6,8 @@ import dataclasses
 import types as python_types
 from collections.abc import Mapping
 
+from penstock import errors
+
 DEFAULT_FIELDS = ("@timestamp", "message")
 """What an export holds when no fields are asked for."""
 
@@ -71,3 +73,16 @@ _PRESETS = (
 
 PRESETS: Mapping[str, Preset] = python_types.MappingProxyType({preset.name: preset for preset in _PRESETS})
 """The presets by name."""
+
+
+def fields_of(name: str) -> tuple[str, ...]:
+    """The fields of a preset.
+
+    Raises:
+        InvalidRequest: `unknown_preset`.
+    """
+    if name not in PRESETS:
+        raise errors.InvalidRequest(
+            "unknown_preset", f"There is no preset {name!r}.", f"Choose one of {', '.join(PRESETS)}."
+        )
+    return PRESETS[name].fields

@@ -26,7 +26,8 @@ from penstock import cli, errors
 from penstock import settings as settings_module
 from penstock.base import clock
 from penstock.cli import home, output
-from penstock.cli.commands import lake, operating
+from penstock.cli.commands import generating, operator
+from penstock.cli.commands.operate import initializing
 from penstock.client import Penstock
 from penstock.process import logs, server
 from penstock.storage.keys import CustomerKey
@@ -81,10 +82,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for name in AMBIENT:
             patch.delenv(name, raising=False)
         patch.setenv("PENSTOCK_HOME", str(folder))
-        made = operating.make_home("acme", if_missing=False)
-        settings = home.settings(host="127.0.0.1", port=0, exports_per_search_job=1000)
+        made = initializing.make_home("acme", if_missing=False)
+        settings = operator.settings(host="127.0.0.1", port=0, exports_per_search_job=1000)
         with logged_to(folder / "service.log", settings), server.running(settings) as listening:
-            lake.fill(listening.services, made["community_uuid"], events=EVENTS, seed=1, start=None, days=2.0)
+            generating.fill(listening.services, made["community_uuid"], events=EVENTS, seed=1, start=None, days=2.0)
             announcement = home.Announcement()
             with announcement:
                 announcement.make(home.RunningService(url=listening.url, ca_file=None, pid=os.getpid()))
@@ -168,7 +169,7 @@ def test_export_names_the_file_as_the_reference_client_does(penstock: Any, job: 
 def test_fields_are_written_in_the_order_asked(
     penstock: Any, job: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    (tmp_path / "fields.txt").write_text("# who\nuser.name\n\n@timestamp  # when\n")
+    (tmp_path / "fields.txt").write_text("\ufeff# who\nuser.name\n\n@timestamp\n")
     monkeypatch.setenv("EXPORT_FIELDS", "user.name, @timestamp" if way == "EXPORT_FIELDS" else "message")
     options = {"--fields": ["--fields", "user.name,@timestamp"], "--fields-file": ["--fields-file", "fields.txt"]}
     assert penstock("export", job, "-o", "x.gz", "--interval", "0.05", *options.get(way, [])).code == 0
@@ -429,10 +430,10 @@ def test_download_survives_a_service_that_cuts_connections_ten_times(
 def test_export_after_its_window_is_over_says_so(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a home of its own: the worker of the shared one would finish the export with a window of a day."""
     monkeypatch.setenv("PENSTOCK_HOME", str(tmp_path / "home"))
-    made = operating.make_home("acme", if_missing=False)
-    settings = home.settings(host="127.0.0.1", port=0, download_window_seconds=3)
+    made = initializing.make_home("acme", if_missing=False)
+    settings = operator.settings(host="127.0.0.1", port=0, download_window_seconds=3)
     with server.running(settings) as listening, Penstock(listening.url, made["api_key"]) as penstock:
-        lake.fill(listening.services, made["community_uuid"], events=1000, seed=1, start=None, days=2.0)
+        generating.fill(listening.services, made["community_uuid"], events=1000, seed=1, start=None, days=2.0)
         export = penstock.search(QUERY, earliest="-3d").export()
         task = export.wait(interval_seconds=0.05)
         assert task.download_url is not None

@@ -1,1 +1,1 @@
-"""The commands, one group a module."""
+"""What the commands do. Each module is loaded when its command is called; `penstock.cli.table` names them."""

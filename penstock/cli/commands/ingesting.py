@@ -5,67 +5,40 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import time
-from typing import TYPE_CHECKING, Annotated
-
-import typer
 
 from penstock import errors
-from penstock.cli import home, output
-from penstock.cli.commands import lake
-from penstock.cli.options import connection
-
-if TYPE_CHECKING:
-    from penstock.intake import ingest as ingest_module
+from penstock.cli import output, progress
+from penstock.cli.commands import opening, operator
+from penstock.cli.options import ingesting
+from penstock.intake import ingest as ingester
 
 _SHOWN_REJECTS = 5
 
 
-def ingest(
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILE…", help=".jsonl .json .gz .zst .parquet, or - for standard input.")
-    ],
-    community: lake.Community = None,
-    batch_id: Annotated[
-        str | None,
-        typer.Option(
-            "--batch-id", metavar="ID", help="Names this ingest: run again with the same ID, nothing is taken in twice."
-        ),
-    ] = None,
-    rejects: Annotated[
-        pathlib.Path | None,
-        typer.Option("--rejects", metavar="FILE", help="Where rejected lines go. Default: rejects_TIME.jsonl."),
-    ] = None,
-    as_json: connection.Json = False,
-) -> None:
-    """Take events in from files: nested or dotted JSON, nothing lost, bad lines kept apart with their reason."""
-    from penstock.control import audit
-    from penstock.intake import ingest as ingester
-
-    check_files(files)
-    rejects = rejects or pathlib.Path(f"rejects_{time.strftime('%Y%m%d_%H%M%S')}.jsonl")
-    with home.services() as services:
-        owner = lake.community_of(services, community)
-        with output.progress("Ingesting", unit="bytes") as update:
+def ingest(options: ingesting.Ingest) -> None:
+    """Takes the files in, records it in the audit, and says what was taken and what was rejected."""
+    check_files(options.files)
+    rejects = options.rejects or pathlib.Path(f"rejects_{time.strftime('%Y%m%d_%H%M%S')}.jsonl")
+    with opening.services() as services:
+        owner = operator.community_of(services.database, options.community)
+        with progress.progress("Ingesting", unit="bytes") as update:
             report = ingester.ingest(
                 services.table(owner.uuid),
-                files,
+                options.files,
                 clock=services.clock,
                 limits=ingester.Limits.of(services.settings),
-                batch_id=batch_id,
+                batch_id=options.batch_id,
                 rejects_path=rejects,
-                progress=_Total(files, update),
+                progress=_Total(options.files, update),
             )
         with services.database.begin() as tx:
-            audit.record(
+            operator.record(
                 tx,
-                now=services.clock.now(),
-                actor=home.operator(),
-                actor_type="operator",
-                action="events.ingested",
+                "events.ingested",
                 community_uuid=owner.uuid,
                 detail={"accepted": report.accepted, "rejected": report.rejected, "version": report.version},
             )
-    if as_json:
+    if options.as_json:
         output.emit_json({"community_uuid": owner.uuid, **dataclasses.asdict(report)})
         return
     _show(report, owner.name)
@@ -74,7 +47,7 @@ def ingest(
 class _Total:
     """Adds the sources up: bytes of those that are over, and of the one being read."""
 
-    def __init__(self, files: list[str], update: output.Update) -> None:
+    def __init__(self, files: list[str], update: progress.Update) -> None:
         self._update = update
         sizes = [pathlib.Path(file).stat().st_size if pathlib.Path(file).is_file() else None for file in files]
         self._size = None if None in sizes else sum(size or 0 for size in sizes)
@@ -82,14 +55,14 @@ class _Total:
         self._before = 0
         self._here = 0
 
-    def __call__(self, now: ingest_module.Progress) -> None:
+    def __call__(self, now: ingester.Progress) -> None:
         if now.source != self._source:
             self._before, self._source = self._before + self._here, now.source
         self._here = now.source_bytes
         self._update(self._before + self._here, self._size)
 
 
-def _show(report: ingest_module.IngestReport, community: str) -> None:
+def _show(report: ingester.IngestReport, community: str) -> None:
     output.say(
         f"{report.accepted:,} events taken into {community} in {output.duration(report.seconds)} "
         f"({report.events_per_second:,.0f} events/s)."

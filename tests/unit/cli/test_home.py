@@ -12,7 +12,7 @@ import pytest
 
 from penstock import cli
 from penstock.cli import home
-from penstock.cli.commands import demo, looking
+from penstock.cli.commands.demo import demo, looking
 
 
 @pytest.fixture

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
+import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import typer
+from support import commands
 
 import penstock
 from penstock import cli, errors
-from penstock.cli import app, output
+from penstock.cli import output, reporting, table
 
 DOCS = pathlib.Path(__file__).parents[3] / "docs"
 MARK = re.compile(r"(?m)^## penstock (.+)$")
 
 
-def commands(command: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Every command with its name, those of groups included."""
-    for word, below in command.commands.items():
-        if hasattr(below, "commands"):
-            yield from commands(below, f"{name}{word} ")
-        else:
-            yield f"{name}{word}", below
-
-
-COMMANDS = dict(commands(typer.main.get_command(app.app)))
+COMMANDS = commands.ALL
 
 
 def sections() -> dict[str, str]:
@@ -63,9 +58,10 @@ def test_reference_names_every_option_and_argument(name: str) -> None:
     for parameter in COMMANDS[name].params:
         if parameter.name == "help":
             continue
-        assert parameter.help, f"{name}: {parameter.name} has no help"
-        if parameter.param_type_name == "argument":
-            assert f"`{parameter.metavar or parameter.name.upper()}`" in section
+        is_argument = parameter.param_type_name == "argument"
+        assert parameter.line if is_argument else parameter.help, f"{name}: {parameter.name} has no help"
+        if is_argument:
+            assert f"`{parameter.metavar}`" in section
         for option in [*parameter.opts, *parameter.secondary_opts] if parameter.param_type_name == "option" else []:
             assert f"`{option}`" in section, f"{name} {option}"
 
@@ -97,16 +93,64 @@ def test_reference_clients_flags_are_all_there() -> None:
         assert flags <= {option for parameter in COMMANDS[name].params for option in parameter.opts}
 
 
-def test_help_starts_nothing_heavy() -> None:
-    """What makes a start slow is not imported until a command needs it."""
-    heavy = ["polars", "deltalake", "sqlalchemy", "boto3", "httpx", "fastapi", "pydantic", "cryptography", "lark"]
+HEAVY = ["polars", "deltalake", "sqlalchemy", "boto3", "httpx", "fastapi", "pydantic", "cryptography", "lark"]
+
+
+def loaded(arguments: list[str], names: list[str]) -> list[str]:
+    """Which of the modules a command line loads, in a process of its own."""
     script = (
-        "import sys; from penstock import cli; code = cli.run(['--help']);"
-        f"print([name for name in {heavy!r} if name in sys.modules], code, file=sys.stderr)"
+        f"import sys; from penstock import cli; cli.run({arguments!r});"
+        f"print([name for name in {names!r} if name in sys.modules], file=sys.stderr)"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    assert ran.stderr.strip() == "[] 0"
-    assert "export" in ran.stdout
+    found: list[str] = ast.literal_eval(ran.stderr.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["dump", "--help"], ["export", "-h"], ["serve", "-h"]]
+)
+def test_help_starts_nothing_heavy(arguments: list[str]) -> None:
+    """What makes a start slow is not imported until a command does its work."""
+    assert loaded(arguments, HEAVY) == []
+
+
+def test_commands_of_a_client_load_neither_the_lake_nor_the_database() -> None:
+    names = ["polars", "deltalake", "sqlalchemy", "pydantic", "lark", "rich", "numpy", "penstock.settings"]
+    assert loaded(["quota", "--api-host", "127.0.0.1:1"], names) == []
+
+
+@pytest.mark.parametrize("command", table.COMMANDS, ids=lambda command: command.name)
+def test_the_work_of_a_command_takes_its_options(command: table.Command) -> None:
+    options = importlib.import_module(f"penstock.cli.options.{command.options}")
+    work = importlib.import_module(f"penstock.cli.commands.{command.work}")
+    function = getattr(work, command.function)
+    (parameter,) = inspect.signature(function, eval_str=True).parameters.values()
+    assert parameter.annotation is getattr(options, command.options_class)
+
+
+@pytest.mark.parametrize("command", table.COMMANDS, ids=lambda command: command.name)
+def test_examples_of_a_command_can_be_typed(command: table.Command) -> None:
+    assert command.examples
+    for example in command.examples:
+        assert len(example) <= 78  # with the two spaces before it, as wide as a terminal
+        words = shlex.split(example.rpartition("penstock ")[2])
+        if words[0] == "--home":
+            words = words[2:]
+        path = command.name.split()
+        assert words[: len(path)] == path
+        COMMANDS[command.name].make_context(command.name, words[len(path) :])
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_fits_a_narrow_terminal_and_names_no_types_of_python(
+    run: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    code, out, err = run(*name.split(), "-h")
+    assert (code, err) == (0, "")
+    assert not re.search(r"<(bool|str|int|float|path)", out, re.IGNORECASE)
+    assert all(len(line) <= 60 for line in out.splitlines() if not line.startswith("  penstock ") and "|" not in line)
 
 
 def test_version_is_said(run: Any) -> None:
@@ -128,6 +172,40 @@ def test_wrong_usage_exits_2_and_points_to_the_help(run: Any, arguments: list[st
     assert (code, out) == (2, "")
     assert err.startswith("Error [usage]: ")
     assert "Hint: See `penstock" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"), [(["serach", "x"], "'search'"), (["community", "lst"], "'list'"), (["qouta"], "'quota'")]
+)
+def test_a_mistyped_command_is_answered_with_the_one_meant(run: Any, arguments: list[str], meant: str) -> None:
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert f"Did you mean {meant}?\n" in err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_script_is_offered(shell: str) -> None:
+    environment = {**os.environ, "_PENSTOCK_COMPLETE": f"{shell}_source"}
+    ran = subprocess.run(
+        [sys.executable, "-m", "penstock"], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert f"_PENSTOCK_COMPLETE={shell}_complete" in ran.stdout
+
+
+def test_completion_knows_commands_and_options() -> None:
+    def offered(words: str, word: int) -> list[str]:
+        environment = {
+            **os.environ,
+            "_PENSTOCK_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(word),
+        }
+        command = [sys.executable, "-m", "penstock"]
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return [line.partition(",")[2] for line in ran.stdout.splitlines()]
+
+    assert offered("penstock ex", 1) == ["export", "exports"]
+    assert "--fields-file" in offered("penstock export --fie", 2)
 
 
 @pytest.mark.parametrize("arguments", [[], ["community"], ["keys"]])
@@ -163,7 +241,7 @@ def test_fault_of_ours_is_reported_without_a_traceback(run: Any, monkeypatch: py
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr("penstock.cli.options.connection.connect", broken)
+    monkeypatch.setattr("penstock.cli.commands.service.connecting.connect", broken)
     code, _, err = run("quota")
     assert code == 1
     assert err.startswith("Error [internal_error]: ZeroDivisionError: by zero.\nHint: ")
@@ -176,7 +254,7 @@ def test_interruption_exits_130(run: Any, monkeypatch: pytest.MonkeyPatch) -> No
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("penstock.cli.options.connection.connect", interrupted)
+    monkeypatch.setattr("penstock.cli.commands.service.connecting.connect", interrupted)
     code, _, err = run("quota")
     assert code == 130
     assert "Interrupted by user" in err
@@ -192,11 +270,11 @@ def test_interruption_exits_130(run: Any, monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_only_configuration_exits_2(error: errors.PenstockError, code: int) -> None:
-    assert output.report_error(error) == code
+    assert reporting.report(error) == code
 
 
 def test_caret_of_a_query_is_shown_below_it(capsys: pytest.CaptureFixture[str]) -> None:
-    output.report_error(errors.QuerySyntaxError("query_syntax", "Bad.", "Do.", caret="a:(\n   ^"))
+    reporting.report(errors.QuerySyntaxError("query_syntax", "Bad.", "Do.", caret="a:(\n   ^"))
     assert capsys.readouterr().err == "Error [query_syntax]: Bad.\n  a:(\n     ^\nHint: Do.\n"
 
 

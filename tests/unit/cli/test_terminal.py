@@ -33,12 +33,12 @@ def shown_on_a_terminal(script: str) -> str:
     [
         f"output.say({ATTACK!r})",
         f"output.say({ATTACK!r}, 'bold')",
-        f"output.table(['MESSAGE'], [[{ATTACK!r}]])",
+        f"tables.table(['MESSAGE'], [[{ATTACK!r}]])",
         f"output.facts([('Message', {ATTACK!r})])",
     ],
 )
 def test_events_cannot_steer_the_terminal(call: str) -> None:
-    text = shown_on_a_terminal(f"from penstock.cli import output; {call}")
+    text = shown_on_a_terminal(f"from penstock.cli import output, tables; {call}")
     assert "login" in text
     assert "failed" in text
     for control in ("\x1b]", "\x1b[2J", "\x07", "\x9b"):

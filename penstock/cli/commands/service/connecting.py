@@ -4,48 +4,22 @@ from __future__ import annotations
 
 import os
 import urllib.parse
-from typing import TYPE_CHECKING, Annotated
-
-import typer
 
 from penstock import errors
 from penstock.cli import home
-
-if TYPE_CHECKING:
-    from penstock.client import Penstock
-
-ApiHost = Annotated[
-    str | None,
-    typer.Option(
-        "--api-host",
-        help="The service: HOST (https), HOST:PORT or a URL. Default: API_HOST, else the service running from "
-        "PENSTOCK_HOME.",
-        metavar="HOST",
-    ),
-]
-CaFile = Annotated[
-    str | None,
-    typer.Option(
-        "--ca-file",
-        help="CA file that signed the service's certificate. Default: the CA of the service running from "
-        "PENSTOCK_HOME; for others REQUESTS_CA_BUNDLE, SSL_CERT_FILE, else the system's.",
-        metavar="FILE",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")]
+from penstock.cli.options import shared
+from penstock.client import Penstock
+from penstock.client.http import urls
 
 
-def connect(api_host: str | None, ca_file: str | None) -> Penstock:
+def connect(options: shared.Connection) -> Penstock:
     """The service a command means.
 
     Raises:
         UsageError: `api_host_missing`, `api_key_not_given`, and those of `Penstock`.
     """
-    from penstock.client import Penstock
-    from penstock.client.http import urls
-
     local = home.running_service()
-    wanted = api_host or os.environ.get("API_HOST") or (local.url if local else None)
+    wanted = options.api_host or os.environ.get("API_HOST") or (local.url if local else None)
     if not wanted:
         raise errors.UsageError(
             "api_host_missing",
@@ -54,13 +28,11 @@ def connect(api_host: str | None, ca_file: str | None) -> Penstock:
         )
     url = urls.base_url(wanted)
     is_local = local is not None and url == local.url
-    return Penstock(url, _api_key(url, is_local=is_local), verify=_trust(ca_file, local if is_local else None))
+    return Penstock(url, _api_key(url, is_local=is_local), verify=_trust(options.ca_file, local if is_local else None))
 
 
 def _api_key(url: str, *, is_local: bool) -> str:
     """API_KEY; else the key that `penstock init` stored, which is only ever sent to this machine."""
-    from penstock.client.http import urls
-
     given = os.environ.get("API_KEY", "").strip()
     if given:
         return given

@@ -3,76 +3,52 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
-
-import typer
 
 from penstock import errors
-from penstock.cli import home, output
-from penstock.cli.options import connection
-
-if TYPE_CHECKING:
-    from penstock.control import limits as limits_module
+from penstock.cli import output, tables
+from penstock.cli.commands import operator
+from penstock.cli.options import administering
+from penstock.control import communities, limits
 
 _DEFAULT = "default"
 
 
-def community_limits(
-    community: Annotated[str, typer.Argument(metavar="COMMUNITY", help="Name or UUID.")],
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="LIMIT=N",
-            help="Set a limit of this community; LIMIT=default takes the setting again. May be repeated.",
-        ),
-    ] = None,
-    as_json: connection.Json = False,
-) -> None:
-    """Show the limits in force for a community, or set its own."""
-    from penstock.control import audit, communities, limits
-
-    settings = home.settings()
-    with home.database() as database:
+def community_limits(options: administering.CommunityLimits) -> None:
+    """Sets the limits that are named, then shows all in force."""
+    settings = operator.settings()
+    with operator.database() as database:
         with database.begin() as tx:
-            uuid = communities.by_name_or_uuid(tx, community).uuid
-            if changes:
-                own = changed(limits.overrides(tx, uuid), changes)
-                limits.set_for_community(tx, uuid, own)
-                audit.record(
+            uuid = communities.by_name_or_uuid(tx, options.community).uuid
+            if options.changes:
+                limits.set_for_community(tx, uuid, changed(limits.overrides(tx, uuid), options.changes))
+                operator.record(
                     tx,
-                    now=dt.datetime.now(dt.UTC),
-                    actor=home.operator(),
-                    actor_type="operator",
-                    action="community.limits_set",
+                    "community.limits_set",
                     community_uuid=uuid,
                     object_uuid=uuid,
-                    detail={"set": list(changes)},
+                    detail={"set": list(options.changes)},
                 )
         with database.read() as tx:
             own_values = dataclasses.asdict(limits.overrides(tx, uuid))
             in_force = dataclasses.asdict(limits.for_community(tx, uuid, settings))
-    if as_json:
+    if options.as_json:
         own_only = {name: value for name, value in own_values.items() if value is not None}
         output.emit_json({"community_uuid": uuid, "limits": in_force, "own": own_only})
         return
-    output.table(
+    tables.table(
         ["LIMIT", "VALUE", "FROM"],
         [[name, value, "setting" if own_values[name] is None else "community"] for name, value in in_force.items()],
         numbers=["VALUE"],
     )
 
 
-def changed(own: limits_module.Overrides, changes: Sequence[str]) -> limits_module.Overrides:
+def changed(own: limits.Overrides, changes: Sequence[str]) -> limits.Overrides:
     """The overrides with `LIMIT=N` and `LIMIT=default` put in.
 
     Raises:
         InvalidRequest: `invalid_limit`.
     """
-    from penstock.control import limits
-
     for change in changes:
         name, _, text = change.partition("=")
         if name not in limits.NAMES or not (text == _DEFAULT or (text.isascii() and text.isdigit())):

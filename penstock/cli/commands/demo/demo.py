@@ -11,18 +11,18 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
-
-import typer
 
 from penstock import errors
-from penstock.cli import home, output
-from penstock.cli.commands import lake, looking, operating
-from penstock.cli.options import customer_key
-
-if TYPE_CHECKING:
-    from penstock.client import Downloaded, Export, Penstock, SearchJob, Task
-    from penstock.process.services import Services
+from penstock.cli import home, output, progress, tables
+from penstock.cli.commands import generating, operator
+from penstock.cli.commands.demo import looking
+from penstock.cli.commands.operate import initializing
+from penstock.cli.commands.service import customer_keys, verifying
+from penstock.cli.options import operating
+from penstock.client import Downloaded, Export, Penstock, SearchJob, Task
+from penstock.evidence import manifest as manifests
+from penstock.process import logs, server
+from penstock.process.services import Services
 
 QUERY = "event.category:(authentication OR iam OR web OR process)"
 FIELDS = (
@@ -49,16 +49,11 @@ _SETTINGS = {
 }
 
 
-def demo(
-    events: Annotated[int, typer.Option("--events", min=1000, help="Sample events to make.")] = 1_000_000,
-    folder: Annotated[
-        pathlib.Path, typer.Option("--folder", metavar="DIR", help="Where the demo lives; made anew each time.")
-    ] = pathlib.Path(".demo"),
-) -> None:
-    """Show the whole path on this machine: sample events, search, export, download, verify, look at the file."""
-    _fresh(folder)
-    with _own_world(folder):
-        _Demo(folder, events).run()
+def demo(options: operating.Demo) -> None:
+    """Runs the demo in a folder of its own."""
+    _make_folder(options.folder)
+    with _own_world(options.folder):
+        _Demo(options.folder, options.events).run()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,12 +85,10 @@ class _Demo:
         self._began = time.monotonic()
 
     def run(self) -> None:
-        from penstock.process import logs, server
-
         self._tell("A home folder: master key, database, first community, first API key")
-        made = operating.make_home("demo", if_missing=False)
+        made = initializing.make_home("demo", if_missing=False)
         _say(f"{made['home']}, community {made['community']}")
-        settings = home.settings()
+        settings = operator.settings()
         logs.configure(settings)
         log_file = (self._folder / "service.log").open("w")
         with log_file:
@@ -106,16 +99,14 @@ class _Demo:
                 self._generate(listening.services, made["community_uuid"])
                 self._tell("The service: API and worker")
                 _say(f"{listening.url}  (API documentation: {listening.url}/docs)")
-                from penstock.client import Penstock
-
                 with Penstock(listening.url, made["api_key"]) as penstock:
                     self._use(penstock)
         self._look()
         self._sum_up()
 
     def _generate(self, services: Services, community_uuid: str) -> None:
-        self._tell(f"{self._events:,} sample events of eight kinds, spread over seven days, into the lake")
-        report = lake.fill(services, community_uuid, events=self._events, seed=1, start=None, days=7.0)
+        self._tell(f"{self._events:,} sample events of nine kinds, spread over seven days, into the lake")
+        report = generating.fill(services, community_uuid, events=self._events, seed=1, start=None, days=7.0)
         self._timings.append(_Timing(name="Generate and store", seconds=report["seconds"], events=self._events))
         _say(
             f"{report['events']:,} events, {output.size(report['bytes'])} on disk, {output.duration(report['seconds'])}"
@@ -145,9 +136,9 @@ class _Demo:
         _say(f"task {export.task_uuid}")
         assert export.customer_key is not None
         output.show_key(export.customer_key.base64, stderr=False)
-        customer_key.keep(export.customer_key, self._key_file)
+        customer_keys.keep(export.customer_key, self._key_file)
         _say(f"(the demo saves it for you, in {self._key_file})")
-        with output.progress("Exporting", unit="events") as update:
+        with progress.progress("Exporting", unit="events") as update:
 
             def seen(task: Task) -> None:
                 update(task.progress, task.total)
@@ -160,7 +151,7 @@ class _Demo:
     def _download(self, export: Export) -> Downloaded:
         self._tell("A download with the key, each part checked against the signed manifest")
         began = time.monotonic()
-        with output.progress("Downloading", unit="bytes") as update:
+        with progress.progress("Downloading", unit="bytes") as update:
             got = export.download(self._file, progress=update, manifest_file=self._manifest)
         self._timings.append(_Timing(name="Download", seconds=time.monotonic() - began, events=got.events or 0))
         _say(f"{got.path}, {output.size(got.size)}, {'every part verified' if got.verified else 'NOT verified'}")
@@ -169,9 +160,6 @@ class _Demo:
     def _count(self, job: SearchJob, export: Export, got: Downloaded) -> None:
         """The whole file once more, as its owner would: digests, signature, gzip, lines."""
         self._tell("Is it complete? The file against its manifest, the manifest against the search")
-        from penstock.cli.commands import verifying
-        from penstock.evidence import manifest as manifests
-
         began = time.monotonic()
         signed = verifying.read_manifest(self._manifest)
         found = manifests.verify(self._file, signed)
@@ -203,7 +191,7 @@ class _Demo:
             [timing.name, timing.events, f"{timing.seconds:.2f}", f"{timing.events / max(timing.seconds, 0.001):,.0f}"]
             for timing in self._timings
         ]
-        output.table(["STEP", "EVENTS", "SECONDS", "EVENTS/S"], rows, numbers=["EVENTS", "SECONDS", "EVENTS/S"])
+        tables.table(["STEP", "EVENTS", "SECONDS", "EVENTS/S"], rows, numbers=["EVENTS", "SECONDS", "EVENTS/S"])
         _say(f"File: {self._file} ({output.size(self._file.stat().st_size)}); key: {self._key_file}")
         program = "penstock" if shutil.which("penstock") else sys.argv[0]  # `make demo` activates no environment
         _say(f"Go on from here: {program} --home {home.path()} serve    Remove it all: rm -r {self._folder}")
@@ -218,7 +206,7 @@ def _say(text: str, style: str = "") -> None:
     output.say(f"   {text}", style)
 
 
-def _fresh(folder: pathlib.Path) -> None:
+def _make_folder(folder: pathlib.Path) -> None:
     """Makes the folder, in the place of an earlier demo's; never in the place of anything else.
 
     Raises:

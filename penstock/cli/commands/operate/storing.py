@@ -5,26 +5,22 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import typer
+from penstock.cli import output, tables
+from penstock.cli.commands import opening
+from penstock.cli.options import operating
+from penstock.storage.keys import CustomerKey
+from penstock.storage.s3 import store as s3
 
-from penstock.cli import home, output
-from penstock.cli.options import connection
 
-storage_app = typer.Typer(help="Where the service keeps exports.", no_args_is_help=True)
-
-
-@storage_app.command("init")
-def init(as_json: connection.Json = False) -> None:
-    """Make the service's storage ready: in S3, a lifecycle rule that deletes what our own sweeper might miss."""
-    from penstock.storage.s3 import store as s3
-
-    with home.services() as services:
+def storage_init(options: operating.StorageInit) -> None:
+    """Makes the service's storage ready."""
+    with opening.services() as services:
         store = services.store
         days = math.ceil(services.settings.download_window_seconds / 86_400) + 1
         is_s3 = isinstance(store, s3.S3Store)
         if isinstance(store, s3.S3Store):
             store.install_lifecycle(days)
-    if as_json:
+    if options.as_json:
         output.emit_json({"storage": services.settings.storage, "lifecycle_days": days if is_s3 else None})
     elif is_s3:
         output.say(
@@ -34,17 +30,13 @@ def init(as_json: connection.Json = False) -> None:
         output.say("The embedded store needs nothing: its files lie in the home folder.")
 
 
-@storage_app.command("check")
-def check(as_json: connection.Json = False) -> None:
-    """Write, read and delete a small encrypted object in the service's storage; show the lifecycle rules."""
-    from penstock.storage.keys import CustomerKey
-    from penstock.storage.s3 import store as s3
-
-    with home.services() as services:
+def storage_check(options: operating.StorageCheck) -> None:
+    """Tries the service's storage, and shows its lifecycle rules."""
+    with opening.services() as services:
         store = services.store
         store.probe(CustomerKey.generate())
         rules = store.describe_lifecycle() if isinstance(store, s3.S3Store) else ()
-    if as_json:
+    if options.as_json:
         output.emit_json(
             {
                 "storage": services.settings.storage,
@@ -55,7 +47,7 @@ def check(as_json: connection.Json = False) -> None:
         return
     output.say(f"The {services.settings.storage} store takes, gives back and deletes encrypted objects.")
     if rules:
-        output.table(
+        tables.table(
             ["RULE", "PREFIX", "IN FORCE", "OURS", "EXPIRES AFTER DAYS", "ABORTS UPLOADS AFTER DAYS"],
             [[r.name, r.prefix, r.is_enabled, r.is_ours, r.expire_days, r.abort_days] for r in rules],
         )

@@ -1,0 +1,1 @@
+"""`penstock demo`: the whole path in one command."""

@@ -1,0 +1,1 @@
+"""Commands of whoever runs a service: its home, its processes, its communities, keys and store."""

@@ -1,0 +1,157 @@
+"""`penstock community`, `apikey`, `keys`, `audit`: what the operator of a home decides, straight in its database."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import Any
+
+from penstock.cli import output, tables
+from penstock.cli.commands import operator
+from penstock.cli.options import administering
+from penstock.control import apikeys, communities, limits, secrets
+from penstock.control import audit as audit_log
+
+
+def community_create(options: administering.CommunityCreate) -> None:
+    """Creates a community."""
+    now = dt.datetime.now(dt.UTC)
+    own = limits.Overrides(
+        export_max_events=options.export_max_events, quota_bytes_per_month=options.quota_bytes_per_month
+    )
+    with operator.database() as database, database.begin() as tx:
+        made = communities.create(tx, name=options.name, now=now, limits=own)
+        operator.record(
+            tx,
+            "community.created",
+            community_uuid=made.uuid,
+            object_uuid=made.uuid,
+            detail={"name": options.name},
+            now=now,
+        )
+    if options.as_json:
+        output.emit_json(dataclasses.asdict(made))
+    else:
+        output.say(f"Community {made.name} created: {made.uuid}")
+
+
+def community_list(options: administering.CommunityList) -> None:
+    """Lists the communities."""
+    with operator.database() as database, database.read() as tx:
+        found = communities.list_all(tx)
+    if options.as_json:
+        output.emit_json([dataclasses.asdict(each) for each in found])
+    else:
+        tables.table(["NAME", "UUID", "CREATED"], [[each.name, each.uuid, each.created_at] for each in found])
+
+
+def apikey_create(options: administering.ApikeyCreate) -> None:
+    """Creates an API key, and shows it once."""
+    now = dt.datetime.now(dt.UTC)
+    with operator.database() as database, database.begin() as tx:
+        uuids = [communities.by_name_or_uuid(tx, each).uuid for each in options.community]
+        made, token = apikeys.create(tx, communities=uuids, permissions=options.permission, name=options.name, now=now)
+        for uuid in made.community_uuids:
+            operator.record(
+                tx,
+                "apikey.created",
+                community_uuid=uuid,
+                object_uuid=made.uuid,
+                detail={"permissions": sorted(made.permissions)},
+                now=now,
+            )
+    if options.as_json:
+        output.emit_json({**dataclasses.asdict(made), "api_key": token})
+        return
+    output.facts([("API key UUID", made.uuid), ("Permissions", sorted(made.permissions))])
+    output.say(f"API key, shown once: {token}")
+
+
+def apikey_list(options: administering.ApikeyList) -> None:
+    """Lists API keys."""
+    with operator.database() as database, database.read() as tx:
+        names = {each.uuid: each.name for each in communities.list_all(tx)}
+        wanted = communities.by_name_or_uuid(tx, options.community).uuid if options.community else None
+        found = apikeys.list_all(tx, wanted)
+    if options.as_json:
+        output.emit_json([dataclasses.asdict(each) for each in found])
+        return
+    tables.table(
+        ["UUID", "NAME", "COMMUNITIES", "PERMISSIONS", "CREATED", "REVOKED"], [_row(each, names) for each in found]
+    )
+
+
+def _row(key: apikeys.ApiKey, names: dict[str, str]) -> list[Any]:
+    reached = [names.get(uuid, uuid) for uuid in key.community_uuids]
+    return [key.uuid, key.name, reached, sorted(key.permissions), key.created_at, key.revoked_at]
+
+
+def apikey_revoke(options: administering.ApikeyRevoke) -> None:
+    """Revokes an API key."""
+    now = dt.datetime.now(dt.UTC)
+    with operator.database() as database, database.begin() as tx:
+        revoked = apikeys.revoke(tx, options.uuid, now)
+        for community_uuid in revoked.community_uuids:
+            operator.record(tx, "apikey.revoked", community_uuid=community_uuid, object_uuid=options.uuid, now=now)
+    if options.as_json:
+        output.emit_json(dataclasses.asdict(revoked))
+    else:
+        output.say(f"API key {options.uuid} is revoked.")
+
+
+def keys_rotate(options: administering.KeysRotate) -> None:
+    """Puts a new sealing key in front, and seals everything again with it."""
+    settings = operator.settings()
+    keys = secrets.MasterKeys.load(settings).rotated()
+    # Keys from the setting lie in the operator's secret store, which must know the new one before it seals anything.
+    if settings.master_key.get_secret_value():
+        _show_rotated(keys, as_json=options.as_json)
+        return
+    keys.save(settings.home)  # before anything is sealed with the new key: a crash must not leave it unreadable
+    with operator.database() as database:
+        with database.begin() as tx:
+            resealed = secrets.reseal_all(tx, keys)
+            operator.record(
+                tx,
+                "master_key.rotated",
+                community_uuid=None,
+                object_uuid=keys.active_id,
+                detail={"resealed": resealed},
+            )
+        with database.read() as tx:
+            kept = keys.without_unused(secrets.key_ids_in_use(tx))
+    kept.save(settings.home)
+    if options.as_json:
+        output.emit_json({"saved": True, "active": kept.active_id, "keys": kept.ids, "resealed": resealed})
+    else:
+        output.say(f"The active sealing key is {kept.active_id}; {resealed} secrets were resealed.")
+
+
+def _show_rotated(keys: secrets.MasterKeys, *, as_json: bool) -> None:
+    if as_json:
+        output.emit_json({"saved": False, "active": keys.active_id, "master_key": keys.text().replace("\n", ",")})
+    else:
+        output.note("PENSTOCK_MASTER_KEY is set: put this value there, restart, and what is new is sealed with it.")
+        output.say(keys.text().strip().replace("\n", ","))
+
+
+def audit(options: administering.Audit) -> None:
+    """Shows the newest entries of the audit."""
+    with operator.database() as database, database.read() as tx:
+        wanted = [communities.by_name_or_uuid(tx, options.community).uuid] if options.community else None
+        filters = audit_log.Filters(communities=wanted, action=options.action, object_uuid=options.object_uuid)
+        found, _ = audit_log.list_entries(tx, filters, options.limit, 0)
+    if options.as_json:
+        output.emit_json([dataclasses.asdict(entry) for entry in found])
+        return
+    tables.table(
+        ["AT", "ACTOR", "ACTION", "OBJECT", "DETAIL"],
+        [
+            [entry.at, f"{entry.actor_type} {entry.actor}", entry.action, entry.object_uuid, _detail(entry.detail)]
+            for entry in found
+        ],
+    )
+
+
+def _detail(detail: dict[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in detail.items())

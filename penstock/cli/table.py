@@ -1,0 +1,318 @@
+"""The table of commands, in the order in which people meet them: name, module, group, one line, examples.
+
+A command named `x y` has its options in the class `XY` of `penstock.cli.options.<options>`, and its work in the
+function `x_y` of `penstock.cli.commands.<work>`. Both modules are loaded when the command is called, the second only
+to do its work: `--help` and `--version` load neither Polars nor a database nor an HTTP client.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+START = "Start here"
+SEARCH = "Search and export"
+LAKE = "Events of this machine"
+OPERATE = "Operate a service"
+
+GROUPS = {
+    "lake": (LAKE, "Upkeep of the event tables."),
+    "community": (OPERATE, "Communities: the tenants."),
+    "apikey": (OPERATE, "API keys: who may do what."),
+    "keys": (OPERATE, "Master keys, which seal secrets at rest."),
+    "storage": (OPERATE, "Where the service keeps exports."),
+}
+"""Groups of commands: where they stand in the help, and what they are."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes:
+        name: as typed; two words for a command of a group.
+        panel: under which heading the help lists it.
+        options: module below `penstock.cli.options` that holds the class of its options.
+        work: module below `penstock.cli.commands` that holds its function.
+        help: one line.
+        examples: command lines, for the end of its help.
+    """
+
+    name: str
+    panel: str
+    options: str
+    work: str
+    help: str
+    examples: tuple[str, ...]
+
+    @property
+    def options_class(self) -> str:
+        """The name of its class of options."""
+        return self.name.title().replace(" ", "")
+
+    @property
+    def function(self) -> str:
+        """The name of its function."""
+        return self.name.replace(" ", "_")
+
+
+COMMANDS = (
+    Command(
+        "demo",
+        START,
+        "operating",
+        "demo.demo",
+        "Show the whole path on this machine: sample events, search, export, download, verify, look at the file.",
+        ("penstock demo", "penstock demo --events 100000 --folder /tmp/demo"),
+    ),
+    Command(
+        "init",
+        START,
+        "operating",
+        "operate.initializing",
+        "Make the home folder: master key, database, first community, first API key.",
+        ("penstock init", "penstock init --community acme --json", "penstock --home /srv/penstock init --if-missing"),
+    ),
+    Command(
+        "serve",
+        START,
+        "operating",
+        "operate.serving",
+        "Run the service: the API, and a worker beside it. Ctrl-C or SIGTERM stop it without losing work.",
+        ("penstock serve", "penstock serve --port 0", "penstock serve --tls --host 0.0.0.0 --port 8443"),
+    ),
+    Command(
+        "search",
+        SEARCH,
+        "searching",
+        "service.searching",
+        "Search events: print the search job's UUID, how many events match, and the newest of them.",
+        (
+            "penstock search 'user.name:root'",
+            "penstock search 'message:\"failed password\"' --earliest -30d --limit 3",
+            "penstock search 'source.ip:10.0.0.0/8 NOT user.name:ann' --earliest -7d --json",
+        ),
+    ),
+    Command(
+        "export",
+        SEARCH,
+        "exporting",
+        "service.exporting",
+        "Export all events of a search job: start, wait, download, verify.",
+        (
+            "penstock export JOB --preset identity -o logins.jsonl.gz",
+            "penstock export JOB --fields @timestamp,user.name --key-file logins.key",
+            "penstock export JOB --no-wait --key-file later.key",
+        ),
+    ),
+    Command(
+        "status",
+        SEARCH,
+        "tasks",
+        "service.tasks",
+        "Show where an export stands, without waiting and without downloading.",
+        ("penstock status TASK", "penstock status TASK --json"),
+    ),
+    Command(
+        "download",
+        SEARCH,
+        "tasks",
+        "service.downloading",
+        "Download a finished export: resumes, verifies, replaces the file only when whole.",
+        (
+            "penstock download TASK --key-file logins.key",
+            "penstock download TASK -o logins.jsonl.gz --manifest logins.manifest.json",
+            "penstock download TASK --parallel 8",
+        ),
+    ),
+    Command(
+        "cancel",
+        SEARCH,
+        "tasks",
+        "service.tasks",
+        "Cancel an export.",
+        ("penstock cancel TASK",),
+    ),
+    Command(
+        "exports",
+        SEARCH,
+        "tasks",
+        "service.tasks",
+        "List the exports of a search job.",
+        ("penstock exports JOB", "penstock exports JOB --json"),
+    ),
+    Command(
+        "estimate",
+        SEARCH,
+        "exporting",
+        "service.estimating",
+        "Estimate an export (events, bytes, seconds, would it be allowed) without starting it.",
+        ("penstock estimate JOB", "penstock estimate JOB --preset network", "penstock estimate JOB --json"),
+    ),
+    Command(
+        "verify",
+        SEARCH,
+        "tasks",
+        "service.verifying",
+        "Check a file against its manifest: signature, every part's SHA-256, root, gzip, number of events.",
+        ("penstock verify logins.jsonl.gz logins.manifest.json",),
+    ),
+    Command(
+        "fields",
+        SEARCH,
+        "searching",
+        "service.community",
+        "List the fields that can be searched and exported; those that events here have come first.",
+        ("penstock fields", "penstock fields user", "penstock fields hash --json"),
+    ),
+    Command(
+        "quota",
+        SEARCH,
+        "searching",
+        "service.community",
+        "Show what the community may still export this month (UTC).",
+        ("penstock quota", "penstock quota --community acme"),
+    ),
+    Command(
+        "ingest",
+        LAKE,
+        "ingesting",
+        "ingesting",
+        "Take events in from files: nested or dotted JSON, nothing lost, bad lines kept apart with their reason.",
+        (
+            "penstock ingest events.jsonl.gz",
+            "penstock ingest --community acme --batch-id monday *.json.gz",
+            "zstd -dc events.jsonl.zst | penstock ingest -",
+        ),
+    ),
+    Command(
+        "generate",
+        LAKE,
+        "lake",
+        "generating",
+        "Fill a community with realistic sample events of several kinds.",
+        ("penstock generate --events 100000", "penstock generate --events 1000 --seed 7 --start -2d --days 1"),
+    ),
+    Command(
+        "dump",
+        LAKE,
+        "lake",
+        "dumping",
+        "Write events straight from the lake to a file: no server, no task, no quota, no encryption.",
+        (
+            "penstock dump -o everything.jsonl.gz",
+            "penstock dump --query user.name:root --preset identity -o root.jsonl.gz",
+            "penstock dump --earliest -7d --fields @timestamp,message -o week.jsonl.gz",
+        ),
+    ),
+    Command(
+        "lake compact",
+        LAKE,
+        "lake",
+        "upkeep",
+        "Join small files, so that searches read fewer.",
+        ("penstock lake compact", "penstock lake compact --community acme"),
+    ),
+    Command(
+        "lake vacuum",
+        LAKE,
+        "lake",
+        "upkeep",
+        "Delete files that no search job, no export and no newest snapshot needs any more.",
+        ("penstock lake vacuum --dry-run", "penstock lake vacuum --keep-hours 24"),
+    ),
+    Command(
+        "worker",
+        OPERATE,
+        "operating",
+        "operate.serving",
+        "Run a worker: search jobs, exports, sweeping. SIGTERM lets it finish its part and give its lease back.",
+        ("penstock worker",),
+    ),
+    Command(
+        "audit",
+        OPERATE,
+        "administering",
+        "operate.administering",
+        "Show who did what to what, newest first.",
+        ("penstock audit", "penstock audit --action export. --limit 10", "penstock audit --object TASK --json"),
+    ),
+    Command(
+        "community create",
+        OPERATE,
+        "administering",
+        "operate.administering",
+        "Create a community.",
+        ("penstock community create acme", "penstock community create acme --quota-bytes-per-month 50000000000"),
+    ),
+    Command(
+        "community list",
+        OPERATE,
+        "administering",
+        "operate.administering",
+        "List the communities.",
+        ("penstock community list",),
+    ),
+    Command(
+        "community limits",
+        OPERATE,
+        "administering",
+        "operate.limiting",
+        "Show the limits in force for a community, or set its own.",
+        (
+            "penstock community limits acme",
+            "penstock community limits acme --set export_max_events=5000000",
+            "penstock community limits acme --set export_max_events=default",
+        ),
+    ),
+    Command(
+        "apikey create",
+        OPERATE,
+        "administering",
+        "operate.administering",
+        "Create an API key. It is shown once; only a hash of it is kept.",
+        (
+            "penstock apikey create --community acme --permission SIC_READ_INTAKES",
+            "penstock apikey create --community acme --permission SIC_WRITE_EVENTS --json",
+        ),
+    ),
+    Command(
+        "apikey list",
+        OPERATE,
+        "administering",
+        "operate.administering",
+        "List API keys; their tokens are not kept anywhere.",
+        ("penstock apikey list", "penstock apikey list --community acme"),
+    ),
+    Command(
+        "apikey revoke",
+        OPERATE,
+        "administering",
+        "operate.administering",
+        "Revoke an API key, at once and for good.",
+        ("penstock apikey revoke UUID",),
+    ),
+    Command(
+        "keys rotate",
+        OPERATE,
+        "administering",
+        "operate.administering",
+        "Put a new sealing key in front, reseal what is sealed, drop keys that nothing needs.",
+        ("penstock keys rotate",),
+    ),
+    Command(
+        "storage init",
+        OPERATE,
+        "operating",
+        "operate.storing",
+        "Make the service's storage ready: in S3, a lifecycle rule that deletes what our own sweeper might miss.",
+        ("penstock storage init",),
+    ),
+    Command(
+        "storage check",
+        OPERATE,
+        "operating",
+        "operate.storing",
+        "Write, read and delete a small encrypted object in the service's storage; show the lifecycle rules.",
+        ("penstock storage check",),
+    ),
+)
