@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "query": {"errors", "fields"},
     "kernels": {"fields"},
     "intake": {"base", "errors", "fields", "lake", "settings"},
-    "lake": {"errors", "fields", "lake.read", "query"},
+    "lake": {"errors", "fields"},
     "lake.read": {"fields", "lake", "query"},
     "lake.needles": {"fields", "kernels", "query"},
     "samples": {"fields", "lake"},

@@ -1,4 +1,4 @@
-"""Writes data files: one UTC day each, sorted by @timestamp, only the columns present, exact statistics."""
+"""Writes data files: by size, sorted by @timestamp, only the columns present, exact statistics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import polars as pl
@@ -21,7 +21,24 @@ from penstock.fields.types import FieldType
 from penstock.lake import layout
 
 ROW_GROUP_ROWS = 131_072
-"""Rows of a row group: the default slice, so that a slice is one row group."""
+"""Most rows of a row group: the default slice."""
+
+MIN_ROW_GROUP_ROWS = 4_096
+"""Fewest rows of a row group that is not its file's last. Smaller ones cost a scan more than they let it leave out."""
+
+ROW_GROUP_BYTES = 128 * 1024 * 1024
+"""Uncompressed bytes of a row group, between the two bounds of its rows. Wide events get small row groups, of which a
+query for a day or a rare value reads few; narrow ones keep large ones, which an export reads fastest."""
+
+FILE_BYTES = 64 * 1024 * 1024
+"""Frames of one append share a file until they have this many bytes in memory. Memory of an append: about three times
+this."""
+
+FILE_ROWS = 131_072
+"""Frames of one append share a file until they have this many rows."""
+
+_REFRESH_SECONDS = 60.0
+"""How often an append that is still writing tells `vacuum` that its files are in use."""
 
 PAGE_BYTES = 131_072
 """Bytes of a data page. Of pages without a match nothing is unpacked: a filter for one event in 3,000 takes half of
@@ -44,7 +61,6 @@ class DataFile:
         bytes: size on disk.
         first_us, last_us: earliest and latest @timestamp, exact microseconds since 1970.
         overflow_rows: events with an overflow.
-        day: the UTC day of all its events.
     """
 
     path: str
@@ -53,7 +69,6 @@ class DataFile:
     first_us: int
     last_us: int
     overflow_rows: int
-    day: dt.date
 
     @property
     def order(self) -> str:
@@ -75,10 +90,10 @@ class Written:
 
 
 class FileWriter:
-    """Writes frames as data files under a table's folder.
+    """Writes frames as data files under a table's folder. Small frames share a file.
 
     Attributes:
-        written: the files, in order.
+        written: the files, in order. After `finish` every event is in one of them.
         columns: columns with a value, the overflow left out.
         is_offered: whether a commit was tried that may have named the files.
     """
@@ -86,25 +101,44 @@ class FileWriter:
     def __init__(self, root: str) -> None:
         self._root = root
         self._prefix = f"{time.time_ns() // 1000:017d}"
+        self._waiting: list[pl.DataFrame] = []
+        self._refreshed = time.monotonic()
         self.written: list[Written] = []
         self.columns: set[str] = set()
         self.is_offered = False
 
     def write(self, frame: pl.DataFrame, wanted: Mapping[str, FieldType]) -> None:
-        """Writes a frame: one file for each UTC day in it."""
+        """Takes a frame; writes a file as soon as there is enough for one."""
         _check(frame, wanted)
-        for day, part in _by_day(frame):
-            order = f"{self._prefix}-{len(self.written):06d}"
-            written = write_file(self._root, part, day, order)
-            self.written.append(written)
-            self.columns |= {
-                name for name in part.columns if name != types.OVERFLOW and part[name].null_count() < part.height
-            }
+        if not frame.height:
+            return
+        frame = frame.select(s for s in frame if s.null_count() < frame.height)
+        self.columns |= set(frame.columns) - {types.OVERFLOW}
+        if self._waiting and not _fit_in_a_file([*self._waiting, frame]):
+            self.finish()
+        self._waiting.append(frame)
+        if not _fit_in_a_file(self._waiting):
+            self.finish()
+
+    def finish(self) -> None:
+        """Writes what waits for more."""
+        if not self._waiting:
+            return
+        frame = pl.concat(self._waiting, how="diagonal")
+        self._waiting = []
+        self.written.append(write_file(self._root, frame, f"{self._prefix}-{len(self.written):06d}"))
+        if time.monotonic() - self._refreshed > _REFRESH_SECONDS:
+            touch(self._root, [written.file.path for written in self.written])
+            self._refreshed = time.monotonic()
 
     def close(self) -> None:
         """Deletes the files unless a commit may name them; never raises."""
         if not self.is_offered:
             delete(self._root, self.written)
+
+
+def _fit_in_a_file(frames: Sequence[pl.DataFrame]) -> bool:
+    return sum(f.height for f in frames) <= FILE_ROWS and sum(f.estimated_size() for f in frames) <= FILE_BYTES
 
 
 def delete(root: str, written: Sequence[Written]) -> None:
@@ -114,24 +148,44 @@ def delete(root: str, written: Sequence[Written]) -> None:
             os.unlink(os.path.join(root, orphan.file.path))
 
 
-def write_file(root: str, frame: pl.DataFrame, day: dt.date, order: str) -> Written:
-    """Writes one day's sorted events as one file whose place in file order is `order`."""
+def touch(root: str, paths: Iterable[str]) -> None:
+    """Makes files young again, so that `vacuum` leaves them alone for a while; never raises."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            os.utime(os.path.join(root, path))
+
+
+def write_file(root: str, frame: pl.DataFrame, order: str) -> Written:
+    """Writes events as one file whose place in file order is `order`; nothing stays of a file that fails.
+
+    Events of one @timestamp keep the frame's order.
+    """
+    if not frame[types.TIMESTAMP].is_sorted():
+        frame = frame.sort(types.TIMESTAMP, maintain_order=True)
     frame = frame.select(s for s in frame if s.null_count() < frame.height)
-    path = f"{types.DAY}={day.isoformat()}/{order}-{secrets.token_hex(4)}.parquet"
+    rows = group_rows(frame)
+    path = f"{order}-{secrets.token_hex(4)}.parquet"
     location = os.path.join(root, path)
-    os.makedirs(os.path.dirname(location), exist_ok=True)
-    frame.write_parquet(
-        location,
-        compression=COMPRESSION,
-        statistics=True,
-        row_group_size=ROW_GROUP_ROWS,
-        data_page_size=PAGE_BYTES,
-        metadata={layout.WEIGHT_KEY: layout.weigh(frame)},
-    )
-    _flush_to_disk(location)
+    try:
+        frame.write_parquet(
+            location,
+            compression=COMPRESSION,
+            statistics=True,
+            row_group_size=rows,
+            data_page_size=PAGE_BYTES,
+            metadata={
+                layout.WEIGHT_KEY: layout.weigh(frame),
+                layout.CELLS_KEY: layout.cells(frame[types.TIMESTAMP], rows),
+            },
+        )
+        _flush_to_disk(location)
+        state = os.stat(location)
+    except BaseException:  # a full disk must not stay full
+        with contextlib.suppress(OSError):
+            os.unlink(location)
+        raise
     moments = frame[types.TIMESTAMP].to_physical()
     overflow = frame.height - frame[types.OVERFLOW].null_count() if types.OVERFLOW in frame.columns else 0
-    state = os.stat(location)
     file = DataFile(
         path=path,
         rows=frame.height,
@@ -139,13 +193,26 @@ def write_file(root: str, frame: pl.DataFrame, day: dt.date, order: str) -> Writ
         first_us=moments[0],
         last_us=moments[-1],
         overflow_rows=overflow,
-        day=day,
     )
     return Written(file=file, modified_ms=int(state.st_mtime * 1000))
 
 
-def add_action(written: Written, *, data_change: bool) -> transaction.AddAction:
-    """The log entry that makes a file part of the table."""
+def group_rows(frame: pl.DataFrame) -> int:
+    """Rows of a row group: the smallest number, doubled while `ROW_GROUP_BYTES` allows it."""
+    a_row = layout.frame_bytes(frame) / frame.height
+    rows = MIN_ROW_GROUP_ROWS
+    while rows < ROW_GROUP_ROWS and 2 * rows * a_row <= ROW_GROUP_BYTES:
+        rows *= 2
+    return rows
+
+
+def add_action(written: Written, *, partitioned: bool, data_change: bool) -> transaction.AddAction:
+    """The log entry that makes a file part of the table.
+
+    Args:
+        partitioned: whether the table has the partition column of version 0.1. A new file belongs to no partition.
+        data_change: whether its events are new to the table.
+    """
     file = written.file
     stats = {
         "numRecords": file.rows,
@@ -153,16 +220,20 @@ def add_action(written: Written, *, data_change: bool) -> transaction.AddAction:
         "maxValues": {types.TIMESTAMP: _stat_time(file.last_us)},
         "nullCount": {types.TIMESTAMP: 0, types.OVERFLOW: file.rows - file.overflow_rows},
     }
-    return transaction.AddAction(
-        file.path, file.bytes, {types.DAY: file.day.isoformat()}, written.modified_ms, data_change, json.dumps(stats)
-    )
+    partition: dict[str, str | None] = {types.DAY: None} if partitioned else {}
+    return transaction.AddAction(file.path, file.bytes, partition, written.modified_ms, data_change, json.dumps(stats))
 
 
-def remove_action(file: DataFile) -> transaction.RemoveAction:
+def remove_action(file: DataFile, *, partitioned: bool) -> transaction.RemoveAction:
     """The log entry that takes a file out of the newest snapshot; its events live on in others."""
-    return transaction.RemoveAction(
-        file.path, False, time.time_ns() // 1_000_000, file.bytes, {types.DAY: file.day.isoformat()}
-    )
+    partition: dict[str, str | None] = {types.DAY: _day_of(file.path)} if partitioned else {}
+    return transaction.RemoveAction(file.path, False, time.time_ns() // 1_000_000, file.bytes, partition)
+
+
+def _day_of(path: str) -> str | None:
+    """The partition of a file of version 0.1, which lies in a folder `_day=YYYY-MM-DD`; None for all others."""
+    folder, _, day = os.path.dirname(path).partition("=")
+    return day if folder == types.DAY else None
 
 
 def _check(frame: pl.DataFrame, wanted: Mapping[str, FieldType]) -> None:
@@ -178,17 +249,6 @@ def _check(frame: pl.DataFrame, wanted: Mapping[str, FieldType]) -> None:
             f"Not a frame of events: {', '.join(wrong) or types.TIMESTAMP}.",
             "Every column but the overflow needs its field type and that type's Polars type; @timestamp has no nulls.",
         )
-
-
-def _by_day(frame: pl.DataFrame) -> Iterator[tuple[dt.date, pl.DataFrame]]:
-    """The frame, stably sorted, cut at midnights UTC."""
-    if not frame[types.TIMESTAMP].is_sorted():
-        frame = frame.sort(types.TIMESTAMP, maintain_order=True)
-    days = frame.select(pl.col(types.TIMESTAMP).dt.date().rle().alias("run")).unnest("run")
-    offset = 0
-    for length, day in days.iter_rows():
-        yield day, frame.slice(offset, length)
-        offset += length
 
 
 def _stat_time(us: int) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Collection, Mapping
 
 import deltalake
+import numpy as np
 import polars as pl
 from deltalake import schema as delta
 
@@ -18,8 +20,16 @@ TYPE_KEY = "penstock.type"
 WEIGHT_KEY = "penstock.weight"
 """Member of a Parquet file's metadata that holds what its columns weigh."""
 
+CELLS_KEY = "penstock.cells"
+"""Member of a Parquet file's metadata that holds where its cells begin and their times."""
+
 BLOCK_ROWS = 16_384
-"""Rows of a block, the grain of the weights. Divides the row group size."""
+"""Rows of a block, the grain of the weights."""
+
+_GAP_US = 3_600_000_000
+"""A silence this long begins a new cell: events that came in late lie far from the others of their file."""
+
+_MAX_GAPS = 32
 
 _HEAVY_BYTES_A_ROW = 64
 
@@ -60,8 +70,7 @@ def delta_field(name: str, field_type: FieldType) -> deltalake.Field:
 def initial_schema() -> deltalake.Schema:
     """The columns every table starts with. The first two are the ones whose statistics Delta keeps."""
     overflow = deltalake.Field(types.OVERFLOW, _STRING)
-    day = deltalake.Field(types.DAY, delta.PrimitiveType("date"))
-    return deltalake.Schema([delta_field(types.TIMESTAMP, FieldType.DATE), overflow, day])
+    return deltalake.Schema([delta_field(types.TIMESTAMP, FieldType.DATE), overflow])
 
 
 def recorded_types(schema: deltalake.Schema) -> dict[str, FieldType]:
@@ -100,9 +109,61 @@ def _bytes(series: pl.Series) -> int:
     return 8 * len(series)
 
 
-def read_weight(location: str) -> str:
-    """What `weigh` wrote into a file."""
-    return pl.read_parquet_metadata(location)[WEIGHT_KEY]
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """Rows [start, end) of a file, and the first and last instant among them."""
+
+    start: int
+    end: int
+    first_us: int
+    last_us: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Footer:
+    """What Penstock wrote into a file's metadata.
+
+    Attributes:
+        weight: what `weigh` gave.
+        cells: the file's rows by time; empty for a file of version 0.1.
+    """
+
+    weight: str
+    cells: tuple[Cell, ...]
+
+
+def read_footer(location: str, rows: int) -> Footer:
+    """The footer of a file of so many rows."""
+    metadata = pl.read_parquet_metadata(location)
+    if CELLS_KEY not in metadata:
+        return Footer(weight=metadata[WEIGHT_KEY], cells=())
+    known = json.loads(metadata[CELLS_KEY])
+    ends = [*known["rows"][1:], rows]
+    made = (
+        Cell(start=start, end=end, first_us=first, last_us=last)
+        for start, end, first, last in zip(known["rows"], ends, known["first"], known["last"], strict=True)
+    )
+    return Footer(weight=metadata[WEIGHT_KEY], cells=tuple(made))
+
+
+def cells(timestamps: pl.Series, group_rows: int) -> str:
+    """Where a sorted file's cells begin, and the first and last instant of each, as JSON.
+
+    A cell is a row group, or a part of one where a long silence cuts it. Plans look at cells, so that one event from
+    last year does not make a file of today overlap all files between.
+    """
+    instants = timestamps.to_physical().to_numpy()
+    gaps = np.diff(instants)
+    far = np.flatnonzero(gaps > _GAP_US)
+    widest = far[np.argsort(gaps[far])[-_MAX_GAPS:]] + 1
+    starts = sorted({*range(0, len(instants), group_rows), *widest.tolist()})
+    ends = [*starts[1:], len(instants)]
+    found = {
+        "rows": starts,
+        "first": [int(instants[start]) for start in starts],
+        "last": [int(instants[end - 1]) for end in ends],
+    }
+    return json.dumps(found, separators=(",", ":"))
 
 
 def block_weights(weight: str, rows: int, fields: Collection[str] | None) -> list[int]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import datetime as dt
-import functools
 import os
 import random
 import threading
@@ -21,7 +18,7 @@ from deltalake import transaction
 from penstock import errors
 from penstock.fields import types
 from penstock.fields.types import FieldType
-from penstock.lake import files
+from penstock.lake import files, snapshots
 from penstock.lake import layout as columns
 from penstock.lake.files import DataFile
 
@@ -32,6 +29,8 @@ _BACKOFF_SECONDS = 0.02
 
 _REPLACE_MARK = "replace"
 """Mark of commits that remove files. delta-rs lets two writers remove one file at once; one mark on both stops it."""
+
+_Action = transaction.AddAction | transaction.RemoveAction
 
 _CONFIGURATION = {
     "delta.dataSkippingNumIndexedCols": "2",  # @timestamp and the overflow: all that planning needs
@@ -49,57 +48,14 @@ def check_stop(should_stop: Callable[[], bool] | None) -> None:
         raise Stopped
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """One pinned version of a table; readable until its files are vacuumed.
-
-    Attributes:
-        root: the table's folder.
-        version: Delta version.
-        columns: type of every column, reserved ones left out.
-        files: data files in file order, which is the order in which they came in.
-    """
-
-    root: str
-    version: int
-    columns: Mapping[str, FieldType]
-    files: tuple[DataFile, ...]
-
-    def location(self, path: str) -> str:
-        """Where a data file lies."""
-        return os.path.join(self.root, path)
-
-    @functools.cached_property
-    def files_by_path(self) -> Mapping[str, DataFile]:
-        """The data files by their path."""
-        return {file.path: file for file in self.files}
-
-    @property
-    def query_columns(self) -> dict[str, FieldType]:
-        """What `query.compile` wants: the columns, and the overflow if any event has one."""
-        overflow = {types.OVERFLOW: FieldType.JSON} if any(file.overflow_rows for file in self.files) else {}
-        return {**self.columns, **overflow}
-
-    @property
-    def rows(self) -> int:
-        """Events in the snapshot."""
-        return sum(file.rows for file in self.files)
-
-    def files_by_field(self) -> dict[str, int]:
-        """How many files hold each column. Reads every file's footer: about a millisecond each."""
-        held = dict.fromkeys(self.columns, 0)
-        for file in self.files:
-            for name in pl.read_parquet_schema(self.location(file.path)):
-                if name in held:
-                    held[name] += 1
-        return held
+Snapshot = snapshots.Snapshot
 
 
 class EventTable:
     """The event table of one community, in the folder `path/COMMUNITY_UUID`; made on first use.
 
-    Safe from several threads and processes. Only Penstock writes to it: every file is sorted by @timestamp, holds one
-    UTC day, and its exact first and last microsecond are in the table's log.
+    Safe from several threads and processes. Only Penstock writes to it: every file is sorted by @timestamp, and its
+    exact first and last microsecond are in the table's log.
     """
 
     def __init__(self, path: str, community_uuid: str | uuid.UUID) -> None:
@@ -123,7 +79,7 @@ class EventTable:
                 return self._newest
             self._open()
             try:
-                return _read_snapshot(self.root, deltalake.DeltaTable(self.root, version=version))
+                return snapshots.read(self.root, deltalake.DeltaTable(self.root, version=version))
             except delta_errors.DeltaError as error:
                 raise errors.NotFound(
                     "snapshot_not_found",
@@ -161,14 +117,14 @@ class EventTable:
             for frame in frames:  # what the caller's iterator raises is the caller's
                 with translated(self.root):
                     writer.write(frame, types)
+            with translated(self.root):
+                writer.finish()
             return self._commit(writer, types, batch_id)
         finally:
             writer.close()
 
     def replace(self, removed: Sequence[DataFile], added: Sequence[files.Written]) -> int | None:
         """Swaps files for others that hold the same events; the version, or None if `removed` are no longer there."""
-        actions: list[transaction.AddAction | transaction.RemoveAction] = [files.remove_action(f) for f in removed]
-        actions += [files.add_action(written, data_change=False) for written in added]
 
         def attempt() -> int:
             delta = self._refreshed()
@@ -177,6 +133,9 @@ class EventTable:
                 return delta.version()
             if not all(file.path in present for file in removed):
                 return -1
+            partitioned = _is_partitioned(delta)
+            actions: list[_Action] = [files.remove_action(file, partitioned=partitioned) for file in removed]
+            actions += [files.add_action(each, partitioned=partitioned, data_change=False) for each in added]
             return self._offer(delta, actions, _REPLACE_MARK)
 
         version = self._until_done(attempt)
@@ -184,11 +143,12 @@ class EventTable:
 
     def _commit(self, writer: files.FileWriter, wanted: Mapping[str, FieldType], batch_id: str | None) -> int:
         used = {name: wanted[name] for name in sorted(writer.columns - {types.TIMESTAMP})}
-        actions = [files.add_action(written, data_change=True) for written in writer.written]
 
         def attempt() -> int:
             delta = self._refreshed()
             self._add_columns(delta, used)
+            partitioned = _is_partitioned(delta)
+            actions = [files.add_action(each, partitioned=partitioned, data_change=True) for each in writer.written]
             # From here on `delta` is not refreshed: the commit must fail if the batch came in after this look.
             if batch_id is not None and delta.transaction_version(_batch_mark(batch_id)) is not None:
                 return delta.version()
@@ -244,7 +204,7 @@ class EventTable:
     def _offer(
         self,
         delta: deltalake.DeltaTable,
-        actions: Sequence[transaction.AddAction | transaction.RemoveAction],
+        actions: Sequence[_Action],
         mark: str | None,
     ) -> int:
         """Commits on top of what `delta` has seen; the newest version afterwards, which holds it.
@@ -257,14 +217,14 @@ class EventTable:
             list(actions),
             "append",
             delta.schema(),
-            [types.DAY],
+            list(delta.metadata().partition_columns),
             commit_properties=transaction.CommitProperties(app_transactions=marks),
         )
         return self._refreshed().version()
 
     def _as_snapshot(self, delta: deltalake.DeltaTable) -> Snapshot:
         if self._newest is None or self._newest.version != delta.version():
-            self._newest = _read_snapshot(self.root, delta)
+            self._newest = snapshots.read(self.root, delta)
         return self._newest
 
     def _refreshed(self) -> deltalake.DeltaTable:
@@ -286,7 +246,6 @@ class EventTable:
             deltalake.DeltaTable.create(
                 self.root,
                 columns.initial_schema(),
-                partition_by=[types.DAY],
                 configuration=_CONFIGURATION,
                 name=self.community_uuid,
                 description="Penstock events",
@@ -314,26 +273,6 @@ def _batch_mark(batch_id: str) -> str:
     return f"batch:{batch_id}"
 
 
-def _read_snapshot(root: str, delta: deltalake.DeltaTable) -> Snapshot:
-    actions = pl.DataFrame(delta.get_add_actions(flatten=True))
-    found: list[DataFile] = []
-    if actions.height:
-        chosen = actions.select(
-            path="path",
-            bytes="size_bytes",
-            rows="num_records",
-            first=pl.col(f"min.{types.TIMESTAMP}").to_physical(),
-            last=pl.col(f"max.{types.TIMESTAMP}").to_physical(),
-            overflow=pl.col("num_records") - pl.col(f"null_count.{types.OVERFLOW}"),
-            day=pl.col(f"partition.{types.DAY}"),
-        )
-        found = [_data_file(row) for row in chosen.iter_rows()]
-    found.sort(key=lambda file: file.order)
-    return Snapshot(
-        root=root, version=delta.version(), columns=columns.recorded_types(delta.schema()), files=tuple(found)
-    )
-
-
-def _data_file(row: tuple[str, int, int, int, int, int, dt.date]) -> DataFile:
-    path, size, rows, first, last, overflow, day = row
-    return DataFile(path=path, bytes=size, rows=rows, first_us=first, last_us=last, overflow_rows=overflow, day=day)
+def _is_partitioned(delta: deltalake.DeltaTable) -> bool:
+    """Whether version 0.1 made the table: it had a partition for each day."""
+    return types.DAY in delta.metadata().partition_columns

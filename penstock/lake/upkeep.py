@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
-import os
+import math
 import pathlib
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-import polars as pl
-
-from penstock import query
 from penstock.fields import types
-from penstock.lake import files, layout, table
-from penstock.lake.read import plan, scan
-
-TARGET_ROWS = 1_048_576
-"""Most rows of a compacted file. A file of half as many is left alone."""
-
-TARGET_BYTES = 256 * 1024 * 1024
-"""Most uncompressed bytes of a compacted file. Memory of a compaction: about three times this."""
-
-_SLICE_BYTES = 32 * 1024 * 1024
-
-_EVERYTHING = query.Predicate(expression=None, columns=frozenset())
+from penstock.lake import files, joining, table
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,29 +46,31 @@ def compact(
     events: table.EventTable,
     *,
     min_files: int = 4,
-    target_rows: int = TARGET_ROWS,
-    target_bytes: int = TARGET_BYTES,
+    target: joining.Target | None = None,
+    max_seconds: float = math.inf,
     should_stop: Callable[[], bool] | None = None,
 ) -> CompactReport:
-    """Joins runs of at least `min_files` small files of a day, merged by @timestamp; one commit for each run.
+    """Joins runs of at least `min_files` small files (`joining.Target`), sorted by @timestamp; one commit for each run.
 
-    A small file has less than half of `target_rows` and weighs less than half of `target_bytes`. Only files that follow
-    one another in file order are joined, and what they become takes their place: an export before and one after are
-    the same, ties included. Earlier snapshots stay readable until a vacuum. Other writers may append meanwhile; a run
-    that another compaction has taken is left to it.
+    Only files that follow one another in file order are joined, and what they become takes their place: an export
+    before and one after are the same, ties included. Earlier snapshots stay readable until a vacuum. Other writers may
+    append meanwhile; a run that another compaction has taken is left to it. After `max_seconds` no new run is begun.
 
     Raises:
         Stopped: `should_stop` said so; what was committed stays.
         StorageError: `lake_failed`, `lake_busy`.
     """
+    until = time.monotonic() + max_seconds
     snapshot = events.snapshot()
     removed = added = rows = 0
-    for run in _runs(snapshot, min_files, target_rows, target_bytes):
-        table.check_stop(should_stop)
-        written = _join(snapshot, run, target_rows, target_bytes, should_stop)
-        if _swap(events, run, written):
-            removed, added = removed + len(run), added + len(written)
-            rows += sum(file.rows for file in run)
+    with table.translated(events.root):
+        for run in joining.runs(snapshot, min_files=min_files, target=target or joining.Target()):
+            if time.monotonic() >= until:
+                break
+            written = joining.join(snapshot, run, lambda: table.check_stop(should_stop))
+            if _swap(events, run, written):
+                removed, added = removed + len(run), added + 1
+                rows += sum(file.rows for file in run)
     return CompactReport(version=events.snapshot().version, files_removed=removed, files_added=added, rows=rows)
 
 
@@ -118,95 +105,18 @@ def vacuum(
 
 def _files_older_than(root: str, instant: float) -> Iterator[tuple[str, int]]:
     """Path and size of the data files last written before an instant."""
-    for path in sorted(pathlib.Path(root).glob(f"{types.DAY}=*/*.parquet")):
+    folder = pathlib.Path(root)
+    for path in sorted([*folder.glob("*.parquet"), *folder.glob(f"{types.DAY}=*/*.parquet")]):
         with contextlib.suppress(FileNotFoundError):
             state = path.stat()
             if state.st_mtime <= instant:
                 yield str(path.relative_to(root)), state.st_size
 
 
-def _runs(
-    snapshot: table.Snapshot, min_files: int, target_rows: int, target_bytes: int
-) -> Iterator[list[files.DataFile]]:
-    """Stretches of small files of one day that follow one another in file order."""
-    for _, of_day in itertools.groupby(sorted(snapshot.files, key=lambda file: file.day), key=lambda file: file.day):
-        for small, run in itertools.groupby(
-            of_day, key=lambda file: _is_small(snapshot, file, target_rows, target_bytes)
-        ):
-            found = list(run)
-            if small and len(found) >= max(2, min_files):
-                yield found
-
-
-def _is_small(snapshot: table.Snapshot, file: files.DataFile, target_rows: int, target_bytes: int) -> bool:
-    if 2 * file.rows >= target_rows:
+def _swap(events: table.EventTable, run: Sequence[files.DataFile], written: files.Written) -> bool:
+    """Commits the joined file in place of the run; False if another compaction was faster."""
+    if events.replace(run, [written]) is None:
+        files.delete(events.root, [written])
         return False
-    with table.translated(snapshot.root):
-        weight = layout.read_weight(snapshot.location(file.path))
-    return 2 * sum(layout.block_weights(weight, file.rows, None)) < target_bytes
-
-
-def _join(
-    snapshot: table.Snapshot,
-    run: Sequence[files.DataFile],
-    target_rows: int,
-    target_bytes: int,
-    should_stop: Callable[[], bool] | None,
-) -> list[files.Written]:
-    """Writes the merged events of a run; what was written is deleted again if that fails."""
-    place = run[0].order.rpartition("-")[0]
-    written: list[files.Written] = []
-    try:
-        for frame in _merged(snapshot, run, target_rows, target_bytes, should_stop):
-            with table.translated(snapshot.root):
-                order = f"{place}-{len(written):06d}"
-                written.append(files.write_file(snapshot.root, frame, run[0].day, order))
-    except BaseException:
-        files.delete(snapshot.root, written)
-        raise
-    return written
-
-
-def _merged(
-    snapshot: table.Snapshot,
-    run: Sequence[files.DataFile],
-    target_rows: int,
-    target_bytes: int,
-    should_stop: Callable[[], bool] | None,
-) -> Iterator[pl.DataFrame]:
-    """The events of a run in order, as frames of at most the target size."""
-    part = dataclasses.replace(snapshot, files=tuple(run))
-    held = part.files_by_field()
-    fields = [name for name, count in held.items() if count]
-    whole = plan.TimeRange.of(min(f.first_us for f in run), max(f.last_us for f in run) + 1)
-    waiting: list[pl.DataFrame] = []
-    rows = weight = 0
-    slices = plan.plan_slices(
-        part,
-        whole,
-        max_rows=min(target_rows, files.ROW_GROUP_ROWS),
-        max_bytes=min(target_bytes, _SLICE_BYTES),
-        should_stop=should_stop,
-    )
-    for piece in slices:
-        table.check_stop(should_stop)
-        frame = scan.read_slice(part, piece, fields, _EVERYTHING)
-        frame_bytes = layout.frame_bytes(frame)
-        if waiting and (rows + frame.height > target_rows or weight + frame_bytes > target_bytes):
-            yield pl.concat(waiting, how="diagonal")
-            waiting, rows, weight = [], 0, 0
-        waiting.append(frame)
-        rows, weight = rows + frame.height, weight + frame_bytes
-    if waiting:
-        yield pl.concat(waiting, how="diagonal")
-
-
-def _swap(events: table.EventTable, run: Sequence[files.DataFile], written: Sequence[files.Written]) -> bool:
-    """Commits the joined files in place of the run; False if another compaction was faster."""
-    if events.replace(run, written) is None:
-        files.delete(events.root, written)
-        return False
-    for file in run:  # `vacuum` counts a file's age from here
-        with contextlib.suppress(OSError):
-            os.utime(os.path.join(events.root, file.path))
+    files.touch(events.root, [file.path for file in run])  # `vacuum` counts a file's age from here
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import datetime as dt
 import itertools
@@ -124,21 +125,22 @@ def plan_slices(
     columns) as estimated from the weights that each file carries for every 16,384 rows; one row may weigh more. Equal
     arguments make equal slices.
 
-    A file that overlaps no other is cut at multiples of `max_rows` (a row group, as set) without being read; of files
-    that overlap, and of those at the edges of the range, only @timestamp is read, in bounded memory.
+    What overlaps no other file is cut between row groups without being read; of the rest, and at the edges of the
+    range, only @timestamp is read, in bounded memory.
 
     Raises:
         Stopped: `should_stop` said so.
         StorageError: `lake_failed`.
     """
     with table.translated(snapshot.root):
+        footers = _Footers(snapshot)
         inside = [
             stretch
             for place, file in enumerate(snapshot.files)
-            if time_range.touches(file) and (stretch := _stretch(snapshot, file, place, time_range))
+            if time_range.touches(file) and (stretch := _stretch(footers, file, place, time_range))
         ]
-        cutter = _Cutter(snapshot, max_rows, max_bytes, fields)
-        for group in _groups(inside):
+        cutter = _Cutter(footers, max_rows, max_bytes, fields)
+        for group in _fine_groups(footers, inside):
             table.check_stop(should_stop)
             if len(group) == 1:
                 cutter.add_alone(group[0])
@@ -159,21 +161,91 @@ class _Stretch:
     last_us: int
 
 
-def _stretch(snapshot: table.Snapshot, file: files.DataFile, place: int, time_range: TimeRange) -> _Stretch | None:
+class _Footers:
+    """The footers of a snapshot's files, each read once."""
+
+    def __init__(self, snapshot: table.Snapshot) -> None:
+        self._snapshot = snapshot
+        self._known: dict[str, layout.Footer] = {}
+
+    def of(self, file: files.DataFile) -> layout.Footer:
+        """The footer of a file."""
+        if file.path not in self._known:
+            self._known[file.path] = layout.read_footer(self.location(file), file.rows)
+        return self._known[file.path]
+
+    def location(self, file: files.DataFile) -> str:
+        """Where a file lies."""
+        return self._snapshot.location(file.path)
+
+
+def _stretch(footers: _Footers, file: files.DataFile, place: int, time_range: TimeRange) -> _Stretch | None:
     start, end = 0, file.rows
     if not time_range.covers(file):
-        start, end = _rows_before(snapshot.location(file.path), time_range.earliest_us, time_range.latest_us)
+        start = _row_at(footers, file, time_range.earliest_us)
+        end = _row_at(footers, file, time_range.latest_us)
     if start >= end:
         return None
     first_us, last_us = max(file.first_us, time_range.earliest_us), min(file.last_us, time_range.latest_us - 1)
     return _Stretch(file=file, place=place, start=start, end=end, first_us=first_us, last_us=last_us)
 
 
-def _rows_before(location: str, *instants_us: int) -> tuple[int, ...]:
-    """How many rows of a file lie before each instant: the row at which the instant would stand."""
-    moment = pl.col(types.TIMESTAMP).to_physical()
-    counts = [(moment < us).sum().alias(str(n)) for n, us in enumerate(instants_us)]
-    return pl.scan_parquet(location).select(*counts).collect(engine="streaming").row(0)
+def _row_at(footers: _Footers, file: files.DataFile, us: int) -> int:
+    """How many rows of a file lie before an instant. Reads @timestamp of one cell at most."""
+    if us <= file.first_us or us > file.last_us:
+        return 0 if us <= file.first_us else file.rows
+    whole = layout.Cell(start=0, end=file.rows, first_us=file.first_us, last_us=file.last_us)
+    cells = footers.of(file).cells or (whole,)
+    cell = cells[bisect.bisect_left(cells, us, key=lambda cell: cell.last_us)]
+    if us <= cell.first_us:
+        return cell.start
+    rows = pl.scan_parquet(footers.location(file)).select(types.TIMESTAMP).slice(cell.start, cell.end - cell.start)
+    return cell.start + int(rows.select((pl.col(types.TIMESTAMP).to_physical() < us).sum()).collect().item())
+
+
+def _fine_groups(footers: _Footers, stretches: Sequence[_Stretch]) -> Iterator[list[_Stretch]]:
+    """As `_groups`, but files that overlap are looked at cell by cell: often only a few of their cells do."""
+    for group in _groups(stretches):
+        if len(group) == 1:
+            yield group
+            continue
+        waiting: list[_Stretch] = []  # rows of one file alone that may go on in the next group
+        for fine in _groups([cell for stretch in group for cell in _cells(footers, stretch)]):
+            joined = _joined([*waiting, *fine])
+            if len(joined) == 1:
+                waiting = joined
+                continue
+            if waiting:
+                yield waiting
+            waiting = _joined(fine)
+            if len(waiting) > 1:
+                yield waiting
+                waiting = []
+        if waiting:
+            yield waiting
+
+
+def _cells(footers: _Footers, stretch: _Stretch) -> Iterator[_Stretch]:
+    """A stretch cut at its file's cells; whole where the file has none."""
+    cells = footers.of(stretch.file).cells
+    if not cells:
+        yield stretch
+    for cell in cells:
+        start, end = max(cell.start, stretch.start), min(cell.end, stretch.end)
+        if start < end:
+            first_us, last_us = max(cell.first_us, stretch.first_us), min(cell.last_us, stretch.last_us)
+            yield dataclasses.replace(stretch, start=start, end=end, first_us=first_us, last_us=last_us)
+
+
+def _joined(stretches: Sequence[_Stretch]) -> list[_Stretch]:
+    """Neighbouring rows of a file as one stretch. Given in file order, rows in order."""
+    found: list[_Stretch] = []
+    for stretch in stretches:
+        if found and found[-1].place == stretch.place:
+            found[-1] = dataclasses.replace(found[-1], end=stretch.end, last_us=stretch.last_us)
+        else:
+            found.append(stretch)
+    return found
 
 
 def _groups(stretches: Sequence[_Stretch]) -> Iterator[list[_Stretch]]:
@@ -194,8 +266,8 @@ def _groups(stretches: Sequence[_Stretch]) -> Iterator[list[_Stretch]]:
 class _Cutter:
     """Builds the slices, one piece after another."""
 
-    def __init__(self, snapshot: table.Snapshot, max_rows: int, max_bytes: int, fields: Collection[str] | None) -> None:
-        self._snapshot = snapshot
+    def __init__(self, footers: _Footers, max_rows: int, max_bytes: int, fields: Collection[str] | None) -> None:
+        self._footers = footers
         self._max_rows = max_rows
         self._max_bytes = max_bytes
         self._fields = None if fields is None else frozenset(fields)
@@ -228,9 +300,7 @@ class _Cutter:
         self._flush()
         merged = merge.Merge(
             [
-                merge.Stretch(
-                    location=self._snapshot.location(s.file.path), start=s.start, end=s.end, first_us=s.first_us
-                )
+                merge.Stretch(location=self._footers.location(s.file), start=s.start, end=s.end, first_us=s.first_us)
                 for s in group
             ]
         )
@@ -257,12 +327,16 @@ class _Cutter:
             rows = max(1, min(taken - 1, taken * self._max_bytes // weight))
 
     def _cuts(self, stretch: _Stretch, weights: _Weights) -> Iterator[tuple[int, int]]:
-        """Where to cut a lone file: at multiples of `max_rows`, sooner where rows are heavy."""
+        """Where to cut a lone file: between row groups where possible, sooner where rows are heavy."""
+        starts = [cell.start for cell in self._footers.of(stretch.file).cells]
         start = stretch.start
         while start < stretch.end:
-            end = min(stretch.end, (start // self._max_rows + 1) * self._max_rows)
+            end = min(stretch.end, start + self._max_rows if starts else (start // self._max_rows + 1) * self._max_rows)
             while (weight := weights.of(start, end)) > self._max_bytes and end - start > 1:
                 end = start + max(1, min(end - start - 1, (end - start) * self._max_bytes // weight))
+            if end < stretch.end:
+                before = starts[: bisect.bisect_right(starts, end)]
+                end = before[-1] if before and before[-1] > start else end
             yield start, end
             start = end
 
@@ -278,7 +352,7 @@ class _Cutter:
         self._slices.append(Slice(number=number, rows=rows, first_us=first_us, last_us=last_us, pieces=pieces))
 
     def _weights(self, file: files.DataFile) -> _Weights:
-        weight = layout.read_weight(self._snapshot.location(file.path))
+        weight = self._footers.of(file).weight
         return _Weights(layout.block_weights(weight, file.rows, self._fields), file.rows)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
+import os
 import pathlib
 import subprocess
 import sys
@@ -17,9 +19,10 @@ import pytest
 from penstock import errors
 from penstock.fields import types
 from penstock.fields.types import FieldType
-from penstock.lake import table
+from penstock.lake import files, table
 
 DAY_US = 86_400_000_000
+N = {"n": FieldType.LONG}
 
 
 def frame(instants: Sequence[int], **columns: Any) -> pl.DataFrame:
@@ -33,7 +36,7 @@ def events(tmp_path: pathlib.Path) -> table.EventTable:
 
 
 def data_files(events: table.EventTable) -> list[pathlib.Path]:
-    return list(pathlib.Path(events.root).glob("_day=*/*.parquet"))
+    return list(pathlib.Path(events.root).glob("*.parquet"))
 
 
 def test_a_new_table_has_a_snapshot_without_files(events: table.EventTable) -> None:
@@ -42,18 +45,40 @@ def test_a_new_table_has_a_snapshot_without_files(events: table.EventTable) -> N
     assert snapshot.columns == {types.TIMESTAMP: FieldType.DATE}
 
 
-def test_an_append_is_one_version_of_sorted_files_one_a_day(events: table.EventTable) -> None:
-    before = events.snapshot().version
-    version = events.append([frame([DAY_US, 7, DAY_US - 1, 7]), frame([3])], types={})
-    assert version == before + 1
+def test_an_append_is_one_version_of_one_sorted_file_whatever_the_days(events: table.EventTable) -> None:
+    events.append([frame([0], n=[9])], types=N)
+    before = events.snapshot()
+    version = events.append([frame([DAY_US, 7, DAY_US - 1, 7], n=[0, 1, 2, 3]), frame([3, 7], n=[4, 5])], types=N)
+    assert version == before.version + 1
     snapshot = events.snapshot()
-    assert [(f.day, f.rows, f.first_us, f.last_us) for f in snapshot.files] == [
-        (dt.date(1970, 1, 1), 3, 7, DAY_US - 1),
-        (dt.date(1970, 1, 2), 1, DAY_US, DAY_US),
-        (dt.date(1970, 1, 1), 1, 3, 3),
-    ]
-    for file in snapshot.files:
-        assert pl.read_parquet(snapshot.location(file.path))[types.TIMESTAMP].is_sorted()
+    assert snapshot.files[:1] == before.files
+    (file,) = snapshot.files[1:]
+    assert (file.rows, file.first_us, file.last_us) == (6, 3, DAY_US)
+    assert pl.read_parquet(snapshot.location(file.path))["n"].to_list() == [4, 1, 3, 5, 2, 0]
+
+
+def test_frames_share_a_file_until_it_is_full(events: table.EventTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "FILE_ROWS", 5)
+    frames = [frame([n], n=[n]) for n in range(7)] + [frame(range(9), n=range(9)), frame([1], n=[1])]
+    events.append(frames, types=N)
+    assert [file.rows for file in events.snapshot().files] == [5, 2, 9, 1]
+
+
+@pytest.mark.parametrize(("columns", "group_rows"), [(1, 131_072), (40, 65_536), (300, 8_192), (5000, 4_096)])
+def test_row_groups_hold_fewer_rows_the_wider_the_events(columns: int, group_rows: int) -> None:
+    wide = pl.DataFrame({f"c{n}": pl.Series([b"x" * 30], dtype=pl.Binary).cast(pl.String) for n in range(columns)})
+    assert files.group_rows(wide) == group_rows
+
+
+def test_a_file_that_cannot_be_written_whole_is_gone(events: table.EventTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(location: str) -> None:
+        assert os.path.getsize(location)
+        raise OSError(errno.ENOSPC, "No space left on device", location)
+
+    monkeypatch.setattr(files, "_flush_to_disk", full)
+    with pytest.raises(errors.StorageError):
+        events.append([frame([1])], types={})
+    assert data_files(events) == []
 
 
 @pytest.mark.parametrize("year", [1, 1969, 2026, 9999])
@@ -66,7 +91,7 @@ def test_statistics_are_exact_to_the_microsecond_also_after_a_checkpoint(events:
     for log in pathlib.Path(events.root, "_delta_log").glob("*.json"):
         log.unlink()
     (file,) = table.EventTable(str(pathlib.Path(events.root).parent), "community").snapshot().files
-    assert (file.first_us, file.last_us, file.day.year) == (first, first + 1, year)
+    assert (file.first_us, file.last_us) == (first, first + 1)
 
 
 def test_field_types_are_recorded_and_read_again(events: table.EventTable) -> None:
@@ -93,7 +118,8 @@ def test_columns_of_nulls_are_not_stored(events: table.EventTable) -> None:
 
 
 def test_events_with_an_overflow_are_counted_per_file(events: table.EventTable) -> None:
-    events.append([frame([1, 2, 3], **{types.OVERFLOW: ['{"a":1}', None, '{"b":2}']}), frame([4])], types={})
+    events.append([frame([1, 2, 3], **{types.OVERFLOW: ['{"a":1}', None, '{"b":2}']})], types={})
+    events.append([frame([4])], types={})
     snapshot = events.snapshot()
     assert [file.overflow_rows for file in snapshot.files] == [2, 0]
     assert types.OVERFLOW in snapshot.query_columns
@@ -267,7 +293,7 @@ def test_a_batch_that_another_writer_commits_between_look_and_commit_is_taken_on
 WRITER = """
 import sys, datetime as dt, polars as pl
 from penstock.fields.types import FieldType
-from penstock.lake import table
+from penstock.lake import files, table
 root, me = sys.argv[1], int(sys.argv[2])
 events = table.EventTable(root, "community")
 sys.stdin.readline()

@@ -67,7 +67,7 @@ def test_files_come_in_time_order_and_do_not_overlap(tmp_path: pathlib.Path, mon
     generate.generate(events, events=5000, start=START, days=2.0, progress=seen.append)
     files = events.snapshot().files
     assert all(a.last_us < b.first_us for a, b in itertools.pairwise(files))
-    assert max(file.rows for file in files) <= 700
+    assert max(file.rows for file in files) <= 3 * 700  # the chunks of a commit share a file
     assert seen[-1] == 5000
     assert seen == sorted(set(seen))
     assert events.snapshot().version > 2

@@ -79,12 +79,15 @@ batches = st.lists(st.lists(instants, max_size=12), max_size=6)
     edges=st.tuples(instants, instants),
     max_rows=st.integers(1, 15),
     window=st.integers(1, 8),
+    group_rows=st.integers(1, 8),
 )
 def test_slices_hold_every_event_of_the_range_once_in_order(
-    batches: list[list[int]], edges: tuple[int, int], max_rows: int, window: int
+    batches: list[list[int]], edges: tuple[int, int], max_rows: int, window: int, group_rows: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(merge, "_WINDOW_ROWS", window)
+        patch.setattr(files, "MIN_ROW_GROUP_ROWS", group_rows)
+        patch.setattr(files, "ROW_GROUP_ROWS", group_rows)
         events = table.EventTable(folder, "community")
         model = fill(events, batches)
         snapshot = events.snapshot()
@@ -134,6 +137,32 @@ def test_ten_files_that_all_cover_the_same_time_keep_the_bound(
     slices = plan.plan_slices(events.snapshot(), ALL_TIME, max_rows=999, max_bytes=UNBOUNDED)
     assert [piece.rows for piece in slices] == [999] * 10 + [10]
     assert read_all(events.snapshot(), slices) == model
+
+
+def test_a_late_event_does_not_make_its_file_overlap_all_between(
+    events: table.EventTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hour = 3_600_000_000
+    model = fill(events, [[10 * hour * f + n for n in range(20)] for f in range(1, 6)] + [[5, 90 * hour, 91 * hour]])
+    monkeypatch.setattr(merge, "Merge", None)  # nothing is merged
+    slices = plan.plan_slices(events.snapshot(), between(0, 100 * hour), max_rows=20, max_bytes=UNBOUNDED)
+    assert [piece.rows for piece in slices] == [1, 20, 20, 20, 20, 20, 2]
+    assert read_all(events.snapshot(), slices) == model
+
+
+def test_an_edge_of_the_range_is_found_without_reading_the_file(
+    events: table.EventTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MIN_ROW_GROUP_ROWS", 10)
+    monkeypatch.setattr(files, "ROW_GROUP_ROWS", 10)
+    model = fill(events, [range(0, 1000, 10)])
+    (found,) = plan.plan_slices(events.snapshot(), between(205, 695), max_rows=100, max_bytes=UNBOUNDED)
+    assert found.pieces[0].offset == 21
+    assert read_all(events.snapshot(), [found]) == model[21:70]
+    read: list[object] = []
+    monkeypatch.setattr(pl, "scan_parquet", lambda *args, **options: read.append(args))
+    (found,) = plan.plan_slices(events.snapshot(), between(200, 700), max_rows=100, max_bytes=UNBOUNDED)
+    assert (found.pieces[0].offset, found.rows, read) == (20, 50, [])
 
 
 def test_more_events_of_one_microsecond_than_a_slice_holds_are_cut_by_row(

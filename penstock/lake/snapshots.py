@@ -1,0 +1,87 @@
+"""Snapshots: what one version of a table holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Mapping
+
+import deltalake
+import polars as pl
+
+from penstock.fields import types
+from penstock.fields.types import FieldType
+from penstock.lake import layout
+from penstock.lake.files import DataFile
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """One pinned version of a table; readable until its files are vacuumed.
+
+    Attributes:
+        root: the table's folder.
+        version: Delta version.
+        columns: type of every column, reserved ones left out.
+        files: data files in file order, which is the order in which they came in.
+    """
+
+    root: str
+    version: int
+    columns: Mapping[str, FieldType]
+    files: tuple[DataFile, ...]
+
+    def location(self, path: str) -> str:
+        """Where a data file lies."""
+        return os.path.join(self.root, path)
+
+    @functools.cached_property
+    def files_by_path(self) -> Mapping[str, DataFile]:
+        """The data files by their path."""
+        return {file.path: file for file in self.files}
+
+    @property
+    def query_columns(self) -> dict[str, FieldType]:
+        """What `query.compile` wants: the columns, and the overflow if any event has one."""
+        overflow = {types.OVERFLOW: FieldType.JSON} if any(file.overflow_rows for file in self.files) else {}
+        return {**self.columns, **overflow}
+
+    @property
+    def rows(self) -> int:
+        """Events in the snapshot."""
+        return sum(file.rows for file in self.files)
+
+    def files_by_field(self) -> dict[str, int]:
+        """How many files hold each column. Reads every file's footer: about a millisecond each."""
+        held = dict.fromkeys(self.columns, 0)
+        for file in self.files:
+            for name in pl.read_parquet_schema(self.location(file.path)):
+                if name in held:
+                    held[name] += 1
+        return held
+
+
+def read(root: str, delta: deltalake.DeltaTable) -> Snapshot:
+    """The snapshot that a Delta table has open."""
+    actions = pl.DataFrame(delta.get_add_actions(flatten=True))
+    found: list[DataFile] = []
+    if actions.height:
+        chosen = actions.select(
+            path="path",
+            bytes="size_bytes",
+            rows="num_records",
+            first=pl.col(f"min.{types.TIMESTAMP}").to_physical(),
+            last=pl.col(f"max.{types.TIMESTAMP}").to_physical(),
+            overflow=pl.col("num_records") - pl.col(f"null_count.{types.OVERFLOW}"),
+        )
+        found = [_data_file(row) for row in chosen.iter_rows()]
+    found.sort(key=lambda file: file.order)
+    return Snapshot(
+        root=root, version=delta.version(), columns=layout.recorded_types(delta.schema()), files=tuple(found)
+    )
+
+
+def _data_file(row: tuple[str, int, int, int, int, int]) -> DataFile:
+    path, size, rows, first, last, overflow = row
+    return DataFile(path=path, bytes=size, rows=rows, first_us=first, last_us=last, overflow_rows=overflow)
