@@ -58,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "process.services",
         "query",
         "storage",
+        "usecases",
     },
     "api": {
         "base",

@@ -128,6 +128,30 @@ class EventPage(pydantic.BaseModel):
     total: int = Field(description="Events that the job matches in all.")
 
 
+class CommonValue(pydantic.BaseModel):
+    """A value of a field."""
+
+    name: str = Field(description="The value; a text without quotes.")
+    value: float = Field(description="Per cent, of the events looked at that have the field, that have the value.")
+
+
+class FoundField(pydantic.BaseModel):
+    """A field of the events that a job found."""
+
+    name: str
+    display_name: str
+    description: str = Field(description="Empty where nothing is known.")
+    value_type: str
+    most_common_values: list[CommonValue] = Field(description="The most common first; 10 at most.")
+
+
+class FoundFieldPage(pydantic.BaseModel):
+    """Fields in alphabetical order."""
+
+    items: list[FoundField]
+    total: int
+
+
 class Bucket(pydantic.BaseModel):
     """One stretch of time."""
 
@@ -369,13 +393,6 @@ class FieldPage(pydantic.BaseModel):
 
     items: list[FieldInfo]
     total: int
-
-
-class CommonValue(pydantic.BaseModel):
-    """A value of a field."""
-
-    name: str = Field(description="The value, as the query language writes it without quotes.")
-    value: float = Field(description="Per cent of the events looked at that have it.")
 
 
 class CommonValues(pydantic.BaseModel):

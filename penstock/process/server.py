@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator
 
 import structlog
@@ -141,11 +142,7 @@ def _prepared(
         if is_local_url:
             log.warning("public_url_not_set", download_urls_begin_with=url)
         settings = dataclasses.replace(settings, port=port, public_url=url)
-        files = (
-            tls.ensure(settings.home, [settings.host, socket.gethostname()], dt.datetime.now(dt.UTC))
-            if with_tls
-            else None
-        )
+        files = tls.ensure(settings.home, _names_of(settings), dt.datetime.now(dt.UTC)) if with_tls else None
         services = services_module.Services.open(settings)
         switch_seconds = sys.getswitchinterval()
         try:
@@ -173,6 +170,12 @@ def _prepared(
         finally:
             sys.setswitchinterval(switch_seconds)
             services.close()
+
+
+def _names_of(settings: settings_module.Settings) -> list[str]:
+    """What clients may call this machine: the host of `public_url` is what they are told to use."""
+    public = urllib.parse.urlsplit(settings.public_url).hostname
+    return [settings.host, socket.gethostname(), *([public] if public else [])]
 
 
 def _bind(settings: settings_module.Settings) -> socket.socket:

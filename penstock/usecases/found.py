@@ -1,4 +1,4 @@
-"""Events of a search job, read again out of the snapshots it counted: pages, CSV, histograms.
+"""What a search job shows of what it found: pages of events, CSV, fields, histograms.
 
 All functions block for as long as a scan takes: call them on a thread.
 """
@@ -6,27 +6,41 @@ All functions block for as long as a scan takes: call them on a thread.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime as dt
-import heapq
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from penstock import errors, query
 from penstock.control import searches, states
-from penstock.fields import flatten, types, values
-from penstock.lake import table
-from penstock.lake.read import plan, scan
+from penstock.fields import flatten, registry, types, values
+from penstock.lake.read import scan
 from penstock.process import services as services_module
-
-MAX_EVENTS = 1000
-"""Newest events that can be read; more is what exports are for."""
+from penstock.usecases import results
 
 MAX_BUCKETS = 1000
 ALIAS = "timestamp"
 """Another name of `@timestamp`, for clients that read it."""
 
 Event = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class FieldFacts:
+    """A field of what a job found.
+
+    Attributes:
+        name: dotted.
+        description: what it means; empty where nothing is known.
+        kind: its type.
+        values: (value, percentage of the events looked at that have the field), the most common first.
+    """
+
+    name: str
+    description: str
+    kind: types.FieldType
+    values: tuple[tuple[str, float], ...]
 
 
 def require_usable(job: searches.SearchJob, now: dt.datetime) -> None:
@@ -59,41 +73,41 @@ _STATUS_WORDS = {
 }
 
 
-def node_of(job: searches.SearchJob) -> query.Node:
-    """What the job matches: its query text and its filters."""
-    return query.both(query.parse(job.term), query.from_filters(job.filters))
-
-
-def range_of(job: searches.SearchJob) -> plan.TimeRange:
-    """The job's time range, as resolved when it was created."""
-    return plan.TimeRange(earliest=job.earliest, latest=job.latest)
-
-
-def snapshots_of(services: services_module.Services, job: searches.SearchJob) -> list[table.Snapshot]:
-    """The snapshots that the job counted."""
-    return [services.table(community).snapshot(version) for community, version in job.snapshots.items()]
-
-
 def newest(services: services_module.Services, job: searches.SearchJob, *, limit: int, offset: int) -> list[Event]:
     """Flat events `offset` to `offset + limit` of the job's newest, newest first.
 
-    A page that reaches past the newest `max_last_events` (`MAX_EVENTS` at most) is cut short, one beyond them is empty:
-    clients page until they get an empty page, and take a refusal for a failure of the whole search.
+    A page that reaches past the newest `max_last_events` (`results.MAX_EVENTS` at most) is cut short, one beyond them
+    is empty: clients page until they get an empty page, and take a refusal for a failure of the whole search.
 
     Raises:
         Conflict: `search_job_not_done`, `search_job_expired`.
     """
     require_usable(job, services.clock.now())
-    last = min(offset + limit, job.max_last_events, MAX_EVENTS)
-    if last <= offset or not job.total:
-        return []
-    node, time_range = node_of(job), range_of(job)
-    found = [
-        scan.newest(snapshot, time_range, query.compile(node, snapshot.query_columns), last)
-        for snapshot in snapshots_of(services, job)
-    ]
-    merged: Iterable[Event] = heapq.merge(*found, key=_newest_first)
-    return [_with_timestamp(event) for event in list(merged)[offset:last]]
+    kept = results.of(services, job).events
+    return [_with_timestamp(values.loads(text)) for text in kept[offset : offset + limit]]
+
+
+def fields(services: services_module.Services, job: searches.SearchJob, match: str) -> list[FieldFacts]:
+    """The fields of the job's newest events whose name or description holds `match`, by name, with common values.
+
+    Raises:
+        Conflict: `search_job_not_done`, `search_job_expired`.
+    """
+    require_usable(job, services.clock.now())
+    kinds = {name: kind for snapshot in results.snapshots_of(services, job) for name, kind in snapshot.columns.items()}
+    wanted = match.strip().lower()
+    found = []
+    for one in results.of(services, job).fields:
+        spec = registry.ECS.get(one.name)
+        description = spec.description if spec else ""
+        if wanted in one.name.lower() or wanted in description.lower():
+            kind = kinds.get(one.name) or (spec.type if spec else types.FieldType.KEYWORD)
+            found.append(FieldFacts(name=one.name, description=description, kind=kind, values=_shares(one)))
+    return found
+
+
+def _shares(one: searches.FieldValues) -> tuple[tuple[str, float], ...]:
+    return tuple((results.shown(text), round(100 * count / one.events, 2)) for text, count in one.values)
 
 
 def histogram(services: services_module.Services, job: searches.SearchJob, buckets: int) -> scan.Histogram:
@@ -104,10 +118,10 @@ def histogram(services: services_module.Services, job: searches.SearchJob, bucke
         return scan.Histogram(
             interval_seconds=counted["interval_seconds"], counts=[(start, n) for start, n in counted["counts"]]
         )
-    node, time_range = node_of(job), range_of(job)
+    node, time_range = results.node_of(job), results.range_of(job)
     found = [
         scan.histogram(snapshot, time_range, query.compile(node, snapshot.query_columns), buckets)
-        for snapshot in snapshots_of(services, job)
+        for snapshot in results.snapshots_of(services, job)
     ]
     if not found:
         return scan.Histogram(interval_seconds=0.0, counts=[])
@@ -142,7 +156,3 @@ def _cell(value: Any) -> str:
 def _with_timestamp(event: Event) -> Event:
     """Events of the reference platform have `timestamp` beside `@timestamp`, and published clients read it."""
     return event if ALIAS in event else {**event, ALIAS: event[types.TIMESTAMP]}
-
-
-def _newest_first(event: Event) -> int:
-    return -(values.parse_timestamp(event[types.TIMESTAMP]) or 0)

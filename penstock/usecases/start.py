@@ -19,7 +19,7 @@ from penstock.fields import presets
 from penstock.lake import table
 from penstock.lake.read import plan, scan
 from penstock.process import services as services_module
-from penstock.usecases import destinations, known_fields, orders, suggest
+from penstock.usecases import destinations, known_fields, orders, results, suggest
 from penstock.usecases import found as events
 
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
@@ -130,8 +130,8 @@ def extent_of(
     anyway; else the matches are counted again, since late arrivals come along.
     """
     snapshot = services.table(community_uuid).snapshot()
-    predicate = query.compile(events.node_of(job), snapshot.query_columns)
-    time_range = events.range_of(job)
+    predicate = query.compile(results.node_of(job), snapshot.query_columns)
+    time_range = results.range_of(job)
     total = job.total or 0
     if job.snapshots.get(community_uuid) != snapshot.version and snapshot.rows > in_force.export_max_events:
         total = scan.count(snapshot, time_range, predicate)

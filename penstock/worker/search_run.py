@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 
 import structlog
 
@@ -11,6 +12,7 @@ from penstock.control import searches
 from penstock.lake import table
 from penstock.lake.read import plan, scan
 from penstock.process import services
+from penstock.usecases import results
 from penstock.worker import holding
 
 log = structlog.get_logger(__name__)
@@ -74,6 +76,7 @@ class SearchRun:
             for start_us, number in counted.counts:
                 buckets[start_us] = buckets.get(start_us, 0) + number
         histogram = {"interval_seconds": interval_seconds, "counts": sorted(buckets.items())}
+        kept = self._results(snapshots if sum(totals.values()) else {}, hold)
         with self._database.begin() as tx:
             searches.finish(
                 tx,
@@ -83,6 +86,7 @@ class SearchRun:
                 histogram_json=histogram,
                 now=self._clock.now(),
             )
+            searches.keep(tx, job.uuid, kept, job.expires_at)
         self._log.info("search_job_done", total=sum(totals.values()))
 
     def _histogram(
@@ -94,6 +98,16 @@ class SearchRun:
 
         predicate = query.compile(node, snapshot.query_columns)
         return scan.histogram(snapshot, time_range, predicate, HISTOGRAM_BUCKETS, should_stop=should_stop)
+
+    def _results(self, versions: Mapping[str, int], hold: holding.Holding) -> searches.Results:
+        """Newest events and common values, computed here once: requests would scan each time."""
+
+        def should_stop() -> bool:
+            hold.check()
+            return False
+
+        found = [self._services.table(community).snapshot(version) for community, version in versions.items()]
+        return results.compute(self._job, found, should_stop=should_stop)
 
     def _renew(self) -> None:
         with self._database.begin() as tx:

@@ -53,6 +53,31 @@ async def list_events(
 
 
 @router.get(
+    "/fields",
+    operation_id="list_search_job_fields",
+    summary="Read the fields of what a search job found",
+    response_model=schemas.FoundFieldPage,
+)
+async def list_found_fields(
+    job_uuid: str,
+    here: context.Here,
+    caller: auth.Reader,
+    limit: paging.Limit = 100,
+    offset: paging.Offset = 0,
+    match: Annotated[
+        str, fastapi.Query(description="Part of the name or of the description, in any case.", max_length=200)
+    ] = "",
+) -> schemas.FoundFieldPage:
+    """Each with its most common values, counted in the job's newest 1,000 events when the job was done."""
+
+    def read() -> schemas.FoundFieldPage:
+        found = events.fields(here.services, _job(here, job_uuid, caller), match)
+        return schemas.FoundFieldPage(items=[_shown(one) for one in found[offset : offset + limit]], total=len(found))
+
+    return await here.run_heavy(read)
+
+
+@router.get(
     "/histogram",
     operation_id="get_search_job_histogram",
     summary="Read a search job's matches over time",
@@ -73,6 +98,16 @@ async def get_histogram(
         return schemas.Histogram(interval_seconds=found.interval_seconds, buckets=shown)
 
     return await here.run_heavy(read)
+
+
+def _shown(one: events.FieldFacts) -> schemas.FoundField:
+    return schemas.FoundField(
+        name=one.name,
+        display_name=one.name,
+        description=one.description,
+        value_type=str(one.kind),
+        most_common_values=[schemas.CommonValue(name=name, value=share) for name, share in one.values],
+    )
 
 
 def _job(here: context.Context, job_uuid: str, caller: auth.Caller) -> searches.SearchJob:

@@ -94,7 +94,11 @@ class EndpointGuard:
         except ValueError as error:
             raise refused(url, f"it is not a URL ({error})") from error
         if parts.scheme.lower() != "https":
-            raise refused(url, "it is not https, and the customer key would travel in clear")
+            raise errors.DestinationError(
+                "endpoint_not_allowed",
+                f"The endpoint {url[:200]!r} is not allowed: it is not https, so keys would travel in clear.",
+                "Write its https:// address. No setting allows plain http.",
+            )
         if "@" in parts.netloc:
             raise refused(url.rpartition("@")[2], "it has a user name or password in it")
         if parts.query or parts.fragment or url.endswith(("?", "#")):

@@ -65,7 +65,8 @@ def test_a_revoked_key_is_401_a_second_later(world: World) -> None:
 NEEDED = {
     "SIC_READ_INTAKES": [
         ("POST", JOBS), ("GET", JOBS), ("GET", f"{JOBS}/{{u}}"), ("GET", f"{JOBS}/{{u}}/events"),
-        ("GET", f"{JOBS}/{{u}}/histogram"), ("POST", f"{JOBS}/{{u}}/cancel"), ("DELETE", f"{JOBS}/{{u}}"),
+        ("GET", f"{JOBS}/{{u}}/histogram"), ("GET", f"{JOBS}/{{u}}/fields"),
+        ("POST", f"{JOBS}/{{u}}/cancel"), ("DELETE", f"{JOBS}/{{u}}"),
         ("GET", "/v1/communities/{u}/fields"), ("GET", "/v1/field-presets"),
     ],
     "SIC_MASSIVE_EXPORT_EVENTS": [
@@ -107,6 +108,7 @@ def test_nothing_of_another_tenant_exists(world: World) -> None:
         ("GET", f"{JOBS}/{job}", "search_job_not_found"),
         ("GET", f"{JOBS}/{job}/events", "search_job_not_found"),
         ("GET", f"{JOBS}/{job}/histogram", "search_job_not_found"),
+        ("GET", f"{JOBS}/{job}/fields", "search_job_not_found"),
         ("POST", f"{JOBS}/{job}/cancel", "search_job_not_found"),
         ("DELETE", f"{JOBS}/{job}", "search_job_not_found"),
         ("POST", f"{JOBS}/{job}/export", "search_job_not_found"),

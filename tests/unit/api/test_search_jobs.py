@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 from api_world import EVERYTHING, JOBS, NOON, World, events, problem
 
+from penstock.control import searches
+from penstock.control.schema import tables
+from penstock.lake.read import scan
+
 MEMBERS = {
     "uuid", "term", "term_lang", "earliest_time", "latest_time", "filters", "community_uuids", "status", "total",
     "expired", "results_ttl", "visible", "max_last_events", "view_uuid", "created_at", "created_by", "created_by_type",
@@ -322,3 +326,66 @@ def test_a_histogram_has_bounds(world: World) -> None:
     job = world.done_search()
     for buckets in (0, 1001):
         problem(world.get(f"{JOBS}/{job}/histogram?buckets={buckets}"), 422, "invalid_request")
+
+
+# Fields of what it found
+
+
+def test_fields_come_with_their_most_common_values(world: World) -> None:
+    """What the reference platform's action "Get event field common values" reads."""
+    world.ingest(
+        {
+            **event,
+            "event.category": ["a", "b"] if n < 2 else ["a"],
+            "n": n,
+            "event.outcome": "failure" if n < 3 else "success",
+        }
+        for n, event in enumerate(events(8))
+    )
+    world.ingest([{"@timestamp": "2026-03-01T10:30:00Z", "message": "another"}])
+    page = world.get(f"{JOBS}/{world.done_search()}/fields?limit=1000&offset=0").json()
+    found = {item["name"]: item for item in page["items"]}
+    assert page["total"] == len(page["items"])
+    assert list(found) == sorted(found)
+    assert found["event.outcome"]["most_common_values"] == [
+        {"name": "success", "value": 62.5},
+        {"name": "failure", "value": 37.5},
+    ]
+    assert found["event.outcome"]["value_type"] == "keyword"
+    assert found["event.outcome"]["display_name"] == "event.outcome"
+    assert found["event.outcome"]["description"]
+    assert found["event.category"]["most_common_values"] == [
+        {"name": "a", "value": 100.0},
+        {"name": "b", "value": 25.0},
+    ]
+    assert (found["n"]["value_type"], len(found["n"]["most_common_values"])) == ("long", 8)
+
+
+def test_fields_can_be_matched_and_paged(world: World) -> None:
+    world.ingest(events(2))
+    job = world.done_search()
+    assert [item["name"] for item in world.get(f"{JOBS}/{job}/fields?match=OUTCOME").json()["items"]] == [
+        "event.outcome"
+    ]
+    page = world.get(f"{JOBS}/{job}/fields?limit=1&offset=1").json()
+    assert ([item["name"] for item in page["items"]], page["total"]) == (["event.outcome"], 4)
+
+
+def test_what_was_found_is_computed_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that times out and asks again must not start a scan beside the first."""
+    world.ingest(events(30))
+    job = world.done_search()
+    monkeypatch.setattr(scan, "newest", lambda *_, **__: pytest.fail("scanned again"))
+    for path in ("events", "events?format=csv", "fields", "events?limit=10&offset=20"):
+        assert world.get(f"{JOBS}/{job}/{path}").status_code == 200
+
+
+def test_results_that_are_not_kept_are_computed_and_kept(world: World) -> None:
+    world.ingest(events(30))
+    job = world.done_search(max_last_events=5)
+    before = [world.get(f"{JOBS}/{job}/{path}").json() for path in ("events", "fields")]
+    with world.services.database.begin() as tx:
+        tx.execute(tables.search_results.delete())
+    assert [world.get(f"{JOBS}/{job}/{path}").json() for path in ("events", "fields")] == before
+    with world.services.database.read() as tx:
+        assert searches.results_of(tx, job, world.clock.now()) is not None

@@ -13,8 +13,9 @@ import threading
 import pytest
 from cryptography import x509
 
-from penstock import errors
-from penstock.process import certificates
+from penstock import errors, settings
+from penstock.control import secrets
+from penstock.process import certificates, server
 
 NOW = dt.datetime.now(dt.UTC)
 
@@ -115,3 +116,16 @@ def test_damaged_files_are_named(tmp_path: pathlib.Path) -> None:
     with pytest.raises(errors.ConfigurationError, match="tls") as caught:
         certificates.ensure(tmp_path, [], NOW)
     assert caught.value.code == "tls_files_unusable"
+
+
+@pytest.mark.parametrize(
+    ("public_url", "host"), [("https://penstock.example:8443", "penstock.example"), ("https://192.0.2.2", "192.0.2.2")]
+)
+def test_the_certificate_names_the_host_that_clients_are_told_to_use(
+    tmp_path: pathlib.Path, public_url: str, host: str
+) -> None:
+    secrets.MasterKeys.create(tmp_path)
+    values = settings.load(home=tmp_path, host="0.0.0.0", port=0, public_url=public_url)
+    with server.running(values, tls=True, worker=False) as listening:
+        assert listening.ca_file is not None
+        assert {host, "localhost"} <= names(listening.ca_file.with_name("server.pem"))
