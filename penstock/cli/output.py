@@ -16,6 +16,8 @@ from typing import Any, TextIO
 
 import click
 
+from penstock.base import instants
+
 _CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 """Events are written by attackers: on a terminal their control characters would move the cursor or set its title."""
 
@@ -74,7 +76,7 @@ def emit_json(value: Any) -> None:
 
 def _json_default(value: Any) -> Any:
     if isinstance(value, dt.datetime):
-        return value.isoformat().replace("+00:00", "Z")
+        return instants.render(value)
     if isinstance(value, frozenset | set):
         return sorted(value)
     return str(value)

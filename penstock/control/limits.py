@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from penstock import errors
 from penstock import settings as settings_module
+from penstock.base import instants
 from penstock.control.schema import tables
 
 _COMMUNITIES = tables.communities
@@ -170,4 +171,4 @@ def ranges_that_fit(
 
 
 def _rfc3339(instant: dt.datetime) -> str:
-    return instant.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+    return instants.render(instant)

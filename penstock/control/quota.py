@@ -15,6 +15,7 @@ import datetime as dt
 import sqlalchemy as sa
 
 from penstock import errors
+from penstock.base import instants
 from penstock.control import states
 from penstock.control.limits import Limits
 from penstock.control.schema import tables
@@ -125,7 +126,7 @@ def check(tx: sa.Connection, community_uuid: str, now: dt.datetime, limits: Limi
     quota = usage(tx, community_uuid, now, limits)
     if quota.left_bytes > 0:
         return quota
-    resets = quota.resets_at.isoformat().replace("+00:00", "Z")
+    resets = instants.render(quota.resets_at)
     raise errors.QuotaExhausted(
         "monthly_quota_exhausted",
         f"This community has exported {quota.used_bytes:,} of its {quota.limit_bytes:,} bytes this month"

@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from penstock import errors
-from penstock.base import unpack
+from penstock.base import instants, unpack
 from penstock.evidence.facts import PartFacts
 
 FORMAT = "penstock-manifest/1"
@@ -85,7 +85,7 @@ class Signer:
 def build(subject: Subject, facts: Sequence[PartFacts]) -> dict[str, Any]:
     """The unsigned manifest of a finished export. `facts`: all parts, in order."""
     about = dataclasses.asdict(subject) | {
-        name: getattr(subject, name).isoformat().replace("+00:00", "Z") for name in ("earliest", "latest", "created_at")
+        name: instants.render(getattr(subject, name)) for name in ("earliest", "latest", "created_at")
     }
     events = sum(part.events for part in facts)
     entries, segments = _entries(facts)

@@ -12,13 +12,13 @@ from typing import Any
 import polars as pl
 
 from penstock import errors
+from penstock.base import instants
 from penstock.fields import refused, values
 
 ROWS = 20_000
 """Rows that are turned into events at once."""
 
 _PER_SECOND = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 Event = dict[str, Any] | refused.EventRefused
 
@@ -98,7 +98,7 @@ def _json(value: Any) -> Any:
             return values.loads(format(value, "f"))
         case dt.datetime():
             aware = value if value.tzinfo is not None else value.replace(tzinfo=dt.UTC)
-            return values.render_timestamp((aware - _EPOCH) // dt.timedelta(microseconds=1))
+            return values.render_timestamp(instants.to_microseconds(aware))
         case dt.date() | dt.time():
             return value.isoformat()
         case list():

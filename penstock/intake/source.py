@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from collections.abc import Iterator
 
 import polars as pl
 
 from penstock import errors, settings
+from penstock.base import instants
 from penstock.base.clock import Clock
 from penstock.fields import refused
 from penstock.intake import batch, parse, readers, streams, typing_fields
@@ -16,8 +16,6 @@ from penstock.intake import rejects as ingest_rejects
 
 BATCH_BYTES = 64 * 1024 * 1024
 """JSON bytes of a batch, at most (a piece more): bounds the memory where events are large."""
-
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,5 +148,5 @@ class Reading:
     def _built(self) -> pl.DataFrame:
         self.bytes += self._batch_bytes
         self._batch_bytes = 0
-        arrived_us = (self._clock.now() - _EPOCH) // dt.timedelta(microseconds=1)
+        arrived_us = instants.to_microseconds(self._clock.now())
         return self._batch.build(arrived_us)

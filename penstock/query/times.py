@@ -6,11 +6,11 @@ import datetime as dt
 import re
 
 from penstock import errors
+from penstock.base import instants
 from penstock.query import literals
 
 _RELATIVE = re.compile(r"-([0-9]{1,9})([smhdw])")
 _UNIT = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _HINT = "Write now, a distance back from now (-45s, -15m, -2h, -7d, -1w) or a time like 2026-01-31T08:00:00Z."
 
 
@@ -32,7 +32,7 @@ def parse_time(text: str, now: dt.datetime) -> dt.datetime:
         if relative := _RELATIVE.fullmatch(written):
             return now.astimezone(dt.UTC) - dt.timedelta(**{_UNIT[relative[2]]: int(relative[1])})
         if (instant := literals.instant(written)) is not None:
-            return _EPOCH + dt.timedelta(microseconds=instant)
+            return instants.from_microseconds(instant)
     except OverflowError as error:
         raise errors.InvalidRequest(
             "invalid_time", f"The time {text!r} lies outside the years 1 to 9999.", _HINT

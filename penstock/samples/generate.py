@@ -15,8 +15,9 @@ import numpy as np
 import polars as pl
 from numpy import typing as npt
 
+from penstock.base import instants
 from penstock.fields import types, values
-from penstock.lake import files, layout, table
+from penstock.lake import layout, table
 from penstock.samples import kinds as sample_kinds
 from penstock.samples import world as sample_world
 
@@ -149,7 +150,7 @@ class _Rhythm:
     """How events spread over time: busy by day, quiet at night and on weekends; a minute's rate is even."""
 
     def __init__(self, start: dt.datetime, days: float) -> None:
-        self._start_us = (start - files.EPOCH) // dt.timedelta(microseconds=1)
+        self._start_us = instants.to_microseconds(start)
         self._end_us = self._start_us + max(1, round(days * 86_400 * _US))
         minutes = math.ceil((self._end_us - self._start_us) / (60 * _US))
         self._edges = np.minimum(self._start_us + np.arange(minutes + 1) * 60 * _US, self._end_us).astype(np.float64)
@@ -251,9 +252,9 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 def _plain_value(value: Any) -> Any:
     if isinstance(value, dt.datetime):
-        return values.render_timestamp((value - files.EPOCH) // dt.timedelta(microseconds=1))
+        return values.render_timestamp(instants.to_microseconds(value))
     return value
 
 
 def _moment(us: int) -> dt.datetime:
-    return files.EPOCH + dt.timedelta(microseconds=us)
+    return instants.from_microseconds(us)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 
+from penstock.base import instants
 from penstock.lake.read import plan
 
 BUCKETS = 240
@@ -16,7 +17,6 @@ MAX_DEPTH = 6
 """240^6 microseconds are six years: every range of less is told apart to the microsecond."""
 
 _MICROSECOND = dt.timedelta(microseconds=1)
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 Counts = Sequence[tuple[int, int]]
 HistogramOf = Callable[[plan.TimeRange, int], Counts]
@@ -42,4 +42,4 @@ def close_counts(
 
 def instant(us: int) -> dt.datetime:
     """Microseconds since 1970 as an aware UTC instant."""
-    return _EPOCH + dt.timedelta(microseconds=us)
+    return instants.from_microseconds(us)

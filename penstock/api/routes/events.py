@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, Literal
 
 import fastapi
 
 from penstock.api import auth, context, paging, schemas
+from penstock.base import instants
 from penstock.control import searches
 from penstock.fields import presets
 from penstock.usecases import found as events
 from penstock.usecases import known_fields
 
 router = fastapi.APIRouter(tags=["search jobs"], prefix="/sic/conf/events/search/jobs/{job_uuid}")
-
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @router.get(
@@ -94,7 +92,7 @@ async def get_histogram(
     def read() -> schemas.Histogram:
         job = _job(here, job_uuid, caller)
         found = events.histogram(here.services, job, buckets)
-        shown = [schemas.Bucket(start=_EPOCH + dt.timedelta(microseconds=us), count=n) for us, n in found.counts]
+        shown = [schemas.Bucket(start=instants.from_microseconds(us), count=n) for us, n in found.counts]
         return schemas.Histogram(interval_seconds=found.interval_seconds, buckets=shown)
 
     return await here.run_heavy(read)

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from penstock.base import instants
 from penstock.fields import types
 from penstock.lake import files, layout, table
 from penstock.lake.read import merge
@@ -32,19 +33,19 @@ class TimeRange:
     def of(cls, earliest_us: int, latest_us: int) -> TimeRange:
         """The range between two instants in microseconds since 1970."""
         return cls(
-            earliest=files.EPOCH + dt.timedelta(microseconds=earliest_us),
-            latest=files.EPOCH + dt.timedelta(microseconds=latest_us),
+            earliest=instants.from_microseconds(earliest_us),
+            latest=instants.from_microseconds(latest_us),
         )
 
     @property
     def earliest_us(self) -> int:
         """`earliest` in microseconds since 1970."""
-        return (self.earliest - files.EPOCH) // dt.timedelta(microseconds=1)
+        return instants.to_microseconds(self.earliest)
 
     @property
     def latest_us(self) -> int:
         """`latest` in microseconds since 1970."""
-        return (self.latest - files.EPOCH) // dt.timedelta(microseconds=1)
+        return instants.to_microseconds(self.latest)
 
     def touches(self, file: files.DataFile) -> bool:
         """Whether the file may hold events of the range."""

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from penstock import query
+from penstock.base import instants
 from penstock.fields import types, values
 from penstock.fields.types import FieldType
 from penstock.lake import files, layout, table
@@ -233,7 +234,7 @@ def _json_value(value: Any, field_type: FieldType | None) -> Any:
     if field_type is FieldType.JSON:
         return values.loads(value)
     if isinstance(value, dt.datetime):
-        return values.render_timestamp((value - files.EPOCH) // dt.timedelta(microseconds=1))
+        return values.render_timestamp(instants.to_microseconds(value))
     return value
 
 

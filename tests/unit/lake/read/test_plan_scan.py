@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock import query
+from penstock.base import instants
 from penstock.fields import types
 from penstock.fields.types import FieldType
-from penstock.lake import files, table
+from penstock.lake import table
 from penstock.lake.read import merge, plan, scan
 
 DAY_US = 86_400_000_000
@@ -29,7 +30,7 @@ UNBOUNDED = 1 << 40
 
 
 def moment(us: int) -> dt.datetime:
-    return files.EPOCH + dt.timedelta(microseconds=us)
+    return instants.from_microseconds(us)
 
 
 def between(first_us: int, end_us: int) -> plan.TimeRange:
@@ -69,14 +70,14 @@ def events(tmp_path: pathlib.Path) -> table.EventTable:
     return table.EventTable(str(tmp_path), "community")
 
 
-instants = st.one_of(st.integers(0, 12), st.integers(0, 2 * DAY_US - 1), st.integers(DAY_US - 3, DAY_US + 3))
-batches = st.lists(st.lists(instants, max_size=12), max_size=6)
+moments = st.one_of(st.integers(0, 12), st.integers(0, 2 * DAY_US - 1), st.integers(DAY_US - 3, DAY_US + 3))
+batches = st.lists(st.lists(moments, max_size=12), max_size=6)
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     batches=batches,
-    edges=st.tuples(instants, instants),
+    edges=st.tuples(moments, moments),
     max_rows=st.integers(1, 15),
     window=st.integers(1, 8),
     group_rows=st.integers(1, 8),
