@@ -20,7 +20,7 @@ from penstock import query
 from penstock.base import instants
 from penstock.fields import types
 from penstock.fields.types import FieldType
-from penstock.lake import table
+from penstock.lake import files, table
 from penstock.lake.read import merge, plan, scan
 
 DAY_US = 86_400_000_000
