@@ -52,7 +52,7 @@ class ManualClock:
 @dataclasses.dataclass(slots=True)
 class _MemoryUpload:
     upload: Upload
-    customer_key: CustomerKey
+    customer_key: MaybeKey
     filename: str
     parts: dict[int, tuple[Receipt, bytes]] = dataclasses.field(default_factory=dict)
 
@@ -61,9 +61,12 @@ class _MemoryUpload:
 class _MemoryObject:
     info: ObjectInfo
     upload_id: str
-    customer_key: CustomerKey
+    customer_key: MaybeKey
     filename: str
     content: bytes
+
+
+MaybeKey = CustomerKey | None
 
 
 class MemoryStore:
@@ -102,13 +105,13 @@ class MemoryStore:
         """Keys of the finished objects, sorted."""
         return sorted(self._objects)
 
-    def begin(self, key: str, customer_key: CustomerKey, *, content_type: str, filename: str) -> Upload:
+    def begin(self, key: str, customer_key: MaybeKey, *, content_type: str, filename: str) -> Upload:
         with self._call("begin"):
             upload = Upload(key=naming.check_key(key), upload_id=secrets.token_hex(16), started_at=self._clock.now())
             self._uploads[upload.upload_id] = _MemoryUpload(upload, customer_key, filename)
             return upload
 
-    def put_part(self, upload: Upload, number: int, body: bytes | memoryview, customer_key: CustomerKey) -> Receipt:
+    def put_part(self, upload: Upload, number: int, body: bytes | memoryview, customer_key: MaybeKey) -> Receipt:
         with self._call("put_part"):
             if not 1 <= number <= MAX_PARTS:
                 raise part_checks.refused(f"part {number} is outside 1 to {MAX_PARTS}")
@@ -118,7 +121,7 @@ class MemoryStore:
             held.parts[number] = (receipt, content)
             return receipt
 
-    def complete(self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey) -> ObjectInfo:
+    def complete(self, upload: Upload, receipts: Sequence[Receipt], customer_key: MaybeKey) -> ObjectInfo:
         with self._call("complete"):
             finished = self._objects.get(upload.key)
             if finished and finished.upload_id == upload.upload_id:
@@ -143,7 +146,7 @@ class MemoryStore:
         with self._call("abort"):
             self._uploads.pop(upload.upload_id, None)
 
-    def put(self, key: str, body: bytes, customer_key: CustomerKey, *, content_type: str, filename: str) -> ObjectInfo:
+    def put(self, key: str, body: bytes, customer_key: MaybeKey, *, content_type: str, filename: str) -> ObjectInfo:
         with self._call("put"):
             info = ObjectInfo(
                 key=naming.check_key(key),
@@ -154,17 +157,17 @@ class MemoryStore:
             self._objects[key] = _MemoryObject(info, "", customer_key, filename, bytes(body))
             return info
 
-    def presign(self, key: str, customer_key: CustomerKey, *, expires_in_seconds: int, filename: str) -> str:
+    def presign(self, key: str, customer_key: MaybeKey, *, expires_in_seconds: int, filename: str) -> str:
         with self._call("presign"):
             expires_at = self._clock.now() + dt.timedelta(seconds=expires_in_seconds)
             query = urllib.parse.urlencode({"expires": int(expires_at.timestamp()), "filename": filename})
             return f"memory://store/{urllib.parse.quote(key)}?{query}"
 
-    def head(self, key: str, customer_key: CustomerKey) -> ObjectInfo:
+    def head(self, key: str, customer_key: MaybeKey) -> ObjectInfo:
         with self._call("head"):
             return self._opened(key, customer_key).info
 
-    def read(self, key: str, customer_key: CustomerKey, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def read(self, key: str, customer_key: MaybeKey, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         with self._call("read"):
             content = self._opened(key, customer_key).content[max(0, start) : end]
         piece_bytes = 1024 * 1024
@@ -179,7 +182,7 @@ class MemoryStore:
             uploads = [held.upload for held in self._uploads.values() if held.upload.key.startswith(prefix)]
         return iter(uploads)
 
-    def probe(self, customer_key: CustomerKey) -> None:
+    def probe(self, customer_key: MaybeKey) -> None:
         with self._call("probe"):
             probing.probe(self, customer_key, f".probe/{secrets.token_hex(8)}")
 
@@ -195,7 +198,7 @@ class MemoryStore:
             if error:
                 raise error
 
-    def _unfinished(self, upload: Upload, customer_key: CustomerKey) -> _MemoryUpload:
+    def _unfinished(self, upload: Upload, customer_key: MaybeKey) -> _MemoryUpload:
         held = self._uploads.get(upload.upload_id)
         if held is None or held.upload.key != upload.key:
             raise errors.ObjectMissing(
@@ -205,7 +208,7 @@ class MemoryStore:
             raise _wrong_key(upload.key)
         return held
 
-    def _opened(self, key: str, customer_key: CustomerKey) -> _MemoryObject:
+    def _opened(self, key: str, customer_key: MaybeKey) -> _MemoryObject:
         if key not in self._objects:
             raise errors.ObjectMissing("object_missing", f"There is no object {key!r}.", "It was deleted.")
         if self._objects[key].customer_key != customer_key:

@@ -59,6 +59,8 @@ class Subject:
     search_job_events: int
     compression: str
     created_at: dt.datetime
+    encryption: str = "sse-c"
+    kms_key_id: str | None = None
 
 
 class Signer:

@@ -21,6 +21,7 @@ from penstock.base import clock as clocks
 from penstock.storage.bucket import CustomerBucket, Secret
 from penstock.storage.contract import MAX_PARTS, MAX_S3_URL_SECONDS, MIN_PART_BYTES, ObjectInfo, Receipt, Store, Upload
 from penstock.storage.embedded import store as embedded
+from penstock.storage.encryption import Encryption
 from penstock.storage.keys import CustomerKey
 from penstock.storage.naming import (
     EXPORT_CONTENT_TYPE,
@@ -43,6 +44,7 @@ __all__ = [
     "MIN_PART_BYTES",
     "CustomerBucket",
     "CustomerKey",
+    "Encryption",
     "ObjectInfo",
     "Receipt",
     "Secret",
@@ -139,6 +141,8 @@ def open_customer_store(
             secret_access_key=bucket.secret_access_key,
             ca_file=settings.customer_ca_file,
             guard=guard,
+            encryption=bucket.encryption,
+            kms_key_id=bucket.kms_key_id or "",
             **_patience(settings, patience_seconds),
         ),
         clock=clock,

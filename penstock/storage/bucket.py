@@ -10,9 +10,10 @@ from typing import Any, Self
 
 from penstock import errors
 from penstock.storage import naming
+from penstock.storage.encryption import OF_A_BUCKET, Encryption
 
 _REQUIRED = ("bucket_name", "access_key_id", "secret_access_key")
-_OPTIONAL = ("prefix", "endpoint_url", "region_name")
+_OPTIONAL = ("prefix", "endpoint_url", "region_name", "encryption", "kms_key_id")
 MEMBERS = _REQUIRED + _OPTIONAL
 DEFAULT_REGION = "us-east-1"
 
@@ -58,6 +59,8 @@ class CustomerBucket:
         prefix: first part of the object keys, without outer `/`; may be empty.
         endpoint_url: https URL of an S3-compatible server; None: AWS.
         region_name: the bucket's region.
+        encryption: `sse-c`, `sse-kms` or `bucket-default`.
+        kms_key_id: the key of its KMS, for `sse-kms`; None: the bucket's own choice.
     """
 
     bucket_name: str
@@ -66,6 +69,8 @@ class CustomerBucket:
     prefix: str = ""
     endpoint_url: str | None = None
     region_name: str = DEFAULT_REGION
+    encryption: Encryption = Encryption.SSE_C
+    kms_key_id: str | None = None
 
     @classmethod
     def parse(cls, members: Mapping[str, Any]) -> Self:
@@ -93,6 +98,7 @@ class CustomerBucket:
             raise _invalid("bucket_name", f"{values['bucket_name']!r} is not a name a bucket can have")
         if values["region_name"] and not _REGION_NAME.fullmatch(values["region_name"]):
             raise _invalid("region_name", f"{values['region_name']!r} is not a region's name")
+        encryption = _checked_encryption(values["encryption"], values["kms_key_id"])
         if not (values["access_key_id"] + values["secret_access_key"]).isprintable():
             raise _invalid("access_key_id or secret_access_key", "it has a control character")
         return cls(
@@ -102,6 +108,8 @@ class CustomerBucket:
             prefix=_checked_prefix(values["prefix"]),
             endpoint_url=values["endpoint_url"] or None,
             region_name=values["region_name"] or DEFAULT_REGION,
+            encryption=encryption,
+            kms_key_id=values["kms_key_id"] or None,
         )
 
     def seal_bytes(self) -> bytes:
@@ -113,13 +121,29 @@ class CustomerBucket:
     def from_bytes(cls, unsealed: bytes) -> Self:
         """The bucket whose `seal_bytes` were unsealed."""
         members = json.loads(unsealed)
-        return cls(**{**members, "secret_access_key": Secret(members["secret_access_key"])})
+        known = {
+            "secret_access_key": Secret(members["secret_access_key"]),
+            "encryption": Encryption(members.get("encryption", Encryption.SSE_C)),
+        }
+        return cls(**(members | known))
 
     @property
     def destination(self) -> str:
         """For people: `s3://bucket/prefix`, with the endpoint where it is not AWS."""
         place = f"s3://{self.bucket_name}/{self.prefix}".rstrip("/")
         return f"{place} at {self.endpoint_url}" if self.endpoint_url else place
+
+
+def _checked_encryption(encryption: str, kms_key_id: str) -> Encryption:
+    known = ", ".join(OF_A_BUCKET)
+    if encryption and encryption not in OF_A_BUCKET:
+        raise _invalid("encryption", f"{encryption!r} is none of {known}")
+    chosen = Encryption(encryption or Encryption.SSE_C)
+    if kms_key_id and chosen is not Encryption.SSE_KMS:
+        raise _invalid("kms_key_id", f"it belongs to encryption sse-kms, not to {chosen}")
+    if not kms_key_id.isprintable() or len(kms_key_id) > 2048:
+        raise _invalid("kms_key_id", "it is no name of a key")
+    return chosen
 
 
 def _checked_prefix(prefix: str) -> str:

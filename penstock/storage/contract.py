@@ -72,16 +72,21 @@ class Store(Protocol):
     Errors: `errors.ObjectMissing` (`object_missing`, `upload_missing`), `errors.AccessDenied` (`wrong_customer_key`, or
     a permission that lacks), `errors.StorageError` (after the store's own bounded retries), `errors.DestinationError`
     (`invalid_prefix`; a customer's bucket or endpoint that cannot be used). Nothing else escapes.
+
+    `customer_key` None, the same in all calls of an object: the store encrypts it in its own way or not at all, and its
+    URL needs no key (`encryption.Encryption`).
     """
 
-    def begin(self, key: str, customer_key: CustomerKey, *, content_type: str, filename: str) -> Upload:
+    def begin(self, key: str, customer_key: CustomerKey | None, *, content_type: str, filename: str) -> Upload:
         """Starts a multipart upload. `filename` is what a browser saves the object as.
 
         Not idempotent: an answer that is lost leaves an upload that only `list_unfinished` knows.
         """
         ...
 
-    def put_part(self, upload: Upload, number: int, body: bytes | memoryview, customer_key: CustomerKey) -> Receipt:
+    def put_part(
+        self, upload: Upload, number: int, body: bytes | memoryview, customer_key: CustomerKey | None
+    ) -> Receipt:
         """Puts part `number` (again replaces it). Parts may come in any order and from several threads.
 
         The receipt is given when the part is durable. Needs only the upload's key and id, so that another process can
@@ -89,7 +94,7 @@ class Store(Protocol):
         """
         ...
 
-    def complete(self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey) -> ObjectInfo:
+    def complete(self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey | None) -> ObjectInfo:
         """Makes the object of the parts, atomically. Completing again after success returns the same object.
 
         Raises `invalid_part` when the receipts, in any order, do not run from 1 without a gap, when a part but the last
@@ -101,19 +106,23 @@ class Store(Protocol):
         """Drops the upload and its parts. Idempotent; no error if it is gone; a finished object is spared."""
         ...
 
-    def put(self, key: str, body: bytes, customer_key: CustomerKey, *, content_type: str, filename: str) -> ObjectInfo:
+    def put(
+        self, key: str, body: bytes, customer_key: CustomerKey | None, *, content_type: str, filename: str
+    ) -> ObjectInfo:
         """Puts a small object in one go (the manifest). Idempotent: again replaces it."""
         ...
 
-    def presign(self, key: str, customer_key: CustomerKey, *, expires_in_seconds: int, filename: str) -> str:
+    def presign(self, key: str, customer_key: CustomerKey | None, *, expires_in_seconds: int, filename: str) -> str:
         """A URL that GETs the object until it expires; useless without the customer key; never contains it."""
         ...
 
-    def head(self, key: str, customer_key: CustomerKey) -> ObjectInfo:
+    def head(self, key: str, customer_key: CustomerKey | None) -> ObjectInfo:
         """Facts of a finished object."""
         ...
 
-    def read(self, key: str, customer_key: CustomerKey, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def read(
+        self, key: str, customer_key: CustomerKey | None, *, start: int = 0, end: int | None = None
+    ) -> Iterator[bytes]:
         """The plain bytes [start, end) in pieces of at most 1 MiB, cut at the object's end as a slice is.
 
         Existence and key are checked at the call, not at the first piece.
@@ -128,7 +137,7 @@ class Store(Protocol):
         """Uploads that began and neither completed nor aborted, `started_at` set."""
         ...
 
-    def probe(self, customer_key: CustomerKey) -> None:
+    def probe(self, customer_key: CustomerKey | None) -> None:
         """Writes, reads back and deletes a tiny encrypted object, within seconds.
 
         Raises `DestinationError` `destination_not_writable` with the step that failed and why; `extra["reason"]` is the

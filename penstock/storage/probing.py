@@ -13,7 +13,7 @@ _ANOTHER_CONTENT = errors.StorageError(
 )
 
 
-def probe(store: Store, customer_key: CustomerKey, key: str) -> None:
+def probe(store: Store, customer_key: CustomerKey | None, key: str) -> None:
     """Writes, reads back and deletes `key`.
 
     Raises:

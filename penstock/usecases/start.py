@@ -227,5 +227,5 @@ def _answer(services: services_module.Services, started: exports.StartedExport) 
         task_uuid=export.task_uuid,
         status=export.status.value,
         customer_key=shown,
-        customer_key_md5=export.sse_customer_key_md5,
+        customer_key_md5=export.sse_customer_key_md5 or "",
     )

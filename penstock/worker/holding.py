@@ -21,8 +21,11 @@ WATCH_SECONDS = 0.25
 CANCEL_PATIENCE_SECONDS = 1.0
 """How long the work may take to stop once a cancel was seen; then something holds it up, and it is given up."""
 
+SHUTDOWN_PATIENCE_SECONDS = 10.0
+"""The same once the process was asked to end: time enough for a part in flight, unless its store is silent."""
 
-def _wait_on() -> None:
+
+def _wait_on(reason: Exception) -> None:
     """Work that is not given up: it stops when it can."""
 
 
@@ -43,7 +46,8 @@ class Holding:
         lease_seconds: the lease's length.
         clock: measures since when the lease has not been renewed.
         shutdown: set when the process must end.
-        give_up: called again and again when the work has not stopped CANCEL_PATIENCE_SECONDS after a cancel was seen.
+        give_up: called again and again, with the reason, when the work has not stopped CANCEL_PATIENCE_SECONDS after a
+            cancel was seen, or SHUTDOWN_PATIENCE_SECONDS after the shutdown.
 
     A database that does not answer is retried until the lease has run out; then the lease counts as lost, since
     another worker may have taken it.
@@ -57,7 +61,7 @@ class Holding:
         lease_seconds: float,
         clock: clocks.Clock,
         shutdown: threading.Event,
-        give_up: Callable[[], None] = _wait_on,
+        give_up: Callable[[Exception], None] = _wait_on,
     ) -> None:
         self._give_up = give_up
         self._renew = renew
@@ -67,7 +71,7 @@ class Holding:
         self._shutdown = shutdown
         self._over = threading.Event()
         self._reason: Exception | None = None
-        self._cancel_seen_at = math.inf
+        self._give_up_at = math.inf
         self._thread = threading.Thread(target=self._watch, name="penstock-lease", daemon=True)
 
     def __enter__(self) -> Self:
@@ -105,8 +109,13 @@ class Holding:
         if self._clock.monotonic() - self._renewed_at >= self._lease_seconds / 3:
             self._renew()
             self._renewed_at = self._clock.monotonic()
-        if self._reason is None and self._cancel_requested():
-            self._reason = CancelRequested()
-            self._cancel_seen_at = self._clock.monotonic()
-        if self._clock.monotonic() - self._cancel_seen_at >= CANCEL_PATIENCE_SECONDS:
-            self._give_up()
+        if not isinstance(self._reason, CancelRequested) and self._cancel_requested():
+            self._stop(CancelRequested(), CANCEL_PATIENCE_SECONDS)
+        elif self._reason is None and self._shutdown.is_set():
+            self._stop(ShuttingDown(), SHUTDOWN_PATIENCE_SECONDS)
+        if self._reason is not None and self._clock.monotonic() >= self._give_up_at:
+            self._give_up(self._reason)
+
+    def _stop(self, reason: Exception, patience_seconds: float) -> None:
+        self._reason = reason
+        self._give_up_at = self._clock.monotonic() + patience_seconds

@@ -15,8 +15,10 @@ from penstock import errors
 from penstock.control import exports
 from penstock.control import searches as searchjobs
 from penstock.process import services
-from penstock.worker import export_run as export_room
-from penstock.worker import journal, search_run, sweeper, tidying
+from penstock.worker import sweeper, tidying
+from penstock.worker.exports import journal
+from penstock.worker.exports import run as export_run
+from penstock.worker.searches import run as search_run
 
 log = structlog.get_logger(__name__)
 
@@ -107,7 +109,7 @@ class Worker:
         if claim is None:
             return False
         self._step("claimed")
-        export_room.ExportRun(self._services, claim, shutdown=self._shutdown, step=self._step).run()
+        export_run.ExportRun(self._services, claim, shutdown=self._shutdown, step=self._step).run()
         return True
 
     def sweep(self) -> None:

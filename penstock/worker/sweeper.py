@@ -14,7 +14,7 @@ import structlog
 from penstock import errors, storage
 from penstock.control import exports, sweep
 from penstock.process import services
-from penstock.worker import abort_uploads, journal
+from penstock.worker.exports import abort_uploads, journal
 
 log = structlog.get_logger(__name__)
 
@@ -22,13 +22,13 @@ ORPHAN_GRACE_SECONDS = 3600
 """An unfinished upload younger than this is left alone even if no export owns it: its worker may be about to say so."""
 
 CLEARING_LEASE_SECONDS = 60.0
-"""More than 5 x clearing.PATIENCE_SECONDS: another sweeper takes over only when this one is dead."""
+"""More than 5 x abort_uploads.PATIENCE_SECONDS: another sweeper takes over only when this one is dead."""
 
 CLEARINGS = 3
 """Sweepers that may die over one upload; the next one ends the export without touching it."""
 
 CLEARED_A_PASS = 10
-"""Exports cleared in one pass, which so takes at most CLEARED_A_PASS x 5 x clearing.PATIENCE_SECONDS longer."""
+"""Exports cleared in one pass, which so takes at most CLEARED_A_PASS x 5 x abort_uploads.PATIENCE_SECONDS longer."""
 
 
 class Sweeper:
@@ -122,9 +122,9 @@ class Sweeper:
     def _clear(self, claim: exports.Claim) -> None:
         export = claim.export
         assert export.object_key is not None, "the plan comes before the upload"
-        assert export.upload_id is not None, "what take_dead takes has one"
-        upload = storage.Upload(key=export.object_key, upload_id=export.upload_id)
+        key = export.object_key
+        upload = storage.Upload(key=key, upload_id=export.upload_id) if export.upload_id else None
         if exports.clearings(claim) <= CLEARINGS:
-            abort_uploads.abort_at_customer(self._services, claim, upload)
+            abort_uploads.abort_at_customer(self._services, claim, key, upload)
         else:
-            abort_uploads.tell_what_is_left(claim, upload, "sweepers_died", f"{CLEARINGS} sweepers died over it.")
+            abort_uploads.tell_what_is_left(claim, key, upload, "sweepers_died", f"{CLEARINGS} sweepers died over it.")

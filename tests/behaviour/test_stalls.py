@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from support import house
 
 from penstock import errors, storage, testing, worker
@@ -43,6 +44,20 @@ class Stalling:
         return call(*args, **named)
 
 
+class Failing:
+    """A store whose every write fails."""
+
+    def __init__(self, store: Any, error: errors.StorageError) -> None:
+        self._store = store
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        return self._fail if name in {"begin", "put_part", "put", "complete"} else getattr(self._store, name)
+
+    def _fail(self, *args: Any, **named: Any) -> Any:
+        raise self._error
+
+
 @pytest.fixture
 def small_house(tmp_path: pathlib.Path, database_url: str) -> Iterator[house.House]:
     with house.opened_house(tmp_path / "home", database_url, house.SMALL, {}) as made:
@@ -67,7 +82,7 @@ def canceled_while_it_hangs(made: house.House, opened: services.Services, store:
         working.join()
 
 
-@pytest.mark.parametrize("call", ["begin", "put_part"])
+@pytest.mark.parametrize("call", ["begin", "put_part", "complete", "put"])
 def test_an_export_is_canceled_within_its_bound_while_the_store_hangs(small_house: house.House, call: str) -> None:
     store = Stalling(small_house.opened.store, call)
     opened = dataclasses.replace(small_house.opened, store=store)
@@ -82,7 +97,7 @@ def test_an_export_is_canceled_within_its_bound_while_the_store_hangs(small_hous
     assert small_house.used_bytes() == 0
 
 
-@pytest.mark.parametrize("call", ["begin", "put_part", "abort"])
+@pytest.mark.parametrize("call", ["begin", "put_part", "abort", "complete"])
 def test_in_a_customers_bucket_the_upload_is_aborted_when_the_store_goes_on(
     small_house: house.House, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,20 +112,72 @@ def test_in_a_customers_bucket_the_upload_is_aborted_when_the_store_goes_on(
     assert theirs.keys() == []
 
 
-def test_a_cancel_that_comes_while_the_store_hangs_over_the_completion_loses(small_house: house.House) -> None:
+def test_a_shutdown_gives_the_lease_back_while_the_store_hangs(
+    small_house: house.House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, expected = small_house.steps_of_an_undisturbed_export()
-    store = Stalling(small_house.opened.store, "complete")
-    opened = dataclasses.replace(small_house.opened, store=store)
+    monkeypatch.setattr(holding, "SHUTDOWN_PATIENCE_SECONDS", 0.2)
+    store = Stalling(small_house.opened.store, "put_part")
+    stopping = worker.Worker(dataclasses.replace(small_house.opened, store=store))
     used_before, task_uuid = small_house.used_bytes(), small_house.start()
-    working = threading.Thread(target=worker.Worker(opened).run_export)
+    working = threading.Thread(target=stopping.run_export)
     working.start()
-    assert store.stalled.wait(60)
-    with small_house.opened.database.begin() as tx:
-        exports.request_cancel(tx, task_uuid, None, "somebody", small_house.opened.clock.now())
-    time.sleep(BOUND_SECONDS + 0.5)
-    assert small_house.export(task_uuid).status == "RUNNING"
-    store.goes_on.set()
-    working.join()
+    try:
+        assert store.stalled.wait(60)
+        stopping.stop()
+        began = time.monotonic()
+        while small_house.export(task_uuid).worker_id is not None:
+            assert time.monotonic() - began < 12, "it waits for the store"
+            time.sleep(0.01)
+        assert small_house.export(task_uuid).attempts == 0
+        small_house.take_over()
+    finally:
+        store.goes_on.set()
+        working.join()
+    small_house.assert_exact(task_uuid, expected, used_before)
+
+
+@pytest.mark.parametrize("bucket", [None, BUCKET], ids=["service", "customer"])
+def test_a_cancel_that_is_accepted_before_the_finish_leaves_nothing_and_charges_nothing(
+    small_house: house.House, bucket: storage.CustomerBucket | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = testing.MemoryStore(min_part_bytes=1)
+    monkeypatch.setattr(services.Services, "customer_store", lambda self, bucket, **patience: theirs)
+    used_before, task_uuid = small_house.used_bytes(), small_house.start(bucket)
+
+    def step(name: str) -> None:
+        if name == "finish":  # the file and its manifest are there; a quarter of a second is left to see the cancel
+            with small_house.opened.database.begin() as tx:
+                exports.request_cancel(tx, task_uuid, None, "somebody", small_house.opened.clock.now())
+
+    worker.Worker(small_house.opened, step=step).run_export()
+    export = small_house.export(task_uuid)
+    assert (export.status, export.download_url) == ("CANCELED", None)
+    assert small_house.used_bytes() == used_before
+    assert theirs.keys() == []
+    assert list(theirs.list_unfinished()) == []
+    with pytest.raises(errors.ObjectMissing):
+        small_house.content(task_uuid)
+
+
+def test_faults_of_the_store_cost_no_attempt_and_are_told_without_the_operators_inside(
+    small_house: house.House,
+) -> None:
+    _, expected = small_house.steps_of_an_undisturbed_export()
+    used_before, task_uuid = small_house.used_bytes(), small_house.start()
+    secret = errors.StorageError("storage_unavailable", "https://inside.example/bucket does not answer.", "Look.")
+    for number in range(8):  # more than there are attempts
+        worker.Worker(dataclasses.replace(small_house.late, store=Failing(small_house.late.store, secret))).run_export()
+        export = small_house.export(task_uuid)
+        assert (export.status, export.attempts, export.waits) == ("RUNNING", 0, number + 1)
+        assert export.waiting_for is not None
+        assert "storage does not answer" in export.waiting_for
+        assert "inside.example" not in export.waiting_for
+        with small_house.opened.database.begin() as tx:  # its rest is over
+            tx.execute(sa.text("UPDATE exports SET lease_until = created_at WHERE status = 'RUNNING'"))
+    small_house.take_over()
+    export = small_house.export(task_uuid)
+    assert (export.waits, export.waiting_for, export.attempts) == (0, None, 1)
     small_house.assert_exact(task_uuid, expected, used_before)
 
 

@@ -578,3 +578,24 @@ def test_a_probe_says_what_to_mend(ceph: Any, wrong: dict[str, Any], reason: str
     assert refusal.value.extra["reason"] == reason
     assert words in refusal.value.detail
     assert refusal.value.hint
+
+
+def test_an_object_without_a_customer_key_is_downloaded_without_one(served_kit: Any) -> None:
+    key = served_kit.prefix + "plain.jsonl.gz"
+    upload = served_kit.store.begin(key, None, **CONTENT)
+    receipts = [served_kit.store.put_part(upload, 1, BIG, None), served_kit.store.put_part(upload, 2, TAIL, None)]
+    served_kit.store.complete(upload, receipts, None)
+    assert served_kit.store.complete(upload, receipts, None).size == len(BIG + TAIL)
+    served_kit.store.put(key + ".manifest", b"{}", None, **CONTENT)
+    assert b"".join(served_kit.store.read(key + ".manifest", None)) == b"{}"
+    url = served_kit.store.presign(key, None, expires_in_seconds=60, filename="n.gz")
+    response = served_kit.get(url, {})
+    assert (response.status_code, response.content) == (200, BIG + TAIL)
+    assert not [name for name in response.headers if "customer" in name.lower()]
+    assert served_kit.get(url.replace("plain.jsonl.gz", "other.jsonl.gz"), {}).status_code == 403
+    served_kit.store.probe(None)
+
+
+def test_an_object_with_a_customer_key_is_not_read_without(kit: Any) -> None:
+    with pytest.raises(errors.AccessDenied):
+        kit.store.head(finished(kit), None)

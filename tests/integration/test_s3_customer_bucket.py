@@ -23,7 +23,8 @@ from support import ceph_service
 from penstock import worker
 from penstock.control import limits
 from penstock.storage.keys import CustomerKey
-from penstock.worker import abort_uploads, holding
+from penstock.worker import holding
+from penstock.worker.exports import abort_uploads
 
 pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
 

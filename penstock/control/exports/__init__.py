@@ -18,10 +18,11 @@ from penstock.control.exports.ending import (
     finish,
     request_cancel,
 )
-from penstock.control.exports.leasing import claim, has_work, release, renew
+from penstock.control.exports.leasing import claim, forgive, has_work, release, renew, wait
 from penstock.control.exports.progress import record_part, record_plan, record_progress, record_upload
 from penstock.control.exports.reading import count_active, get, list_for_job, list_parts, list_tasks
 from penstock.control.exports.records import (
+    CancelRequested,
     Claim,
     Export,
     LeftObject,
@@ -36,6 +37,7 @@ from penstock.control.exports.starting import check, replay, start
 from penstock.control.exports.sweeping import delete_old, expired_objects, forget_object, owns_upload
 
 __all__ = [
+    "CancelRequested",
     "Claim",
     "Export",
     "LeftObject",
@@ -57,6 +59,7 @@ __all__ = [
     "fingerprint",
     "finish",
     "forget_object",
+    "forgive",
     "get",
     "has_work",
     "list_for_job",
@@ -74,4 +77,5 @@ __all__ = [
     "request_cancel",
     "start",
     "take_dead",
+    "wait",
 ]

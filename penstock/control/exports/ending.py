@@ -25,12 +25,14 @@ _ENDED: dict[str, Any] = {
     "active_slot": None,
     "sealed_customer_key": None,
     "sealed_destination": None,
+    "waiting_for": None,
     **leases.UNHELD,
 }
 """What every end sets besides status and time."""
 
-NEEDS_CLEARING = sa.and_(_EXPORTS.c.sealed_destination.is_not(None), _EXPORTS.c.upload_id.is_not(None))
-"""An upload in a customer's bucket: a dead export that has one is the sweeper's to end, see `clearing`."""
+NEEDS_CLEARING = sa.and_(_EXPORTS.c.sealed_destination.is_not(None), _EXPORTS.c.object_key.is_not(None))
+"""There may be an upload in a customer's bucket, recorded or not. A dead export like that is the sweeper's to end, see
+`clearing`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +63,9 @@ def finish(
 ) -> None:
     """RUNNING -> FINISHED: charges `compressed_bytes` to the month of `now`, once; erases secrets; frees the slot.
 
-    A cancel that was asked for but not yet seen loses: the file is whole. Raises LeaseLost, also when called twice.
+    Raises:
+        LeaseLost: also when called twice.
+        CancelRequested: somebody was told that the export will be canceled; roll back, remove what it wrote.
     """
     _end_claim(
         tx,
@@ -76,6 +80,9 @@ def finish(
         manifest_url=manifest_url,
         expire_at=expire_at,
     )
+    asked = sa.select(_EXPORTS.c.cancel_requested_at).where(_EXPORTS.c.task_uuid == claim.task_uuid)
+    if tx.execute(asked).scalar_one() is not None:  # the row is locked: no request can come in between
+        raise records.CancelRequested
     tx.execute(
         _CHARGES.insert().values(
             task_uuid=claim.task_uuid,
@@ -106,8 +113,9 @@ def request_cancel(
 ) -> records.Export:
     """Asks for an export to be canceled; idempotent. Returns the export as it then is.
 
-    PENDING: CANCELED at once. RUNNING: a flag, which the worker sees when it next renews; if no worker lives, the
-    next one that claims it sees it, and cleans up while the bucket's credentials are still there.
+    PENDING, or at rest after a fault: CANCELED at once. RUNNING: a flag, which the worker sees when it next renews; if
+    no worker lives, the next one that claims it sees it, and cleans up while the bucket's credentials are still there.
+    From then on the export cannot finish any more.
 
     Raises:
         NotFound: `task_not_found`.
@@ -141,9 +149,15 @@ def request_cancel(
         community_uuid=export.community_uuid,
         object_uuid=task_uuid,
     )
-    if export.status == _STATUS.PENDING:
+    if export.worker_id is None and not _may_have_upload_at_customer(export):
         end_as(tx, export, Verdict(status=_STATUS.CANCELED), now)
+    elif export.worker_id is None:  # it rests after a fault: the next worker is to come at once
+        tx.execute(_EXPORTS.update().where(_EXPORTS.c.task_uuid == task_uuid).values(lease_until=now))
     return reading.get(tx, task_uuid, None)
+
+
+def _may_have_upload_at_customer(export: records.Export) -> bool:
+    return export.in_customer_bucket and export.object_key is not None
 
 
 def end_dead(tx: sa.Connection, now: dt.datetime, limit: int = 100) -> list[str]:

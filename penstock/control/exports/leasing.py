@@ -60,6 +60,30 @@ def release(tx: sa.Connection, claim: records.Claim, now: dt.datetime) -> None:
     leases.give_back(tx, fencing.WORK, claim, now)
 
 
+def wait(
+    tx: sa.Connection,
+    claim: records.Claim,
+    reason: str,
+    now: dt.datetime,
+    *,
+    pause_seconds: float,
+    counts: bool = False,
+) -> None:
+    """Gives the lease back for a pause, since a store, lake or database failed in a way that passes.
+
+    `reason`, a sentence for people, stays with the export until it has made progress. Not counted as an attempt, unless
+    `counts`: for faults that may well last. Raises LeaseLost.
+    """
+    counted = {"attempts": _EXPORTS.c.attempts} if counts else {}
+    own = {"waits": _EXPORTS.c.waits + 1, "waiting_for": reason}
+    leases.give_back(tx, fencing.WORK, claim, now, pause_seconds=pause_seconds, **(own | counted))
+
+
+def forgive(tx: sa.Connection, claim: records.Claim) -> None:
+    """A worker that was cut off says that it lives: its attempt is not counted. Call it once a claim."""
+    leases.forgive(tx, fencing.WORK, claim)
+
+
 def take(
     tx: sa.Connection, export: records.Export, worker_id: str, now: dt.datetime, lease_seconds: float, **values: Any
 ) -> records.Claim:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,6 +14,10 @@ from penstock.control.schema import tables
 
 _EXPORTS = tables.exports
 _PARTS = tables.export_parts
+
+
+_GOES_ON: dict[str, Any] = {"waits": 0, "waiting_for": None}
+"""What every checkpoint sets besides: whatever held the export up has passed."""
 
 
 def record_plan(
@@ -87,6 +92,7 @@ def record_part(tx: sa.Connection, claim: records.Claim, part: records.Part, now
         progress_events=_at_least(events),
         written_bytes=raw_bytes,
         compressed_bytes=compressed_bytes,
+        **_GOES_ON,
     )
 
 

@@ -34,6 +34,7 @@ def record_of(row: sa.RowMapping) -> records.Export:
     values = {name: row[name] for name in _NAMES}
     values["fields"] = column_types.tuple_of(values["fields"])
     values["filters"] = column_types.tuple_of(values["filters"])
+    values["sse_customer_key_md5"] = values["sse_customer_key_md5"] or None
     return records.Export(**values)
 
 

@@ -14,6 +14,10 @@ from penstock.control import leases
 from penstock.control.states import ExportStatus
 
 
+class CancelRequested(Exception):
+    """Somebody asked for the export to be canceled, and was told that it would be: it must not finish any more."""
+
+
 def new_task_uuid() -> str:
     """A fresh UUID for `NewExport.task_uuid`; needed first, since secrets are sealed to it."""
     return str(uuid.uuid4())
@@ -47,9 +51,10 @@ class NewExport:
         compression: `fast` or `small`.
         destination: where it lands, for people: `service` or `s3://bucket/prefix`; never a secret.
         in_customer_bucket: a customer's bucket; its objects are never deleted by us.
-        sse_customer_key_md5: base64 MD5 that names the customer key.
+        encryption: `sse-c`, `sse-kms`, `bucket-default` or `none` (`storage.Encryption`).
+        sse_customer_key_md5: base64 MD5 that names the customer key; None: it has none, as `encryption` says.
         customer_key_generated: the service made the key, so the answer that starts the export shows it.
-        sealed_customer_key: sealed under `secrets.customer_key_context(task_uuid)`.
+        sealed_customer_key: sealed under `secrets.customer_key_context(task_uuid)`; None: there is none.
         sealed_destination: the customer's bucket settings, sealed under `secrets.destination_context(task_uuid)`;
             None for the service's own storage.
         created_by: API key UUID.
@@ -72,9 +77,10 @@ class NewExport:
     compression: str = "fast"
     destination: str = "service"
     in_customer_bucket: bool = False
-    sse_customer_key_md5: str
+    encryption: str = "sse-c"
+    sse_customer_key_md5: str | None
     customer_key_generated: bool
-    sealed_customer_key: bytes
+    sealed_customer_key: bytes | None
     sealed_destination: bytes | None = None
     created_by: str
     created_by_type: str = "apikey"
@@ -93,7 +99,7 @@ class Export:
         community_uuid: whose events it reads.
         status: where it stands.
         fields, term, term_lang, filters, earliest, latest, compression, destination, in_customer_bucket,
-            sse_customer_key_md5, customer_key_generated, created_by, created_by_type: as in NewExport.
+            encryption, sse_customer_key_md5, customer_key_generated, created_by, created_by_type: as in NewExport.
         expected_events: events it should hold; the plan's count once there is a plan.
         created_at, started_at, ended_at: UTC; started_at is the first claim's.
         snapshot_version: version of the community's table it reads; None before the plan.
@@ -109,6 +115,8 @@ class Export:
         attempts: leases taken and not given back, the present one included; beyond `max_attempts`, those of sweepers.
         max_attempts: how many there may be.
         deadline_at: when it ends FAILED at the latest; None before the first claim.
+        waits: how often in a row it was given back because of a fault that passes; 0 once it goes on.
+        waiting_for: a sentence about that fault; None while nothing holds it up.
         error_code, error_message: why it FAILED.
         download_url, manifest_url: presigned; None before it FINISHED and after the object is gone.
         expire_at: end of the download window; None before it FINISHED.
@@ -128,7 +136,8 @@ class Export:
     compression: str
     destination: str
     in_customer_bucket: bool
-    sse_customer_key_md5: str
+    encryption: str
+    sse_customer_key_md5: str | None
     customer_key_generated: bool
     expected_events: int
     created_at: dt.datetime
@@ -151,6 +160,8 @@ class Export:
     max_attempts: int
     deadline_seconds: int
     deadline_at: dt.datetime | None
+    waits: int
+    waiting_for: str | None
     ended_at: dt.datetime | None
     error_code: str | None
     error_message: str | None
@@ -214,13 +225,13 @@ class Claim(leases.Hold):
     Attributes:
         export: the export when it was claimed; `cancel_requested_at` may already be set.
         parts: recorded parts in ascending number; a gap means that what follows must be written again.
-        sealed_customer_key: under `secrets.customer_key_context(task_uuid)`.
+        sealed_customer_key: under `secrets.customer_key_context(task_uuid)`; None: the export has no customer key.
         sealed_destination: under `secrets.destination_context(task_uuid)`; None for the service's storage.
     """
 
     export: Export
     parts: tuple[Part, ...]
-    sealed_customer_key: bytes = dataclasses.field(repr=False)
+    sealed_customer_key: bytes | None = dataclasses.field(repr=False)
     sealed_destination: bytes | None = dataclasses.field(repr=False)
 
     @property

@@ -32,7 +32,7 @@ _COPIED = (
     "compression",
     "destination",
     "in_customer_bucket",
-    "sse_customer_key_md5",
+    "encryption",
     "customer_key_generated",
     "sealed_customer_key",
     "sealed_destination",
@@ -71,7 +71,12 @@ def start(
         action="export.started",
         community_uuid=new.community_uuid,
         object_uuid=new.task_uuid,
-        detail={"job_uuid": new.job_uuid, "fields": list(new.fields), "destination": new.destination},
+        detail={
+            "job_uuid": new.job_uuid,
+            "fields": list(new.fields),
+            "destination": new.destination,
+            "encryption": new.encryption,
+        },
     )
     export = reading.get(tx, new.task_uuid, None)
     return records.StartedExport(export=export, replayed=False, sealed_customer_key=new.sealed_customer_key)
@@ -184,6 +189,7 @@ def _insert(
         tx,
         _EXPORTS,
         **{name: getattr(new, name) for name in _COPIED},
+        sse_customer_key_md5=new.sse_customer_key_md5 or "",
         status=states.ExportStatus.PENDING,
         active_slot=slot,
         fields=list(new.fields),

@@ -132,7 +132,8 @@ exports = sa.Table(
     sa.Column("compression", sa.String(16), nullable=False),
     sa.Column("destination", sa.Text, nullable=False),
     sa.Column("in_customer_bucket", sa.Boolean, nullable=False),
-    sa.Column("sse_customer_key_md5", sa.String(32), nullable=False),
+    sa.Column("encryption", sa.String(16), nullable=False, server_default="sse-c"),
+    sa.Column("sse_customer_key_md5", sa.String(32), nullable=False),  # empty: no customer key
     sa.Column("customer_key_generated", sa.Boolean, nullable=False),
     sa.Column("sealed_customer_key", sa.LargeBinary),
     sa.Column("sealed_destination", sa.LargeBinary),
@@ -161,6 +162,8 @@ exports = sa.Table(
     sa.Column("max_attempts", sa.Integer, nullable=False),
     sa.Column("deadline_seconds", sa.Integer, nullable=False),
     sa.Column("deadline_at", _TIME),
+    sa.Column("waits", sa.Integer, nullable=False, server_default="0"),  # in a row, without progress
+    sa.Column("waiting_for", sa.Text),
     # How it ended
     sa.Column("ended_at", _TIME),
     sa.Column("error_code", sa.String(64)),

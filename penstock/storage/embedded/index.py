@@ -29,6 +29,8 @@ class Record:
         filename: for downloads whose URL names none.
         salt: hex; see `embedded_crypto`.
         check_value: hex; see `embedded_crypto`.
+        own_key: hex of the key of an object without a customer key; None: it has one. Such an object is as good as
+            plain to whoever can read this folder, but still chunked and authenticated like all others.
     """
 
     key: str
@@ -38,6 +40,7 @@ class Record:
     filename: str
     salt: str
     check_value: str
+    own_key: str | None = None
 
     @property
     def upload(self) -> Upload:
@@ -57,16 +60,21 @@ class Record:
         """The record in an upload's or in a finished object's file."""
         members = _members_of(content)
         names = [field.name for field in dataclasses.fields(Record)]
-        values = {name: members[name] for name in names}
+        values = {name: members[name] for name in names if name in members}
         return Record(**{**values, "started_at": dt.datetime.fromisoformat(values["started_at"])})
 
-    def keys(self, customer_key: CustomerKey) -> crypto.ObjectKeys:
-        """The keys of this upload, if `customer_key` is the one it began with.
+    def keys(self, customer_key: CustomerKey | None) -> crypto.ObjectKeys:
+        """The keys of this upload, if `customer_key` is the one it began with; one that began without needs none.
 
         Raises:
             AccessDenied: `wrong_customer_key`.
         """
-        keys = derive_keys(customer_key, self.salt, self.upload_id, self.key)
+        used = CustomerKey(bytes.fromhex(self.own_key)) if self.own_key else customer_key
+        if used is None:
+            raise errors.AccessDenied(
+                "wrong_customer_key", f"{self.key!r} is encrypted with a customer key, and none was given."
+            )
+        keys = derive_keys(used, self.salt, self.upload_id, self.key)
         if not hmac.compare_digest(keys.check_value, bytes.fromhex(self.check_value)):
             raise errors.AccessDenied(
                 "wrong_customer_key",
@@ -108,7 +116,7 @@ class Index:
         return line + keys.authenticate_index(line).encode() + b"\n"
 
     @classmethod
-    def from_bytes(cls, content: bytes, customer_key: CustomerKey) -> tuple[Self, crypto.ObjectKeys]:
+    def from_bytes(cls, content: bytes, customer_key: CustomerKey | None) -> tuple[Self, crypto.ObjectKeys]:
         """The index and the keys of the object, when `customer_key` is the right one.
 
         Raises:

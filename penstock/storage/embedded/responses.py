@@ -87,8 +87,8 @@ def _download(
             headers={"Allow": "GET, HEAD"},
         )
     _check_url(store, key, query)
-    customer_key = _customer_key(headers)
-    if query[signed_urls.KEY_MD5] != customer_key.md5:
+    customer_key = _customer_key(headers) if query[signed_urls.KEY_MD5] else None  # signed without one: plain
+    if customer_key is not None and query[signed_urls.KEY_MD5] != customer_key.md5:
         raise _access_denied()
     found = _open(store, key, customer_key)
     answer = _object_headers(found, query[signed_urls.FILENAME], customer_key)
@@ -166,7 +166,7 @@ def _customer_key(headers: Mapping[str, str]) -> CustomerKey:
         raise _invalid_argument(message) from error
 
 
-def _open(store: embedded.EmbeddedStore, key: str, customer_key: CustomerKey) -> embedded.StoredObject:
+def _open(store: embedded.EmbeddedStore, key: str, customer_key: CustomerKey | None) -> embedded.StoredObject:
     try:
         return store.open(key, customer_key)
     except errors.ObjectMissing as error:
@@ -181,8 +181,13 @@ def _open(store: embedded.EmbeddedStore, key: str, customer_key: CustomerKey) ->
         ) from error
 
 
-def _object_headers(found: embedded.StoredObject, filename: str, customer_key: CustomerKey) -> dict[str, str]:
-    return {
+def _object_headers(found: embedded.StoredObject, filename: str, customer_key: CustomerKey | None) -> dict[str, str]:
+    named = (
+        {}
+        if customer_key is None
+        else {f"{_KEY_HEADERS}algorithm": ALGORITHM, f"{_KEY_HEADERS}key-MD5": customer_key.md5}
+    )
+    return named | {
         "Content-Type": found.content_type,
         "Content-Disposition": naming.content_disposition(filename or found.filename),
         "ETag": f'"{found.info.etag}"',
@@ -190,8 +195,6 @@ def _object_headers(found: embedded.StoredObject, filename: str, customer_key: C
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-store",
         "X-Content-Type-Options": "nosniff",
-        f"{_KEY_HEADERS}algorithm": ALGORITHM,
-        f"{_KEY_HEADERS}key-MD5": customer_key.md5,
     }
 
 

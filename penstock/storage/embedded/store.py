@@ -90,10 +90,13 @@ class EmbeddedStore:
 
     # Writing
 
-    def begin(self, key: str, customer_key: CustomerKey, *, content_type: str, filename: str) -> Upload:
+    def begin(self, key: str, customer_key: CustomerKey | None, *, content_type: str, filename: str) -> Upload:
         upload_id = secrets.token_hex(16)
         salt = crypto.new_salt().hex()
-        keys = embedded_index.derive_keys(customer_key, salt, upload_id, naming.check_key(key))
+        own_key = None if customer_key else CustomerKey.generate()
+        key_used = customer_key or own_key
+        assert key_used is not None, "one of the two"
+        keys = embedded_index.derive_keys(key_used, salt, upload_id, naming.check_key(key))
         record = embedded_index.Record(
             key=key,
             upload_id=upload_id,
@@ -102,6 +105,7 @@ class EmbeddedStore:
             filename=filename,
             salt=salt,
             check_value=keys.check_value.hex(),
+            own_key=own_key.raw.hex() if own_key else None,
         )
         with durable_files.translated(f"Beginning the upload of {key!r}"):
             self._make_folders()
@@ -111,7 +115,9 @@ class EmbeddedStore:
             durable_files.make_folder(self._parts / upload_id)
         return record.upload
 
-    def put_part(self, upload: Upload, number: int, body: bytes | memoryview, customer_key: CustomerKey) -> Receipt:
+    def put_part(
+        self, upload: Upload, number: int, body: bytes | memoryview, customer_key: CustomerKey | None
+    ) -> Receipt:
         if not 1 <= number <= MAX_PARTS:
             raise part_checks.refused(f"part {number} is outside 1 to {MAX_PARTS}")
         keys = self._unfinished(upload).keys(customer_key)
@@ -127,12 +133,14 @@ class EmbeddedStore:
                 raise _upload_missing(upload) from error
         return receipt
 
-    def complete(self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey) -> ObjectInfo:
+    def complete(self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey | None) -> ObjectInfo:
         with durable_files.translated(f"Completing {upload.key!r}"), self._locked():
             finished = self._index_if_any(upload.key)
             if finished and finished[0].upload_id == upload.upload_id:
                 self._record_path(upload.upload_id).unlink(missing_ok=True)
-                return embedded_index.Index.from_bytes(finished[1], customer_key)[0].info
+                index = embedded_index.Index.from_bytes(finished[1], customer_key)[0]
+                self._remove_strays(index)  # a kill between the object's appearance and this left them
+                return index.info
             record = self._unfinished(upload)
             keys = record.keys(customer_key)
             parts = part_checks.checked(receipts, self._min_part_bytes)
@@ -157,7 +165,9 @@ class EmbeddedStore:
                 self._retire(upload.upload_id)
             self._discard(upload.upload_id)
 
-    def put(self, key: str, body: bytes, customer_key: CustomerKey, *, content_type: str, filename: str) -> ObjectInfo:
+    def put(
+        self, key: str, body: bytes, customer_key: CustomerKey | None, *, content_type: str, filename: str
+    ) -> ObjectInfo:
         upload = self.begin(key, customer_key, content_type=content_type, filename=filename)
         try:
             return self.complete(upload, [self.put_part(upload, 1, body, customer_key)], customer_key)
@@ -186,14 +196,14 @@ class EmbeddedStore:
 
     # Reading
 
-    def presign(self, key: str, customer_key: CustomerKey, *, expires_in_seconds: int, filename: str) -> str:
+    def presign(self, key: str, customer_key: CustomerKey | None, *, expires_in_seconds: int, filename: str) -> str:
         expires_at = self._clock.now() + dt.timedelta(seconds=expires_in_seconds)
-        return self.urls.url(key, customer_key.md5, expires_at, filename)
+        return self.urls.url(key, customer_key.md5 if customer_key else "", expires_at, filename)
 
-    def head(self, key: str, customer_key: CustomerKey) -> ObjectInfo:
+    def head(self, key: str, customer_key: CustomerKey | None) -> ObjectInfo:
         return self.open(key, customer_key).info
 
-    def open(self, key: str, customer_key: CustomerKey) -> StoredObject:
+    def open(self, key: str, customer_key: CustomerKey | None) -> StoredObject:
         """`head` with what a download says besides.
 
         Raises:
@@ -204,7 +214,9 @@ class EmbeddedStore:
         index, _ = self._index(key, customer_key)
         return StoredObject(info=index.info, content_type=index.record.content_type, filename=index.record.filename)
 
-    def read(self, key: str, customer_key: CustomerKey, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def read(
+        self, key: str, customer_key: CustomerKey | None, *, start: int = 0, end: int | None = None
+    ) -> Iterator[bytes]:
         """As the contract says. Existence and key are checked now, not at the first piece."""
         index, keys = self._index(key, customer_key)
         size = index.info.size
@@ -223,7 +235,7 @@ class EmbeddedStore:
             if finished is None or finished[0].upload_id != upload_id:
                 yield record.upload
 
-    def probe(self, customer_key: CustomerKey) -> None:
+    def probe(self, customer_key: CustomerKey | None) -> None:
         probing.probe(self, customer_key, f".probe/{secrets.token_hex(8)}")
 
     # Files
@@ -261,7 +273,7 @@ class EmbeddedStore:
             raise _upload_missing(upload)
         return record
 
-    def _index(self, key: str, customer_key: CustomerKey) -> tuple[embedded_index.Index, crypto.ObjectKeys]:
+    def _index(self, key: str, customer_key: CustomerKey | None) -> tuple[embedded_index.Index, crypto.ObjectKeys]:
         finished = self._index_if_any(key)
         if finished is None or finished[0].key != key:
             raise errors.ObjectMissing(

@@ -15,6 +15,7 @@ import botocore.config
 
 from penstock import errors
 from penstock.storage.bucket import Secret
+from penstock.storage.encryption import Encryption
 from penstock.storage.s3 import endpoint_guard, session
 
 _MAX_POOL_CONNECTIONS = 32
@@ -37,6 +38,9 @@ class S3Settings:
         retry_seconds: how long a call is tried again; a call lasts at most this plus one attempt's timeouts.
         connect_timeout_seconds: bound of one connection attempt.
         read_timeout_seconds: bound of one silence of the server.
+        encryption: what objects without a customer key are encrypted with: `sse-kms` asks for the KMS by header, all
+            else leaves it to the bucket.
+        kms_key_id: for `sse-kms`; empty: the bucket's own choice.
         list_page: most uploads asked for at once when listing.
     """
 
@@ -52,6 +56,8 @@ class S3Settings:
     retry_seconds: float = 60.0
     connect_timeout_seconds: float = 5.0
     read_timeout_seconds: float = 60.0
+    encryption: Encryption = Encryption.SSE_C
+    kms_key_id: str = ""
     list_page: int = 1000
 
 

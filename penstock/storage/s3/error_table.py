@@ -81,7 +81,8 @@ SSE_C_HINT = (
     "AWS switches SSE-C off for new buckets since April 2026. Switch it on with: "
     "aws s3api put-bucket-encryption --bucket {bucket} "
     '--server-side-encryption-configuration \'{{"Rules":[{{"ApplyServerSideEncryptionByDefault":{{"SSEAlgorithm":'
-    '"AES256"}},"BlockedEncryptionTypes":{{"EncryptionType":["NONE"]}}}}]}}\''
+    '"AES256"}},"BlockedEncryptionTypes":{{"EncryptionType":["NONE"]}}}}]}}\'. '
+    "Or let the bucket encrypt: `encryption` of the `s3` settings as `sse-kms` or `bucket-default` (--s3-encryption)."
 )
 
 _REGION_CODES = {

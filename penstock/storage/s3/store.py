@@ -1,4 +1,4 @@
-"""The S3 store: AWS or any compatible server, always with SSE-C, over https.
+"""The S3 store: AWS or any compatible server, with SSE-C unless the export asks for another way, over https.
 
 Decisions that were measured or learnt the hard way (docs/storage.md tells more):
 - `signature_version="s3v4"`: botocore's default presigner is SigV2 in us-east-1 and writes the customer key into
@@ -25,6 +25,7 @@ from penstock import errors
 from penstock.base import clock as clocks
 from penstock.storage import naming, part_checks, probing
 from penstock.storage.contract import MAX_PARTS, MIN_PART_BYTES, ObjectInfo, Receipt, Upload
+from penstock.storage.encryption import Encryption
 from penstock.storage.keys import CustomerKey
 from penstock.storage.s3 import error_table, lifecycle
 from penstock.storage.s3.client import S3Settings, check_endpoint, make_client
@@ -63,17 +64,19 @@ class S3Store:
 
     # Writing
 
-    def begin(self, key: str, customer_key: CustomerKey, *, content_type: str, filename: str) -> Upload:
+    def begin(self, key: str, customer_key: CustomerKey | None, *, content_type: str, filename: str) -> Upload:
         answer = self._call(
             "create_multipart_upload",
             naming.check_key(key),
             ContentType=content_type,
             ContentDisposition=naming.content_disposition(filename),
-            **_sse_c(customer_key),
+            **self._at_rest(customer_key),
         )
         return Upload(key=key, upload_id=answer["UploadId"], started_at=self._clock.now())
 
-    def put_part(self, upload: Upload, number: int, body: bytes | memoryview, customer_key: CustomerKey) -> Receipt:
+    def put_part(
+        self, upload: Upload, number: int, body: bytes | memoryview, customer_key: CustomerKey | None
+    ) -> Receipt:
         if not 1 <= number <= MAX_PARTS:
             raise part_checks.refused(f"part {number} is outside 1 to {MAX_PARTS}")
         content = body if isinstance(body, bytes) else bytes(body)
@@ -87,7 +90,7 @@ class S3Store:
         )
         return Receipt(number=number, etag=answer["ETag"].strip('"'), size=len(content))
 
-    def complete(self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey) -> ObjectInfo:
+    def complete(self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey | None) -> ObjectInfo:
         parts = part_checks.checked(receipts, MIN_PART_BYTES)
         size = sum(part.size for part in parts)
         call = self._described("CompleteMultipartUpload", upload.key)
@@ -115,14 +118,16 @@ class S3Store:
         except errors.ObjectMissing:
             return
 
-    def put(self, key: str, body: bytes, customer_key: CustomerKey, *, content_type: str, filename: str) -> ObjectInfo:
+    def put(
+        self, key: str, body: bytes, customer_key: CustomerKey | None, *, content_type: str, filename: str
+    ) -> ObjectInfo:
         self._call(
             "put_object",
             naming.check_key(key),
             Body=body,
             ContentType=content_type,
             ContentDisposition=naming.content_disposition(filename),
-            **_sse_c(customer_key),
+            **self._at_rest(customer_key),
         )
         return self.head(key, customer_key)
 
@@ -134,7 +139,7 @@ class S3Store:
 
     # Reading
 
-    def presign(self, key: str, customer_key: CustomerKey, *, expires_in_seconds: int, filename: str) -> str:
+    def presign(self, key: str, customer_key: CustomerKey | None, *, expires_in_seconds: int, filename: str) -> str:
         """As the contract says. Signed here, without asking the server; S3 allows at most seven days."""
         with _translated(self._described("GetObject", key)):
             url: str = self._client.generate_presigned_url(
@@ -149,7 +154,7 @@ class S3Store:
             )
         return url
 
-    def head(self, key: str, customer_key: CustomerKey) -> ObjectInfo:
+    def head(self, key: str, customer_key: CustomerKey | None) -> ObjectInfo:
         answer = self._call("head_object", key, **_sse_c(customer_key))
         return ObjectInfo(
             key=key,
@@ -158,7 +163,9 @@ class S3Store:
             modified_at=answer["LastModified"].astimezone(dt.UTC),
         )
 
-    def read(self, key: str, customer_key: CustomerKey, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def read(
+        self, key: str, customer_key: CustomerKey | None, *, start: int = 0, end: int | None = None
+    ) -> Iterator[bytes]:
         """As the contract says; existence and key are checked now. A broken connection is taken up where it broke."""
         info = self.head(key, customer_key)
         start, end = max(0, start), info.size if end is None else min(end, info.size)
@@ -183,7 +190,7 @@ class S3Store:
                 return
             markers = following
 
-    def probe(self, customer_key: CustomerKey) -> None:
+    def probe(self, customer_key: CustomerKey | None) -> None:
         """As the contract says, within seconds: a request waits for it."""
         name = f".penstock-probe-{secrets.token_hex(8)}"
         prefix = self._settings.prefix.strip("/")
@@ -192,6 +199,8 @@ class S3Store:
             probing.probe(store, customer_key, f"{prefix}/{name}" if prefix else name)
         except errors.DestinationError as error:
             cause = error.__cause__
+            if customer_key is None:
+                raise
             if isinstance(cause, errors.AccessDenied) and store._is_sse_c_blocked():
                 blocked = error_table.sse_c_blocked(self._settings.bucket)
                 raise probing.not_writable("write", blocked) from error
@@ -239,7 +248,7 @@ class S3Store:
             self._clock.wait(threading.Event(), pause_seconds)
             delay_seconds = min(delay_seconds * 2, _LONGEST_DELAY_SECONDS)
 
-    def _complete_once(self, upload: Upload, parts: Sequence[Receipt], customer_key: CustomerKey) -> None:
+    def _complete_once(self, upload: Upload, parts: Sequence[Receipt], customer_key: CustomerKey | None) -> None:
         names = {"Bucket": self._settings.bucket, "Key": upload.key, "UploadId": upload.upload_id}
         try:
             self._client.complete_multipart_upload(
@@ -255,6 +264,13 @@ class S3Store:
                 self._client.list_parts(**names, MaxParts=1)
             raise
 
+    def _at_rest(self, customer_key: CustomerKey | None) -> dict[str, str]:
+        """What the call that makes an object says of its encryption."""
+        if customer_key is not None or self._settings.encryption is not Encryption.SSE_KMS:
+            return _sse_c(customer_key)
+        own = {"SSEKMSKeyId": self._settings.kms_key_id} if self._settings.kms_key_id else {}
+        return {"ServerSideEncryption": "aws:kms", **own}
+
     def _described(self, name: str, key: str) -> error_table.Call:
         return error_table.Call(
             name=name,
@@ -269,7 +285,7 @@ class S3Store:
         impatient._patience_seconds = min(seconds, self._patience_seconds)
         return impatient
 
-    def _head_if_any(self, key: str, customer_key: CustomerKey) -> ObjectInfo | None:
+    def _head_if_any(self, key: str, customer_key: CustomerKey | None) -> ObjectInfo | None:
         try:
             return self.head(key, customer_key)
         except errors.ObjectMissing:
@@ -293,7 +309,7 @@ class S3Store:
         rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
         return any("SSE-C" in rule.get("BlockedEncryptionTypes", {}).get("EncryptionType", ()) for rule in rules)
 
-    def _pieces(self, info: ObjectInfo, customer_key: CustomerKey, start: int, end: int) -> Iterator[bytes]:
+    def _pieces(self, info: ObjectInfo, customer_key: CustomerKey | None, start: int, end: int) -> Iterator[bytes]:
         call = self._described("GetObject", info.key)
         failures_in_a_row = 0
         while start < end:
@@ -318,7 +334,9 @@ class S3Store:
                 answer["Body"].close()
 
 
-def _sse_c(customer_key: CustomerKey) -> dict[str, str]:
+def _sse_c(customer_key: CustomerKey | None) -> dict[str, str]:
+    if customer_key is None:
+        return {}
     return {
         "SSECustomerAlgorithm": "AES256",
         "SSECustomerKey": customer_key.base64,

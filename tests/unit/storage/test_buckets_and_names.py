@@ -267,3 +267,21 @@ def test_secrets_compare_by_value() -> None:
     assert Secret("a") == Secret("a")
     assert Secret("a") != Secret("b")
     assert len({Secret("a"), Secret("a")}) == 1
+
+
+def test_a_bucket_says_how_it_encrypts_and_remembers_it_sealed() -> None:
+    asked = {"bucket_name": "theirs", "access_key_id": "a", "secret_access_key": "b"}
+    assert storage.CustomerBucket.parse(asked).encryption is storage.Encryption.SSE_C
+    bucket = storage.CustomerBucket.parse(asked | {"encryption": "sse-kms", "kms_key_id": "alias/exports"})
+    assert (bucket.encryption, bucket.kms_key_id) == (storage.Encryption.SSE_KMS, "alias/exports")
+    assert storage.CustomerBucket.from_bytes(bucket.seal_bytes()) == bucket
+
+
+@pytest.mark.parametrize(
+    "members", [{"encryption": "none"}, {"encryption": "SSE-C2"}, {"encryption": "sse-c", "kms_key_id": "k"}]
+)
+def test_an_encryption_that_a_bucket_cannot_have_is_refused(members: dict[str, str]) -> None:
+    asked = {"bucket_name": "theirs", "access_key_id": "a", "secret_access_key": "b"}
+    with pytest.raises(errors.DestinationError) as refused:
+        storage.CustomerBucket.parse(asked | members)
+    assert refused.value.code == "invalid_s3_settings"

@@ -6,21 +6,23 @@ import dataclasses
 import json
 from collections.abc import Callable, Sequence
 
-from penstock import export, storage
+from penstock import errors, export, storage
+from penstock.base import pacing
 from penstock.control import exports, limits, quota
 from penstock.evidence.facts import PartFacts, SegmentFacts
 from penstock.process import services
-from penstock.worker import retrying
 
 PROGRESS_SECONDS = 0.5
 """How often the number of encoded events is written down between parts."""
 
+_AGAIN = pacing.Pace(first_seconds=0.1, longest_seconds=2.0)
+
 Step = Callable[[str], None]
-"""Told the name of each step with an effect, before (`begin`) and after (`begin done`). Crash tests die in it."""
+"""Called with the name of each effect, before (`begin`) and after (`begin done`). Crash tests die in it."""
 
 
 def no_step(name: str) -> None:
-    """The observer of every day."""
+    """Does nothing; used in production."""
 
 
 class ExportJournal:
@@ -52,12 +54,12 @@ class ExportJournal:
         self._told_at = open_services.clock.monotonic()
 
     def put(
-        self, store: storage.Store, upload: storage.Upload, part: export.Part, key: storage.CustomerKey
+        self, store: storage.Store, upload: storage.Upload, part: export.Part, customer_key: storage.CustomerKey | None
     ) -> storage.Receipt:
         """Puts one part. Its number is its place, so whoever puts it again puts the same bytes."""
         number = part.facts.ordinal + 1
         self._step(f"part {number}")
-        receipt = store.put_part(upload, number, part.body, key)
+        receipt = store.put_part(upload, number, part.body, customer_key)
         self._step(f"part {number} done")
         return receipt
 
@@ -106,10 +108,12 @@ class ExportJournal:
             exports.record_progress(tx, self._claim, events, self._services.clock.now())
 
     def _write(self, work: Callable[[], None]) -> None:
-        retrying.until(
+        pacing.patiently(
             work,
+            pace=_AGAIN,
+            patience_seconds=self._claim.lease_seconds,
             clock=self._services.clock,
-            give_up_after_seconds=self._claim.lease_seconds,
+            passes=lambda error: isinstance(error, errors.PenstockError) and error.retriable,
             check=self.check,
         )
 
@@ -120,6 +124,11 @@ def done(recorded: Sequence[exports.Part]) -> list[tuple[PartFacts, storage.Rece
         (_facts(part), storage.Receipt(number=part.number, etag=part.etag, size=part.size))
         for part in sorted(recorded, key=lambda part: part.number)
     ]
+
+
+def is_last(part: exports.Part) -> bool:
+    """Whether the recorded part is the file's last."""
+    return bool(json.loads(part.segments_json)["is_last"])
 
 
 def _record(facts: PartFacts, receipt: storage.Receipt) -> exports.Part:

@@ -1,4 +1,4 @@
-"""Drives one claimed export from wherever it stands to its end.
+"""The way of one claimed export, from wherever it stands.
 
     claim ─▶ plan ─▶ begin upload ─▶ parts … ─▶ complete ─▶ manifest ─▶ sign URLs ─▶ finish (charge, erase secrets)
 
@@ -6,18 +6,15 @@ Every step may be the last one this process makes: the next worker finds the pla
 database, does again what was not recorded, and comes to the same bytes. A part's number is its place in the file, and
 before each part the lease is renewed. A zombie that was stopped just then may still put that part when it wakes; the
 upload is completed with the receipts of the worker that holds the lease. Where the store can tell the two apart, it
-refuses the zombie's part, and the export is written afresh; where it cannot, they are the same to the byte.
+refuses the zombie's part, and the export is written from the start; where it cannot, they are the same to the byte.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime as dt
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import sqlalchemy as sa
 import structlog
 
 from penstock import errors, storage
@@ -25,19 +22,23 @@ from penstock import export as pipeline
 from penstock.control import exports, limits, secrets
 from penstock.evidence import manifest
 from penstock.process import services
-from penstock.worker import abort_uploads, holding, journal, planning
+from penstock.worker import holding
+from penstock.worker.exports import abort_uploads, journal, planning
 
 log = structlog.get_logger(__name__)
 
+_Key = storage.CustomerKey | None
+"""None: the destination encrypts in its own way, see `storage.Encryption`."""
 
-class ExportRun:
-    """One worker's work on one claimed export.
+
+class Drive:
+    """The steps of one claimed export, and what they leave in the store.
 
     Args:
         open_services: the process's parts.
         claim: the hold on the export.
-        shutdown: set when the process must end.
-        step: told of each step.
+        renew: renews the lease; raises what must stop the export.
+        step: called with the name of each step.
     """
 
     def __init__(
@@ -45,8 +46,8 @@ class ExportRun:
         open_services: services.Services,
         claim: exports.Claim,
         *,
-        shutdown: threading.Event,
-        step: journal.Step = journal.no_step,
+        renew: Callable[[], None],
+        step: journal.Step,
     ) -> None:
         self._services = open_services
         self._database = open_services.database
@@ -54,60 +55,32 @@ class ExportRun:
         self._settings = open_services.settings
         self._claim = claim
         self._export = claim.export
-        self._shutdown = shutdown
+        self._renew = renew
         self._step = step
         self._bucket: storage.CustomerBucket | None = None
         self._store: storage.Store | None = None
         self._upload: storage.Upload | None = None
-        self._ending = threading.Lock()
-        self._is_over = False
-        self._is_completing = False
+        self._has_object = any(journal.is_last(part) for part in claim.parts)
         self._log = log.bind(export_id=claim.task_uuid)
 
-    def run(self) -> None:
-        """Drives the export; ends it FINISHED, FAILED or CANCELED, or gives it back, or finds it lost. Never raises
-        a PenstockError: what goes wrong with the export becomes its message."""
-        self._log.info("export_claimed", attempt=self._export.attempts, parts=len(self._claim.parts))
-        with holding.Holding(
-            renew=self._renew,
-            cancel_requested=self._cancel_requested,
-            lease_seconds=self._claim.lease_seconds,
-            clock=self._clock,
-            shutdown=self._shutdown,
-            give_up=self._cancel_though_stalled,
-        ) as hold:
-            try:
-                self._drive(hold)
-            except errors.LeaseLost:
-                if not self._is_over:
-                    self._log.warning("lease_lost")
-            except holding.CancelRequested:
-                self._leave("cancel", lambda tx, now: exports.canceled(tx, self._claim, now))
-            except holding.ShuttingDown:
-                self._end("release", lambda tx, now: exports.release(tx, self._claim, now))
-            except errors.PenstockError as error:
-                if not self._is_over:
-                    self._stopped_by(error)
-        if self._is_over:
-            self._clear_away()
-
-    # The way of an export
-
-    def _drive(self, hold: holding.Holding) -> None:
-        key = storage.CustomerKey(self._unseal(self._claim.sealed_customer_key, secrets.customer_key_context))
+    def run(self, hold: holding.Holding) -> None:
+        """Goes the whole way; raises what stops it."""
+        customer_key = self._customer_key()
         store = self._open_store()
         hold.check()
         planner = planning.Planner(self._services, self._claim, check=hold.check)
-        work = self._planned(planner)
+        work = self._plan(planner)
+        upload = self._upload or self._begin(store, customer_key)
         try:
-            outcome = self._written(hold, work, store, key, self._upload or self._begun(store, key), self._claim.parts)
+            outcome = self._put_parts(hold, work, store, customer_key, upload, self._claim.parts)
         except errors.StorageError as error:
             if not _is_spoilt(error):
                 raise
             self._log.warning("upload_spoilt", code=error.code, detail=error.detail)
-            outcome = self._written(hold, work, store, key, self._begun(store, key), ())
-        self._describe(store, key, outcome, planner)
-        self._finish(store, key, outcome)
+            upload = self._begin(store, customer_key)
+            outcome = self._put_parts(hold, work, store, customer_key, upload, ())
+        self._describe(store, customer_key, outcome, planner)
+        self._finish(store, customer_key, outcome)
 
     def _open_store(self) -> storage.Store:
         sealed = self._claim.sealed_destination
@@ -119,10 +92,14 @@ class ExportRun:
             self._upload = storage.Upload(key=self._object_key, upload_id=self._export.upload_id)
         return self._store
 
+    def _customer_key(self) -> storage.CustomerKey | None:
+        sealed = self._claim.sealed_customer_key
+        return None if sealed is None else storage.CustomerKey(self._unseal(sealed, secrets.customer_key_context))
+
     def _unseal(self, sealed: bytes, context: Callable[[str], str]) -> bytes:
         return self._services.master_keys.unseal(sealed, context(self._claim.task_uuid))
 
-    def _planned(self, planner: planning.Planner) -> pipeline.Work:
+    def _plan(self, planner: planning.Planner) -> pipeline.Work:
         work, plan_json = planner.work()
         if self._export.plan_json is not None:
             return work
@@ -153,13 +130,17 @@ class ExportRun:
         assert self._export.object_key is not None, "the plan names it"
         return self._export.object_key
 
-    def _begun(self, store: storage.Store, key: storage.CustomerKey) -> storage.Upload:
+    def _begin(self, store: storage.Store, customer_key: _Key) -> storage.Upload:
         """A new upload; one that was there before is aborted, and its parts are forgotten."""
         self._step("begin")
         if self._upload is not None:
             store.abort(self._upload)
+        elif self._bucket is not None and self._export.attempts > 1:
+            # An earlier worker may have died before it could write its upload down; nobody else would ever find it.
+            abort_uploads.abort_unrecorded(store, self._claim, self._object_key)
+        object_key = self._object_key
         upload = store.begin(
-            self._object_key, key, content_type=storage.EXPORT_CONTENT_TYPE, filename=_filename(self._object_key)
+            object_key, customer_key, content_type=storage.EXPORT_CONTENT_TYPE, filename=_filename(object_key)
         )
         self._upload = upload
         self._step("begin done")
@@ -172,12 +153,12 @@ class ExportRun:
         self._step("begin recorded")
         return upload
 
-    def _written(
+    def _put_parts(
         self,
         hold: holding.Holding,
         work: pipeline.Work,
         store: storage.Store,
-        key: storage.CustomerKey,
+        customer_key: _Key,
         upload: storage.Upload,
         recorded: tuple[exports.Part, ...],
     ) -> pipeline.Outcome:
@@ -185,33 +166,26 @@ class ExportRun:
         record = journal.ExportJournal(self._services, self._claim, check=hold.check, step=self._step)
         outcome = pipeline.run(
             work,
-            lambda part: record.put(store, upload, part, key),
+            lambda part: record.put(store, upload, part, customer_key),
             record,
             threads=self._settings.encoding_threads,
             upload_threads=self._settings.upload_threads,
             done=journal.done(recorded),
         )
         self._renew()  # nothing is made visible by a worker that has lost its lease
-        with self._completing(hold):
-            self._step("complete")
-            store.complete(upload, outcome.receipts, key)
-            self._step("complete done")
+        hold.check()
+        self._step("complete")
+        self._has_object = True  # it may be there from now on, whatever the call says
+        store.complete(upload, outcome.receipts, customer_key)
+        self._step("complete done")
         return outcome
 
-    @contextlib.contextmanager
-    def _completing(self, hold: holding.Holding) -> Iterator[None]:
-        """From here on a cancel loses, unless completing fails: the object may be there at any moment."""
-        with self._ending:
-            hold.check()
-            self._is_completing = True
-        try:
-            yield
-        except BaseException:
-            self._is_completing = False
-            raise
-
     def _describe(
-        self, store: storage.Store, key: storage.CustomerKey, outcome: pipeline.Outcome, planner: planning.Planner
+        self,
+        store: storage.Store,
+        customer_key: _Key,
+        outcome: pipeline.Outcome,
+        planner: planning.Planner,
     ) -> None:
         """Puts the signed manifest beside the object."""
         export, counted = self._export, planner.counted()
@@ -228,6 +202,8 @@ class ExportRun:
             search_job_events=export.expected_events if counted is None else counted[0],
             compression=export.compression,
             created_at=export.created_at,
+            encryption=export.encryption,
+            kms_key_id=self._bucket.kms_key_id if self._bucket else None,
         )
         signed = self._services.signer.sign(manifest.build(subject, outcome.facts))
         manifest_key = storage.manifest_key(self._object_key)
@@ -235,13 +211,13 @@ class ExportRun:
         store.put(
             manifest_key,
             manifest.dumps(signed),
-            key,
+            customer_key,
             content_type=storage.MANIFEST_CONTENT_TYPE,
             filename=_filename(manifest_key),
         )
         self._step("manifest done")
 
-    def _finish(self, store: storage.Store, key: storage.CustomerKey, outcome: pipeline.Outcome) -> None:
+    def _finish(self, store: storage.Store, customer_key: _Key, outcome: pipeline.Outcome) -> None:
         """Signs the URLs while the key is at hand, then in one transaction: FINISHED, charged, secrets erased."""
         with self._database.read() as tx:
             own = limits.for_community(tx, self._export.community_uuid, self._settings)
@@ -249,7 +225,7 @@ class ExportRun:
         if self._bucket is not None or self._settings.storage == "s3":
             window_seconds = min(window_seconds, storage.MAX_S3_URL_SECONDS)
         urls = [
-            store.presign(name, key, expires_in_seconds=window_seconds, filename=_filename(name))
+            store.presign(name, customer_key, expires_in_seconds=window_seconds, filename=_filename(name))
             for name in (self._object_key, storage.manifest_key(self._object_key))
         ]
         size = sum(facts.size for facts in outcome.facts)
@@ -271,102 +247,36 @@ class ExportRun:
         self._step("finish done")
         self._log.info("export_finished", events=events, compressed_bytes=size)
 
-    # The lease
+    def clear_customers_bucket(self) -> None:
+        """Removes what an export that ends without finishing has in a customer's bucket. Best effort, bounded.
 
-    def _renew(self) -> None:
-        with self._database.begin() as tx:
-            renewal = exports.renew(tx, self._claim, self._clock.now())
-            export = exports.get(tx, self._claim.task_uuid, None) if renewal.deadline_passed else None
-        if export is not None:
-            raise exports.deadline_exceeded(export)  # how far it has come, which the claim does not know
-
-    def _cancel_requested(self) -> bool:
-        with self._database.read() as tx:
-            return exports.get(tx, self._claim.task_uuid, None).cancel_requested_at is not None
-
-    # Ends that are not FINISHED
-
-    def _stopped_by(self, error: errors.PenstockError) -> None:
-        """A passing fault leaves the export to whoever claims it when the lease has run out; the rest is its end."""
-        refused = self._bucket is not None and isinstance(error, errors.BucketRefused)
-        if error.retriable and not refused and self._export.attempts < self._export.max_attempts:
-            self._log.warning("export_left_for_retry", code=error.code, detail=error.detail)
+        That is its unfinished upload, or the file itself if this very export has just completed it: its key is the
+        task's own. Nothing else in the bucket is ever deleted.
+        """
+        if self._bucket is None or self._store is None or self._export.object_key is None:
             return
-        self._log.warning("export_failed", code=error.code, detail=error.detail)
-        self._leave("fail", lambda tx, now: exports.fail(tx, self._claim, error.code, str(error), now))
+        abort_uploads.abort_at_customer(self._services, self._claim, self._object_key, self._upload)
+        self._upload = None
+        if self._has_object:
+            abort_uploads.delete_at_customer(self._services, self._claim, self._object_key)
+            self._has_object = False
 
-    def _leave(self, name: str, move: Callable[[sa.Connection, dt.datetime], None]) -> None:
-        """Ends the export FAILED or CANCELED.
-
-        A customer's bucket is cleared before: should this process die in between, the credentials are still there for
-        the next one. The service's own store is cleared afterwards, by this worker or the sweeper.
-        """
-        if self._bucket is not None and not self._is_over and self._still_holds():
-            self._abort_upload()
-        self._is_over = self._end(name, move)
-
-    def _still_holds(self) -> bool:
-        try:
-            with self._database.begin() as tx:
-                exports.renew(tx, self._claim, self._clock.now())
-        except errors.PenstockError:
-            return False
-        return True
-
-    def _end(self, name: str, move: Callable[[sa.Connection, dt.datetime], None]) -> bool:
-        """Whether it was written down, now or before."""
-        with self._ending:
-            if self._is_over:
-                return True
-            try:
-                self._step(name)
-                with self._database.begin() as tx:
-                    move(tx, self._clock.now())
-            except errors.PenstockError as error:
-                self._log.warning("end_not_recorded", how=name, code=error.code)
-                return False
-            self._step(f"{name} done")
-            self._log.info("export_left", how=name)
-            return True
-
-    def _cancel_though_stalled(self) -> None:
-        """Ends the export CANCELED while the store (or the lake) still holds the run up; idempotent.
-
-        What the run has in its store is cleared away when it comes back. Raises what the database raises.
-        """
-        with self._ending:
-            if self._is_over or self._is_completing:
-                return
-            with self._database.begin() as tx:
-                exports.canceled(tx, self._claim, self._clock.now())
-            self._is_over = True
-            self._log.info("export_left", how="cancel", stalled=True)
-
-    def _abort_upload(self) -> None:
-        """Raises what the service's own store raises."""
-        upload, self._upload = self._upload, None
-        if upload is None or self._store is None:
-            return
-        if self._bucket is None:
-            self._store.abort(upload)
-        else:
-            abort_uploads.abort_at_customer(self._services, self._claim, upload)
-
-    def _clear_away(self) -> None:
-        """Removes what an export that did not finish has in its store. Best effort.
-
-        The sweeper does it again for the service's own store. Of a customer's bucket only the unfinished upload is
-        aborted, nothing is deleted.
-        """
+    def clear_away(self) -> None:
+        """Removes what an export that did not finish has in its store. Best effort; the sweeper does it again for the
+        service's own store."""
         if self._store is None or self._export.object_key is None:
             return
+        if self._bucket is not None:
+            if self._upload is not None or self._has_object:
+                self.clear_customers_bucket()
+            return
         try:
-            self._abort_upload()
-            if self._bucket is None:
-                self._store.delete(self._object_key)
-                self._store.delete(storage.manifest_key(self._object_key))
-                with self._database.begin() as tx:
-                    exports.forget_object(tx, self._export.task_uuid, self._clock.now())
+            if self._upload is not None:
+                self._store.abort(self._upload)
+            self._store.delete(self._object_key)
+            self._store.delete(storage.manifest_key(self._object_key))
+            with self._database.begin() as tx:
+                exports.forget_object(tx, self._export.task_uuid, self._clock.now())
         except errors.PenstockError as error:
             self._log.warning("not_cleared_away", code=error.code, detail=error.detail)
 
@@ -376,5 +286,5 @@ def _is_spoilt(error: errors.StorageError) -> bool:
     return isinstance(error, errors.ObjectMissing | errors.InvalidPart)
 
 
-def _filename(key: str) -> str:
-    return key.rsplit("/", 1)[-1]
+def _filename(object_key: str) -> str:
+    return object_key.rsplit("/", 1)[-1]

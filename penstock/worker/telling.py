@@ -1,0 +1,32 @@
+"""What tenants are told about faults: a sentence and an id. The operator's inside stays in the log."""
+
+from __future__ import annotations
+
+from penstock import errors
+
+_SENTENCES = (
+    ("database_", "The service's database does not answer."),
+    ("lake_", "The service cannot read the community's events."),
+    ("snapshot_", "The service cannot read the community's events."),
+    ("storage_full", "The disk of the service's storage is full."),
+    ("master_key_", "The service lacks the key that this export's secrets are sealed with."),
+    ("seal_", "The service cannot open this export's secrets."),
+)
+"""Beginning of a code -> what happened; the first that fits."""
+
+_OTHER = "The service's storage does not answer."
+
+
+def for_tenant(error: errors.PenstockError, error_id: str, *, is_own_bucket: bool = False) -> str:
+    """The error for the people of a community, who cannot see, and need not, where the service keeps things.
+
+    `is_own_bucket`: the destination is the customer's bucket, so what it answered is for the customer to read.
+    `error_id` is that of the log line with all details.
+    """
+    said = next((sentence for start, sentence in _SENTENCES if error.code.startswith(start)), None)
+    if said is None and (is_own_bucket or not isinstance(error, errors.StorageError | errors.ConfigurationError)):
+        return str(error)
+    return (
+        f"{said or _OTHER} The export goes on by itself once that is repaired, or can be started again. "
+        f"The operator finds more in the log under {error_id}."
+    )
