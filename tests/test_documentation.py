@@ -6,6 +6,8 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import re
+import runpy
+import tomllib
 
 import pytest
 
@@ -68,3 +70,38 @@ def test_each_benchmark_has_one_section_of_the_figures() -> None:
     named = [name for names in opened for name in names]
     assert "benchmarks/task_reads.py" in named
     assert sorted(named) == sorted(set(named))
+
+
+DESIGN = (DOCS / "design.md").read_text()
+
+
+def test_design_names_exactly_the_rooms_that_are_there() -> None:
+    block = DESIGN.partition("<!-- tree")[2].split("```")[1]
+    named = set(re.findall(r"(?m)^  ([a-z_]+(?:/|\.py)) ", block))
+    package = DOCS.parent / "penstock"
+    folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    assert named == folders | {path.name for path in package.glob("[a-z]*.py")}
+
+
+def test_design_names_exactly_the_dependencies_that_are_there() -> None:
+    table = DESIGN.partition("<!-- dependencies")[2].partition("\n\n")[2].partition("\n\n")[0]
+    named = {
+        name for row in re.findall(r"(?m)^\| ([^|]+) \|", table)[1:] if "---" not in row for name in row.split(", ")
+    }
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *(one for name in extras if name != "dev" for one in extras[name])]
+    assert {name.lower() for name in named} == {re.split(r"[\[>=<]", one)[0].lower() for one in wanted}
+
+
+def test_every_dependency_is_pinned() -> None:
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
+    pinned = {line.split("==")[0].lower() for line in (DOCS.parent / "constraints.txt").read_text().split()}
+    assert {name for one in wanted if (name := re.split(r"[\[>=<]", one)[0].lower()) not in pinned} == set()
+
+
+def test_picture_of_the_house_is_that_of_the_code() -> None:
+    script = DOCS.parent / "scripts" / "house.py"
+    drawn = runpy.run_path(str(script))["picture"]()
+    assert drawn == (DOCS / "house.svg").read_text(), "python scripts/house.py picture"
