@@ -35,7 +35,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY="$root/.hypothesis" # its tables of Unicode 
 export ASAN_OPTIONS="detect_leaks=0:abort_on_error=1:allocator_may_return_null=1" UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1"
 cd "$work"
 "$python" -P -c '
-import penstock.encode._deflate, penstock.encode._jsonl
+import penstock.kernels.bloom, penstock.kernels.deflate, penstock.kernels.lines
 for kernel in (penstock.kernels.bloom, penstock.kernels.deflate, penstock.kernels.lines):
     built = open(kernel.__file__, "rb").read()
     assert kernel.__file__.startswith("'"$work"'"), kernel.__file__

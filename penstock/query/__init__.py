@@ -15,9 +15,10 @@ from penstock.query.filters import OPERATORS, from_filters
 from penstock.query.predicates.predicate import Predicate, compile
 from penstock.query.syntax.parser import parse
 from penstock.query.syntax.unparse import unparse
-from penstock.query.times import parse_time, resolve_range
+from penstock.query.times import END_OF_TIME, parse_time, resolve_range
 
 __all__ = [
+    "END_OF_TIME",
     "OPERATORS",
     "Everything",
     "Node",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
@@ -49,8 +50,9 @@ class Like:
     """The value's text fits a pattern with wildcards.
 
     Attributes:
-        parts: literals and wildcards in order; no empty literal, no two literals or two `MANY` side by side,
-            never a lone `MANY` (that is `Exists`).
+        parts: literals and wildcards in order; no empty literal, no two literals side by side; of neighbouring
+            wildcards at most one is `MANY`: the first at the very beginning, else the last. Never a lone `MANY`
+            (that is `Exists`).
     """
 
     parts: tuple[str | Wild, ...]
@@ -158,21 +160,21 @@ def any_of(items: Iterable[Node]) -> Node:
 def like(parts: Iterable[str | Wild]) -> Like | Exists | Equals:
     """A test for literals and wildcards, in the one form `Like` promises; without wildcards it is `Equals`."""
     neat: list[str | Wild] = []
-    for part in parts:
-        if part is Wild.MANY and neat and neat[-1] is Wild.MANY:
-            continue
-        if isinstance(part, Wild):
-            neat.append(part)
-        elif part:
-            if neat and not isinstance(neat[-1], Wild):
-                neat[-1] = f"{neat[-1]}{part}"
-            else:
-                neat.append(part)
+    for is_wild, run in itertools.groupby((part for part in parts if part), key=lambda part: isinstance(part, Wild)):
+        members = list(run)
+        neat += _neat_wildcards(members, is_first=not neat) if is_wild else ["".join(map(str, members))]
     if neat == [Wild.MANY]:
         return Exists()
     if not any(isinstance(part, Wild) for part in neat):
         return Equals(text="".join(str(part) for part in neat))
     return Like(parts=tuple(neat))
+
+
+def _neat_wildcards(run: list[str | Wild], *, is_first: bool) -> list[str | Wild]:
+    """Neighbouring wildcards in one order: `*?*` and `?*` fit the same texts."""
+    ones = [part for part in run if part is Wild.ONE]
+    many = [Wild.MANY] if len(ones) < len(run) else []
+    return [*many, *ones] if is_first else [*ones, *many]
 
 
 def terms(node: Node) -> Iterator[Term]:

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from penstock.fields import refused, types, values
-from penstock.query import ast, literals, patterns, words
+from penstock.query import ast, globs, literals, patterns, words
 
 
 def matches(node: ast.Node, event: Mapping[str, Any], field_types: Mapping[str, types.FieldType]) -> bool:
@@ -144,16 +144,16 @@ def _equal_kind(literal: str, field_type: types.FieldType | None) -> Callable[[s
         return _inside(network, field_type)
     if field_type is types.FieldType.DATE and (day := literals.day_or_instant(literal)) is not None:
         return _inside(literals.moments(day), field_type)
-    if field_type is not types.FieldType.KEYWORD and (address := literals.address(literal)) is not None:
-        return lambda text: literals.address(text) == address
+    if field_type is not types.FieldType.KEYWORD and literals.address(literal) is not None:
+        return lambda text: literals.is_same_address(literal, text)
     return None
 
 
 def _like(parts: tuple[str | ast.Wild, ...], field_type: types.FieldType | None) -> Callable[[Any], bool]:
     def judge(scalar: Any) -> bool:
         if field_type is types.FieldType.TEXT and type(scalar) is str:
-            return words.has_pattern(parts, scalar)
-        return words.fits(parts, text_of(scalar))
+            return globs.has_pattern(parts, scalar)
+        return globs.fits(parts, text_of(scalar))
 
     return judge
 

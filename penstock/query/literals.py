@@ -23,13 +23,18 @@ DATE_START = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 """How every string that is an instant begins, for Python's and Rust's regex alike."""
 
 _NUMBER = re.compile(NUMBER)
+_INTEGER = re.compile(r"-?[0-9]+")
 _INSTANT = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
-    r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?(?:(Z)|([+-])([0-9]{2}):?([0-9]{2}))?)?"
+    r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]+))?)?(?:([Zz])|([+-])([0-9]{2}):?([0-9]{2}))?)?"
 )
+_LIKE_ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]*)+(?:/[0-9]*)?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(?:%[^/]*)?(?:/[0-9]*)?")
 _EPOCH = dt.datetime(1970, 1, 1)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _LONGEST_NUMBER = 400
+_LONGEST_INT = 4_000
+"""Digits that Python turns into an int; a Decimal compares as exactly."""
+
 DAY_MICROSECONDS = 86_400_000_000
 MAPPED_PREFIXES = ("::ffff:", "::FFFF:")
 """What dual-stack sockets write before an IPv4 address; such an address counts as IPv4."""
@@ -40,11 +45,12 @@ class Number:
     """A number.
 
     Attributes:
-        exact: what integers compare with: an int where the number is whole and a double can be as large.
+        exact: what integers compare with: the number itself where it is written as an integer, or is whole and a
+            double can be as large.
         double: what all other numbers compare with; may be infinite.
     """
 
-    exact: int | float
+    exact: int | float | decimal.Decimal
     double: float
 
 
@@ -97,8 +103,8 @@ class Interval:
         """The class of the bounds."""
         return type(self.low) if self.low is not None else type(self.high)  # type: ignore[return-value]
 
-    def holds_number(self, value: float) -> bool:
-        """Whether a number lies inside. An int compares exactly, a float as doubles do."""
+    def holds_number(self, value: float | decimal.Decimal) -> bool:
+        """Whether a number lies inside. An int or a Decimal compares exactly, a float as doubles do."""
         if self.kind is not Number:
             return False
         low, high = (_limit(bound, value) for bound in (self.low, self.high))
@@ -107,7 +113,7 @@ class Interval:
     def holds_text(self, text: str) -> bool:
         """Whether a string lies inside: as a number, an instant or an address, after the kind of the bounds."""
         if self.kind is Number:
-            return _NUMBER.fullmatch(text) is not None and self.holds_number(float(text))
+            return _NUMBER.fullmatch(text) is not None and self.holds_number(_value_of(text))
         if self.kind is Instant:
             point = instant(text)
             return point is not None and self._holds(point, _microseconds(self.low), _microseconds(self.high))
@@ -122,10 +128,17 @@ class Interval:
         return above and (high is None or (value <= high if self.high_included else value < high))
 
 
-def _limit(bound: Bound | None, value: float) -> float | None:
+def _limit(bound: Bound | None, value: float | decimal.Decimal) -> float | decimal.Decimal | None:
     if not isinstance(bound, Number):
         return None
-    return bound.exact if isinstance(value, int) else bound.double
+    return bound.double if isinstance(value, float) else bound.exact
+
+
+def _value_of(text: str) -> float | decimal.Decimal:
+    """A number's text as what it compares as: an integer of any length exactly, any other as a double."""
+    if not _INTEGER.fullmatch(text):
+        return float(text)
+    return int(text) if len(text) < _LONGEST_INT else decimal.Decimal(text)
 
 
 def _microseconds(bound: Bound | None) -> int | None:
@@ -137,6 +150,8 @@ def number(text: str) -> Number | None:
     if not _NUMBER.fullmatch(text):
         return None
     double = float(text)
+    if _INTEGER.fullmatch(text):
+        return Number(exact=_value_of(text), double=double)
     if len(text) > _LONGEST_NUMBER or double == 0 or math.isinf(double):
         return Number(exact=double, double=double)
     written = decimal.Decimal(text)
@@ -145,22 +160,34 @@ def number(text: str) -> Number | None:
 
 
 def day_or_instant(text: str) -> Instant | None:
-    """The point in time that `text` is, if it is one: RFC 3339, seconds and offset optional (UTC), or a date."""
+    """The point in time that `text` is, if it is one: what intake takes as a time (docs/fields.md), or a date.
+
+    Seconds and offset may be left out (UTC then); second 60 is the first of the next minute.
+    """
     found = _INSTANT.fullmatch(text)
     if not found:
         return None
     year, month, day, hour, minute, second, fraction, _, sign, offset_hours, offset_minutes = found.groups()
     try:
-        local = dt.datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0))
+        local = dt.datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0))
     except ValueError:
         return None
-    microseconds = (local - _EPOCH) // _MICROSECOND + int((fraction or "")[:6].ljust(6, "0"))
+    if int(second or 0) > 60:
+        return None
+    microseconds = (local - _EPOCH) // _MICROSECOND + int(second or 0) * 1_000_000
+    microseconds += int((fraction or "")[:6].ljust(6, "0"))
     if sign:
         if int(offset_hours) > 23 or int(offset_minutes) > 59:
             return None
         away = (int(offset_hours) * 60 + int(offset_minutes)) * 60_000_000
         microseconds += away if sign == "-" else -away
     return Instant(microseconds=microseconds, is_day=hour is None)
+
+
+def has_offset(text: str) -> bool:
+    """Whether a text that is an instant says its offset from UTC, or `Z`."""
+    found = _INSTANT.fullmatch(text)
+    return found is not None and (found[8] is not None or found[9] is not None)
 
 
 def instant(text: str) -> int | None:
@@ -178,27 +205,68 @@ def moments(point: Instant) -> Interval:
 
 
 def address(text: str) -> Address | None:
-    """The address that `text` is, if it is one. `::ffff:1.2.3.4` is 1.2.3.4; zones (`%eth0`) are no part of one."""
+    """The address that `text` is, if it is one. `::ffff:1.2.3.4` is 1.2.3.4; a zone (`fe80::1%eth0`) is left out."""
     try:
         if ":" not in text:
             return Address(version=4, value=int.from_bytes(socket.inet_pton(socket.AF_INET, text), "big"))
         if text.startswith(MAPPED_PREFIXES) and "." in text:
             return address(text[7:])
-        return Address(version=6, value=int.from_bytes(socket.inet_pton(socket.AF_INET6, text), "big"))
+        base, percent, zone = text.partition("%")
+        if percent and not zone:
+            return None
+        return Address(version=6, value=int.from_bytes(socket.inet_pton(socket.AF_INET6, base), "big"))
     except (OSError, ValueError):
         return None
 
 
+def zone(text: str) -> str:
+    """The zone of an IPv6 address, `eth0` in `fe80::1%eth0`; empty where it has none."""
+    return text.partition("%")[2]
+
+
+def is_same_address(literal: str, text: str) -> bool:
+    """Whether two texts are one address. A literal without a zone is that address in every zone."""
+    found = address(literal)
+    return found is not None and address(text) == found and zone(literal) in ("", zone(text))
+
+
+def resembles_address(text: str) -> bool:
+    """Whether a text may have been meant as an address or a network: digits and dots, or hexadecimal and colons."""
+    return _LIKE_ADDRESS.fullmatch(text) is not None
+
+
 def network(text: str) -> Interval | None:
-    """The addresses of a network in CIDR notation, if `text` is one; bits of the host may be set."""
+    """The addresses of a network in CIDR notation, if `text` is one; bits of the host may be set.
+
+    A network of mapped addresses, `::ffff:10.0.0.0/104`, is the one of their IPv4 addresses: 10.0.0.0/8.
+    """
+    return None if network_mistake(text) is not None else _network(text)
+
+
+def network_mistake(text: str) -> str | None:
+    """Why a text that looks like a network, an address with a length, is none; None for all other texts."""
     base, slash, length = text.partition("/")
-    first = address(base) if slash else None
-    if first is None or not re.fullmatch(r"[0-9]{1,3}", length):
+    first = address(base) if slash and re.fullmatch(r"[0-9]+", length) else None
+    if first is None:
         return None
-    bits = 32 if first.version == 4 else 128
+    if zone(base):
+        return f"the network {text} has a zone"
+    if first.version == 4 and ":" in base:
+        least, most, kind = 96, 128, "a network of IPv4 addresses in IPv6 notation"
+    else:
+        least, most, kind = (0, 32, "an IPv4 network") if first.version == 4 else (0, 128, "an IPv6 network")
+    if len(length) > 3 or not least <= int(length) <= most:
+        return f"{kind} has a length from {least} to {most}, not {length}"
+    return None
+
+
+def _network(text: str) -> Interval | None:
+    base, slash, length = text.partition("/")
+    first = address(base) if slash and re.fullmatch(r"[0-9]{1,3}", length) else None
+    if first is None:
+        return None
+    bits = 32 if first.version == 4 and ":" not in base else 128
     host_bits = bits - int(length)
-    if host_bits < 0:
-        return None
     start = first.value >> host_bits << host_bits
     return Interval(
         low=Address(version=first.version, value=start),

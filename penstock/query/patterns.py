@@ -12,7 +12,14 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from penstock.query import ast, literals, words
+from penstock.query import ast, globs, literals
+
+MOST_WORDS = 20
+"""Words of a phrase up to which it becomes one regular expression: each gap between words takes 45 KB of the engine's
+10 MB."""
+
+LONGEST = 500
+"""Characters and `?` up to which a literal or pattern becomes one: in any case of letters, 8,000 are too many."""
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _NO_WORD = r"[^\w]"
@@ -57,8 +64,28 @@ def escaped(text: str) -> str:
     return pl.escape_regex(text)
 
 
+def is_short(parts: Sequence[str | ast.Wild]) -> bool:
+    """Whether words, or the parts of a pattern, may be compiled into one regular expression."""
+    literal = sum(isinstance(part, str) for part in parts)
+    return literal <= MOST_WORDS and sum(1 if isinstance(part, ast.Wild) else len(part) for part in parts) <= LONGEST
+
+
+def part_of_phrase(literal_words: Sequence[str]) -> str:
+    """A pattern for what every text with a long phrase has: its longest words that stand side by side."""
+    runs = [literal_words[at : at + MOST_WORDS // 2] for at in range(0, len(literal_words), MOST_WORDS // 2)]
+    run = max(runs, key=lambda run: sum(map(len, run)))
+    if is_short(run):
+        return phrase(run)
+    return f"(?i){escaped(max(run, key=len)[:LONGEST])}"
+
+
+def longest_literal(parts: Sequence[str | ast.Wild]) -> str:
+    """A pattern for what every text that fits the parts has; empty where they have no literal."""
+    return escaped(max((part for part in parts if isinstance(part, str)), key=len, default="")[:LONGEST])
+
+
 def like(parts: Sequence[str | ast.Wild]) -> str:
-    """What `words.fits` does: the whole value, case matters."""
+    """What `globs.fits` does: the whole value, case matters."""
     return f"(?s)^{_body(parts)}$"
 
 
@@ -70,10 +97,10 @@ def phrase(literal_words: Sequence[str]) -> str:
 
 
 def within(parts: Sequence[str | ast.Wild]) -> str:
-    """What `words.has_pattern` does."""
+    """What `globs.has_pattern` does."""
     is_ascii = all(isinstance(part, str) and part.isascii() for part in parts)
-    left = _left_edge(is_ascii) if words.needs_edge(parts[0], 0) else ""
-    right = _right_edge(is_ascii) if words.needs_edge(parts[-1], -1) else ""
+    left = _left_edge(is_ascii) if globs.needs_edge(parts[0], 0) else ""
+    right = _right_edge(is_ascii) if globs.needs_edge(parts[-1], -1) else ""
     inner = list(parts)
     while inner[0] is ast.Wild.MANY:
         inner.pop(0)

@@ -1,4 +1,4 @@
-"""Text as people search it: words without regard to case, and wildcards. The plain-Python side of `patterns`.
+"""Text as people search it: words without regard to case. The plain-Python side of `patterns`.
 
 A word is a run of letters, marks, decimal digits, letter numbers and connectors such as `_`: what `\\w` means to Rust's
 regex crate. Case is folded one character for one (Unicode's simple folding), as `(?i)` does there. Both come from
@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
-from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-
-from penstock.query import ast
 
 _SPACE = 32
 _SURROGATES = range(0xD800, 0xE000)
@@ -104,42 +101,3 @@ def has_phrase(text: str, literal: str) -> bool:
     if not wanted:
         return literal in text if literal else not text
     return f" {' '.join(wanted)} " in f" {' '.join(folded_words(text))} "
-
-
-def fits(parts: Sequence[str | ast.Wild], text: str) -> bool:
-    """Whether the whole text fits the pattern; case matters."""
-    return len(text) in _ends(parts, text, {0})
-
-
-def has_pattern(parts: Sequence[str | ast.Wild], text: str) -> bool:
-    """Whether the pattern fits somewhere in the text, without regard to case.
-
-    An end of the pattern that is a word's character or `?` must be the edge of a word.
-    """
-    folded = fold(text)
-    edges = {at for at in range(len(text) + 1) if at == 0 or not is_word(text[at - 1])}
-    starts = edges if needs_edge(parts[0], 0) else set(range(len(text) + 1))
-    ends = _ends([part if isinstance(part, ast.Wild) else fold(part) for part in parts], folded, starts)
-    if not needs_edge(parts[-1], -1):
-        return bool(ends)
-    return any(at == len(text) or not is_word(text[at]) for at in ends)
-
-
-def needs_edge(part: str | ast.Wild, character: int) -> bool:
-    """Whether this first (0) or last (-1) part of a pattern must lie at the edge of a word."""
-    return part is ast.Wild.ONE if isinstance(part, ast.Wild) else is_word(part[character])
-
-
-def _ends(parts: Iterable[str | ast.Wild], text: str, starts: set[int]) -> set[int]:
-    """Where the pattern may end, if it may start at `starts`."""
-    places = starts
-    for part in parts:
-        if not places:
-            break
-        if part is ast.Wild.MANY:
-            places = set(range(min(places), len(text) + 1))
-        elif part is ast.Wild.ONE:
-            places = {at + 1 for at in places if at < len(text)}
-        else:
-            places = {at + len(str(part)) for at in places if text.startswith(str(part), at)}
-    return places

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from penstock import query
 from penstock.base import instants
 from penstock.fields import types
 from penstock.lake import files, layout, table
@@ -23,7 +24,7 @@ class TimeRange:
 
     Attributes:
         earliest: first instant, inclusive; aware.
-        latest: end, exclusive; aware.
+        latest: end, exclusive; aware. The last instant there is, `query.END_OF_TIME`, as an end includes itself.
     """
 
     earliest: dt.datetime
@@ -34,7 +35,7 @@ class TimeRange:
         """The range between two instants in microseconds since 1970."""
         return cls(
             earliest=instants.from_microseconds(earliest_us),
-            latest=instants.from_microseconds(latest_us),
+            latest=instants.from_microseconds(min(latest_us, instants.to_microseconds(query.END_OF_TIME))),
         )
 
     @property
@@ -44,8 +45,13 @@ class TimeRange:
 
     @property
     def latest_us(self) -> int:
-        """`latest` in microseconds since 1970."""
-        return instants.to_microseconds(self.latest)
+        """The first microsecond since 1970 that is not inside."""
+        return instants.to_microseconds(self.latest) + (self.latest == query.END_OF_TIME)
+
+    def holds(self, moment: pl.Expr) -> pl.Expr:
+        """Whether a column of instants lies inside, in a form that a scan can compare with statistics."""
+        begun = moment >= pl.lit(self.earliest)
+        return begun if self.latest == query.END_OF_TIME else begun & (moment < pl.lit(self.latest))
 
     def touches(self, file: files.DataFile) -> bool:
         """Whether the file may hold events of the range."""

@@ -255,8 +255,7 @@ def _in_range(
     needed = {*names, *predicate.columns, *([types.TIMESTAMP] if bounded else [])}
     frame = _scan(snapshot, chosen, needed, numbered=numbered)
     if bounded:
-        moment = pl.col(types.TIMESTAMP)
-        frame = frame.filter(moment >= pl.lit(time_range.earliest), moment < pl.lit(time_range.latest))
+        frame = frame.filter(time_range.holds(pl.col(types.TIMESTAMP)))
     return _matching(frame, predicate)
 
 

@@ -14,7 +14,7 @@ import polars as pl
 
 from penstock.fields import types
 from penstock.query import ast, evaluate
-from penstock.query.predicates import columns
+from penstock.query.predicates import columns, judging
 
 _Judge: TypeAlias = Callable[[list[dict[str, Any]]], Iterator[bool]]
 
@@ -77,7 +77,7 @@ def _expression(judge: _Judge, needle: str | None) -> pl.Expr:
     """
 
     def judge_rows(overflow: pl.Series) -> pl.Series:
-        found = columns.all_false(len(overflow))
+        found = judging.all_false(len(overflow))
         if overflow.null_count() == len(overflow):
             return found
         rows = overflow.is_not_null().arg_true()

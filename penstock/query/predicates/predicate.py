@@ -9,7 +9,7 @@ import polars as pl
 
 from penstock.fields import types
 from penstock.query import ast
-from penstock.query.predicates import columns, overflow
+from penstock.query.predicates import columns, logic, overflow
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +56,7 @@ class _Compiler:
             case ast.Not(item=item):
                 return ~self.node(item).fill_null(False)
             case ast.And(items=items):
-                return _sure(columns.all_of(map(self.node, items)))
+                return _sure(logic.all_of(map(self.node, items)))
             case ast.Or(items=items):
                 return self._or(items)
             case ast.Term(field=None, test=test):
@@ -76,7 +76,7 @@ class _Compiler:
                 case _:
                     others.append(item)
         expressions = [self._field(field, tests) for field, tests in literals.items()]
-        return _sure(columns.any_of([*expressions, *map(self.node, others)]))
+        return _sure(logic.any_of([*expressions, *map(self.node, others)]))
 
     def _field(self, field: str, tests: Sequence[ast.Test]) -> pl.Expr:
         """Whether the field has a value that satisfies one of the tests."""
@@ -85,7 +85,7 @@ class _Compiler:
         if self._has_overflow:
             self.read.add(types.OVERFLOW)
             found.append(overflow.expression(tests, field, field_type))
-        return _sure(columns.any_of(found))
+        return _sure(logic.any_of(found))
 
     def _typed(self, field: str, field_type: types.FieldType | None, tests: Sequence[ast.Test]) -> pl.Expr | None:
         if field_type is None:
@@ -105,7 +105,7 @@ class _Compiler:
         if self._has_overflow:
             self.read.add(types.OVERFLOW)
             found.append(overflow.any_field(test, self._types))
-        return _sure(columns.any_of(found))
+        return _sure(logic.any_of(found))
 
 
 def _sure(expression: pl.Expr | None) -> pl.Expr:

@@ -201,7 +201,10 @@ class _Builder(lark.Transformer[lark.Token, object]):
     def field_test(self, field: lark.Token, value: _Value) -> _Built:
         tokens.check_address_without_field(field, value.token)
         position = field.start_pos or 0
-        node = ast.Term(field=tokens.field_name(field), test=value.test, position=position)
+        name = tokens.field_name(field)
+        if value.token.type == "WORD":
+            tokens.check_address(name, value.token, value.test)
+        node = ast.Term(field=name, test=value.test, position=position)
         return _Built(node=node, depth=0, terms=1, position=position)
 
     def field_group(self, field: lark.Token, group: _Joint) -> _Built:
@@ -219,7 +222,10 @@ class _Builder(lark.Transformer[lark.Token, object]):
 
     def word(self, token: lark.Token) -> _Value:
         tokens.check_word(token)
-        return _Value(test=ast.like(tokens.pieces(token, str(token), token.start_pos or 0)), token=token)
+        test = ast.like(tokens.pieces(token, str(token), token.start_pos or 0))
+        tokens.check_pattern(token, test)
+        tokens.check_network(token)
+        return _Value(test=test, token=token)
 
     def phrase(self, token: lark.Token) -> _Value:
         return _Value(test=ast.Equals(text=tokens.phrase_text(token)), token=token)

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 import lark
 
-from penstock.query import ast, literals, patterns
+from penstock.fields import registry, types
+from penstock.query import ast, globs, literals, patterns
 from penstock.query.syntax import refusals
 
 _OPERATORS = frozenset({"AND", "OR", "NOT"})
@@ -101,6 +102,41 @@ def check_word(token: lark.Token) -> None:
         raise Mistake(start + quote.end(), "Found a quote inside a word", hint=_ESCAPES)
     if text.startswith(":") and not text.startswith("::"):
         raise Mistake(start, 'Found ":"', expected=["a value"], hint=_QUOTES.format(text))
+
+
+def check_pattern(token: lark.Token, test: ast.Test) -> None:
+    """Refuses a pattern that would cost too much to compare."""
+    if isinstance(test, ast.Like) and globs.too_long(test.parts):
+        raise Mistake(
+            token.start_pos or 0,
+            f"Found more than {globs.LONGEST_MIXED} characters with ? between them and no *",
+            hint="Put * where the text may be anything, or look for a part of it.",
+        )
+
+
+def check_network(token: lark.Token) -> None:
+    """Refuses an address with a length that does not suit it."""
+    if (mistake := literals.network_mistake(str(token))) is not None:
+        raise Mistake(
+            token.start_pos or 0,
+            f"Found {refusals.quoted(str(token))}, but {mistake},",
+            hint=f"Networks are written 10.0.0.0/8 or 2001:db8::/32. {_QUOTES.format(token)}",
+        )
+
+
+def check_address(field: str, token: lark.Token, test: ast.Test) -> None:
+    """Refuses a word that was meant as an address and is none, in a field that holds addresses by ECS."""
+    spec = registry.ECS.get(field)
+    if spec is None or spec.type is not types.FieldType.IP or not isinstance(test, ast.Equals):
+        return
+    is_address = literals.address(test.text) is not None or literals.network(test.text) is not None
+    if is_address or not literals.resembles_address(test.text):
+        return
+    raise Mistake(
+        token.start_pos or 0,
+        f"Found {refusals.quoted(test.text)}, which is no address and no network,",
+        hint=f"Write 10.0.0.1, 10.0.0.0/8, 2001:db8::1 or 2001:db8::/32. {_QUOTES.format(token)}",
+    )
 
 
 def check_bare_word(token: lark.Token) -> None:

@@ -53,6 +53,17 @@ BROKEN: list[tuple[str, int, str, list[str]]] = [
     ("f:[2024-02-01 TO 2024-01-01]", 3, "upside down", []),
     ("f:[2024-01-01 TO 10.0.0.1]", 17, "from '2024-01-01' to '10.0.0.1'", ["two bounds of one kind"]),
     ("f:[10.0.0.1 TO ::1]", 15, "from '10.0.0.1' to '::1'", ["two bounds of one kind"]),
+    ("source.ip:10.0.0.0/33", 10, "an IPv4 network has a length from 0 to 32, not 33", []),
+    ("kw:10.0.0.0/33", 3, "an IPv4 network has a length from 0 to 32, not 33", []),
+    ("10.0.0.0/33", 0, "an IPv4 network has a length from 0 to 32, not 33", []),
+    ("f:(10.0.0.0/33 OR a)", 3, "an IPv4 network has a length from 0 to 32, not 33", []),
+    ("source.ip:fe80::/129", 10, "an IPv6 network has a length from 0 to 128, not 129", []),
+    ("source.ip:::ffff:10.0.0.0/8", 10, "in IPv6 notation has a length from 96 to 128, not 8", []),
+    ("source.ip:fe80::1%eth0/64", 10, "the network fe80::1%eth0/64 has a zone", []),
+    ("source.ip:10.0.0/8", 10, "no address and no network", []),
+    ("source.ip:999.1.1.1", 10, "no address and no network", []),
+    ("host.ip:1.2.3", 8, "no address and no network", []),
+    ("source.ip:fe80:::1", 10, "no address and no network", []),
     ("f:{1 TO 2}", 2, "Found '{1'", ["a value"]),
     ("f:]x", 2, "Found ']", ["a value"]),
     ("<5", 0, "Found '<", ["a term"]),
@@ -139,3 +150,18 @@ def test_largest_queries_are_read(text: str) -> None:
     node = query.parse(text)
     assert query.compile(node, {}).expression is not None
     assert query.parse(query.unparse(node)) == node
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'source.ip:"999.1.1.1"',
+        'source.ip:"10.0.0.0/33"',
+        "source.ip:unknown",
+        "source.ip:10.*",
+        "kw:10.0.0/8",
+        "kw:999.1.1.1",
+    ],
+)
+def test_what_is_no_address_can_still_be_looked_for(text: str) -> None:
+    query.parse(text)
