@@ -156,6 +156,7 @@ CODES: Mapping[str, Code] = {
     "permission_missing": Code(errors.PermissionMissing, "api.md"),
     "plain_http_refused": Code(errors.ConfigurationError, "errors.md"),
     "plan_is_fixed": Code(errors.Conflict, "errors.md"),
+    "query_not_computable": Code(errors.InvalidRequest, "query.md"),
     "query_syntax": Code(errors.QuerySyntaxError, "query.md"),
     "seal_broken": Code(errors.ConfigurationError, "errors.md"),
     "search_job_already_ended": Code(errors.Conflict, "api.md"),

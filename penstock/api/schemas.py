@@ -71,7 +71,7 @@ class SearchJobRequest(_Lenient):
     term_lang: Text = Field("dork", description="The query language: `dork`, or its other name `es-query-string`.")
     earliest_time: Text = Field(
         max_length=64,
-        description="Inclusive. RFC 3339, or relative: `now`, `-30d`, `-2h`, `-15m`, `-45s`, `-1w`.",
+        description="Inclusive. RFC 3339, a day, seconds since 1970, or relative: `now`, `today`, `-30d`, `-1M` …",
         examples=["-7d"],
     )
     latest_time: Text = Field(max_length=64, description="Exclusive; same forms.", examples=["now"])
@@ -82,6 +82,19 @@ class SearchJobRequest(_Lenient):
     max_last_events: int = Field(1000, ge=0, description="How many of the newest events to show; 1,000 at most.")
     visible: bool = Field(True, description="False keeps the job out of lists that people look at.")
     view_uuid: Text | None = Field(None, max_length=36, description="Kept and given back; means nothing here.")
+
+
+class Note(pydantic.BaseModel):
+    """What a query probably did not mean."""
+
+    code: str = Field(
+        description="`unknown_field`, `looks_like_operator`, `not_an_address` …", examples=["unknown_field"]
+    )
+    detail: str = Field(description="How the query was understood.")
+    hint: str = Field(description="What was probably meant, and how to write it.")
+    field: str | None = Field(None, description="The field it is about.")
+    suggestions: list[str] = Field(default_factory=list, description="Fields that were probably meant, closest first.")
+    replacement: str | None = Field(None, description="The query as it was probably meant.")
 
 
 class SearchJob(pydantic.BaseModel):
@@ -110,6 +123,7 @@ class SearchJob(pydantic.BaseModel):
     canceled_by: str | None
     canceled_by_type: str | None
     error: str | None = Field(description="Why the job failed.")
+    notes: list[Note] = Field(default_factory=list, description="What the query probably did not mean; empty in lists.")
 
 
 class SearchJobPage(pydantic.BaseModel):

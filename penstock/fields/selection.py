@@ -52,6 +52,11 @@ def check(selection: Sequence[str], known: Container[str]) -> tuple[str, ...]:
     return names
 
 
+def close_to(name: str, known: Container[str]) -> list[str]:
+    """Fields that `name` probably means, the closest first, 5 at most: of ECS, and of `known` if it can be iterated."""
+    return _suggest(name, _candidates(known))
+
+
 def _is_known(name: str, known: Container[str]) -> bool:
     return name in registry.ECS or name in known
 
@@ -88,7 +93,7 @@ def _refuse_unknown(names: Sequence[str], known: Container[str]) -> None:
     raise errors.FieldSelectionError(
         "unknown_field",
         f"Unknown field{'s' if len(wrong) > 1 else ''}: {_quoted(wrong)}.",
-        " ".join(_hint(name, suggestions[name]) for name in wrong[:_LISTED]),
+        " ".join(hint_for(name, suggestions[name]) for name in wrong[:_LISTED]),
         fields=wrong,
         suggestions=suggestions,
     )
@@ -120,7 +125,8 @@ def _rank(name: str) -> int:
     return _COMMONEST.index(name) if name in _COMMONEST else len(_COMMONEST)
 
 
-def _hint(name: str, suggested: Sequence[str]) -> str:
+def hint_for(name: str, suggested: Sequence[str]) -> str:
+    """A sentence about an unknown name and the fields it is close to."""
     if suggested and suggested[0].startswith(f"{name}."):
         return f"`{name}` is an object; list its fields, such as {', '.join(suggested)}."
     if suggested:

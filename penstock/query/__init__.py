@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from penstock.query.ast import Everything, Node, all_of
 from penstock.query.evaluate import matches
+from penstock.query.faults import fault_of
 from penstock.query.filters import OPERATORS, from_filters
 from penstock.query.predicates.predicate import Predicate, compile
 from penstock.query.syntax.parser import parse
@@ -25,6 +26,7 @@ __all__ = [
     "Predicate",
     "both",
     "compile",
+    "fault_of",
     "from_filters",
     "matches",
     "parse",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 import fastapi
 import sqlalchemy as sa
@@ -10,7 +11,8 @@ import sqlalchemy as sa
 from penstock import errors, query
 from penstock.api import auth, context, json_body, paging, schemas
 from penstock.control import audit, searches
-from penstock.query import times
+from penstock.query import notes, times
+from penstock.usecases import notes as search_notes
 
 router = fastapi.APIRouter(
     tags=["search jobs"], prefix="/sic/conf/events/search/jobs", route_class=json_body.StrictRoute
@@ -48,7 +50,7 @@ def create_search_job(body: schemas.SearchJobRequest, here: context.Here, caller
             now=now,
         )
         _record(tx, job, caller, "search_job.created", now)
-    return shown(job, now)
+    return shown(job, now, _notes(here, job))
 
 
 @router.get("", operation_id="list_search_jobs", summary="List search jobs", response_model=schemas.SearchJobPage)
@@ -66,7 +68,8 @@ def list_search_jobs(
 def get_search_job(job_uuid: str, here: context.Here, caller: auth.Reader) -> schemas.SearchJob:
     """Status and, once done, the number of events that match."""
     with here.services.database.read() as tx:
-        return shown(searches.get(tx, job_uuid, caller.communities), here.services.clock.now())
+        job = searches.get(tx, job_uuid, caller.communities)
+    return shown(job, here.services.clock.now(), _notes(here, job))
 
 
 @router.post(
@@ -95,7 +98,7 @@ def delete_search_job(job_uuid: str, here: context.Here, caller: auth.Reader) ->
         _record(tx, job, caller, "search_job.deleted", now)
 
 
-def shown(job: searches.SearchJob, now: dt.datetime) -> schemas.SearchJob:
+def shown(job: searches.SearchJob, now: dt.datetime, remarks: Sequence[notes.Note] = ()) -> schemas.SearchJob:
     """A search job as the API shows it."""
     return schemas.SearchJob(
         uuid=job.uuid,
@@ -121,7 +124,16 @@ def shown(job: searches.SearchJob, now: dt.datetime) -> schemas.SearchJob:
         canceled_by=job.canceled_by,
         canceled_by_type=job.canceled_by_type,
         error=job.error,
+        notes=[schemas.Note(**note.to_json()) for note in remarks],
     )
+
+
+def _notes(here: context.Here, job: searches.SearchJob) -> Sequence[notes.Note]:
+    """None where the lake cannot be read: the job itself can."""
+    try:
+        return search_notes.of_search(here.services, job.term, job.filters, job.community_uuids)
+    except errors.PenstockError:
+        return ()
 
 
 def _check_query(body: schemas.SearchJobRequest) -> None:

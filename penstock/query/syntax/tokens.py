@@ -124,10 +124,15 @@ def check_network(token: lark.Token) -> None:
         )
 
 
+def holds_addresses(field: str) -> bool:
+    """Whether the field holds addresses by ECS, one or, as `host.ip`, a list."""
+    spec = registry.ECS.get(field)
+    return spec is not None and (spec.type is types.FieldType.IP or field.endswith(".ip"))
+
+
 def check_address(field: str, token: lark.Token, test: ast.Test) -> None:
     """Refuses a word that was meant as an address and is none, in a field that holds addresses by ECS."""
-    spec = registry.ECS.get(field)
-    if spec is None or spec.type is not types.FieldType.IP or not isinstance(test, ast.Equals):
+    if not isinstance(test, ast.Equals) or not holds_addresses(field):
         return
     is_address = literals.address(test.text) is not None or literals.network(test.text) is not None
     if is_address or not literals.resembles_address(test.text):
@@ -144,6 +149,10 @@ def check_bare_word(token: lark.Token) -> None:
     start, text = token.start_pos or 0, str(token)
     if text in _FOREIGN:
         raise Mistake(start, f"Found {text}", expected=[_FOREIGN[text]], hint="Operators are AND, OR and NOT.")
+    if re.match("!=|<>", text):
+        raise Mistake(
+            start, f"Found {refusals.quoted(text)}", expected=["a term"], hint='For "is not", write NOT field:value.'
+        )
     if text[0] in "-+!":
         raise Mistake(
             start,

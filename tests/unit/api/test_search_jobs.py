@@ -18,7 +18,7 @@ from penstock.lake.read import scan
 MEMBERS = {
     "uuid", "term", "term_lang", "earliest_time", "latest_time", "filters", "community_uuids", "status", "total",
     "expired", "results_ttl", "visible", "max_last_events", "view_uuid", "created_at", "created_by", "created_by_type",
-    "started_at", "ended_at", "canceled_at", "canceled_by", "canceled_by_type", "error",
+    "started_at", "ended_at", "canceled_at", "canceled_by", "canceled_by_type", "error", "notes",
 }  # fmt: skip
 
 
@@ -53,6 +53,15 @@ def test_relative_times_are_resolved_when_the_job_is_created(world: World, given
 def test_a_time_with_an_offset_is_answered_in_utc(world: World) -> None:
     job = world.post(JOBS, json=body(earliest_time="2026-02-01T02:00:00+02:00", latest_time="2026-02-01T00:00:00.5Z"))
     assert job.json()["earliest_time"] == "2026-02-01T00:00:00Z"
+
+
+def test_a_job_says_what_its_query_probably_did_not_mean(world: World) -> None:
+    job = world.post(JOBS, json=body(term="event.outcom:failure and message:x")).json()
+    operator, unknown = (note for note in job["notes"] if note["code"] in ("looks_like_operator", "unknown_field"))
+    assert operator["replacement"] == "event.outcom:failure AND message:x"
+    assert (unknown["field"], unknown["suggestions"][0]) == ("event.outcom", "event.outcome")
+    assert all(note["detail"] and note["hint"] for note in job["notes"])
+    assert world.get(f"{JOBS}/{job['uuid']}").json()["notes"] == job["notes"]
 
 
 OPTIONAL = ("term", "term_lang", "filters", "community_uuids", "max_last_events", "visible", "view_uuid")
