@@ -15,7 +15,7 @@ import polars as pl
 from deltalake import exceptions as delta_errors
 from deltalake import transaction
 
-from penstock import errors, query
+from penstock import errors
 from penstock.fields import types
 from penstock.fields.types import FieldType
 from penstock.lake import files, snapshots
@@ -257,15 +257,10 @@ class EventTable:
 
 @contextlib.contextmanager
 def translated(root: str) -> Iterator[None]:
-    """The border of the foreign libraries: what they raise becomes StorageError `lake_failed`.
-
-    What a query is to blame for becomes InvalidRequest `query_not_computable`: no later attempt can succeed.
-    """
+    """The border of the foreign libraries: what they raise becomes StorageError `lake_failed`."""
     try:
         yield
     except (delta_errors.DeltaError, pl.exceptions.PolarsError, OSError) as error:
-        if (fault := query.fault_of(error)) is not None:
-            raise fault from error
         reason = (str(error).splitlines() or [""])[0]
         raise errors.StorageError(
             "lake_failed",

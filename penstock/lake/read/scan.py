@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import dataclasses
 import datetime as dt
 import itertools
@@ -50,7 +51,7 @@ def read_slice(
     Raises:
         StorageError: `lake_failed`.
     """
-    with table.translated(snapshot.root):
+    with _reading(snapshot.root):
         files_by_path = snapshot.files_by_path
         overflow = any(files_by_path[piece.file].overflow_rows for piece in slice_.pieces)
         wanted = [name for name in dict.fromkeys(fields) if name in snapshot.columns]
@@ -93,7 +94,7 @@ def count(
     found = done = total - sum(file.rows for file in unsure)
     for chunk in _chunks(unsure):
         table.check_stop(should_stop)
-        with table.translated(snapshot.root):
+        with _reading(snapshot.root):
             lengths = _in_range(snapshot, chunk, time_range, predicate).select(pl.len())
             found += int(lengths.collect(engine="streaming").item())
         done += sum(file.rows for file in chunk)
@@ -128,7 +129,7 @@ def histogram(
     bucket = ((pl.col(types.TIMESTAMP).to_physical() - start) // width).alias("bucket")
     for chunk in _chunks(rest):
         table.check_stop(should_stop)
-        with table.translated(snapshot.root):
+        with _reading(snapshot.root):
             matching = _in_range(snapshot, chunk, time_range, predicate, types.TIMESTAMP)
             grouped = matching.group_by(bucket).agg(pl.len().alias("events")).collect(engine="streaming")
         for position, events in grouped.iter_rows():
@@ -161,11 +162,11 @@ def newest(
     while by_age and limit > 0 and (len(best) < limit or by_age[0][1].last_us >= best[-1].us):
         table.check_stop(should_stop)
         chunk, by_age = sorted(by_age[:size]), by_age[size:]
-        with table.translated(snapshot.root):
+        with _reading(snapshot.root):
             best += _newest_of(snapshot, chunk, time_range, predicate, limit)
         best = sorted(best, key=lambda found: (found.us, found.place, found.row), reverse=True)[:limit]
         size = min(2 * size, _NEWEST_FILES)
-    with table.translated(snapshot.root):
+    with _reading(snapshot.root):
         return _events(snapshot, best)
 
 
@@ -272,6 +273,21 @@ def _scan(
         glob=False,
         row_index_name=_ROW if numbered else None,
     )
+
+
+@contextlib.contextmanager
+def _reading(root: str) -> Iterator[None]:
+    """`table.translated`; but what the query is to blame for becomes InvalidRequest `query_not_computable`.
+
+    No later attempt can succeed with it, while a lake that failed may be well again.
+    """
+    with table.translated(root):
+        try:
+            yield
+        except pl.exceptions.PolarsError as error:
+            if (fault := query.fault_of(error)) is not None:
+                raise fault from error
+            raise
 
 
 def _matching(frame: pl.LazyFrame, predicate: query.Predicate) -> pl.LazyFrame:
