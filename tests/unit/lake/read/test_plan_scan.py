@@ -325,3 +325,22 @@ def test_a_histogram_has_whole_seconds_where_it_can(events: table.EventTable) ->
     over_time = scan.histogram(events.snapshot(), between(0, 10_000_000), EVERYTHING, 4)
     assert over_time.interval_seconds == 3
     assert over_time.counts == [(0, 2), (3_000_000, 1), (6_000_000, 0), (9_000_000, 1)]
+
+
+def test_last_instant_of_time_is_counted_planned_and_read(tmp_path: pathlib.Path) -> None:
+    """9999-12-31T23:59:59.999999Z, which .NET writes for "never": no end behind it can be named."""
+    last_us = instants.to_microseconds(query.END_OF_TIME)
+    events = table.EventTable(str(tmp_path), "c")
+    frame = pl.DataFrame({types.TIMESTAMP: [last_us - 1, last_us]}).cast(pl.Datetime("us", "UTC"))
+    events.append([frame], types={types.TIMESTAMP: types.FieldType.DATE})
+    snapshot = events.snapshot()
+    for time_range, expected in (
+        (plan.TimeRange(earliest=instants.EPOCH, latest=query.END_OF_TIME), 2),
+        (plan.TimeRange(earliest=query.END_OF_TIME, latest=query.END_OF_TIME), 1),
+        (plan.TimeRange.of(last_us - 1, last_us + 1), 2),
+    ):
+        slices = plan.plan_slices(snapshot, time_range, max_rows=100, max_bytes=10**9, fields=[types.TIMESTAMP])
+        assert scan.count(snapshot, time_range, EVERYTHING) == expected
+        assert sum(n for _, n in scan.histogram(snapshot, time_range, EVERYTHING, 10).counts) == expected
+        assert len(scan.newest(snapshot, time_range, EVERYTHING, 10)) == expected
+        assert sum(scan.read_slice(snapshot, one, [types.TIMESTAMP], EVERYTHING).height for one in slices) == expected
