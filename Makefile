@@ -5,7 +5,7 @@ SOURCES := penstock tests benchmarks setup.py
 KERNEL := $(wildcard penstock/kernels/*.pyx penstock/kernels/include/*.h penstock/kernels/include/*/*.h) setup.py
 # The build's own tools first: a new environment brings an older setuptools than pyproject.toml asks for.
 INSTALL = $(BIN)/pip install -q -c constraints.txt 'setuptools>=77' 'Cython>=3.1' && \
-	$(BIN)/pip install -q -c constraints.txt --no-build-isolation
+	$(BIN)/pip install -q -c constraints.txt --no-build-isolation --config-settings editable_mode=compat
 PYTEST ?= $(BIN)/pytest -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help

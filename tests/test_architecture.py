@@ -179,6 +179,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "storage",
     },
     "client.http": {
+        "base",
         "error_codes",
         "errors",
     },
@@ -225,6 +226,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "worker",
     },
     "cli.commands.service": {
+        "base",
         "cli",
         "cli.commands",
         "cli.options",

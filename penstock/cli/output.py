@@ -7,7 +7,6 @@ JSON document and nothing else.
 from __future__ import annotations
 
 import datetime as dt
-import json
 import os
 import shutil
 import sys
@@ -16,7 +15,7 @@ from typing import Any, TextIO
 
 import click
 
-from penstock.base import instants
+from penstock.base import exact_json, instants
 
 _CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 """Events are written by attackers: on a terminal their control characters would move the cursor or set its title."""
@@ -71,7 +70,7 @@ def harmless(text: str) -> str:
 def emit_json(value: Any) -> None:
     """One JSON document on stdout."""
     indent = 2 if is_terminal() else None
-    write(json.dumps(value, ensure_ascii=False, indent=indent, default=_json_default), "", sys.stdout)
+    write(exact_json.dumps(value, indent=indent, default=_json_default), "", sys.stdout)
 
 
 def _json_default(value: Any) -> Any:

@@ -11,11 +11,13 @@
             print(event["@timestamp"])
 
 Every problem that the service answers is raised as an error of `penstock.errors` with its `code`, `detail` and `hint`.
-All calls block and may be made from several threads.
+Numbers of events are exact (`decimal.Decimal` where a float is not); `dumps` writes them so. All calls block and may be
+made from several threads.
 """
 
 from __future__ import annotations
 
+from penstock.base.exact_json import dumps
 from penstock.client.api import Penstock
 from penstock.client.download.download import Downloaded
 from penstock.client.exports import Export
@@ -25,6 +27,7 @@ from penstock.client.replies import (
     Field,
     Histogram,
     Ingested,
+    Page,
     Preset,
     Quota,
     SearchStatus,
@@ -43,6 +46,7 @@ __all__ = [
     "Field",
     "Histogram",
     "Ingested",
+    "Page",
     "Penstock",
     "Preset",
     "Quota",
@@ -50,4 +54,5 @@ __all__ = [
     "SearchStatus",
     "Task",
     "TaskStatus",
+    "dumps",
 ]

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import pathlib
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self, TypeVar
 
 from penstock.client import communities, exports, searchjobs, sending
 from penstock.client.exports import Export
 from penstock.client.http.retry import Retry
 from penstock.client.http.transport import Transport
-from penstock.client.replies import Field, Ingested, Preset, Quota, Task, TaskStatus
+from penstock.client.replies import Field, Ingested, Page, Preset, Quota, Task, TaskStatus
 from penstock.client.searchjobs import SearchJob
 from penstock.storage.keys import CustomerKey
+
+_PAGE = 500
+_Item = TypeVar("_Item")
+
+
+def _all(page_at: Callable[[int], Page[_Item]], *, key: Callable[[_Item], str]) -> Iterator[_Item]:
+    """Items of all pages, each once: what is added meanwhile moves the later ones down, so some would come twice."""
+    seen: set[str] = set()
+    offset = 0
+    while page := page_at(offset):
+        for item in page:
+            if key(item) not in seen:
+                seen.add(key(item))
+                yield item
+        offset += len(page)
 
 
 class Penstock:
@@ -100,10 +115,15 @@ class Penstock:
         """A search job by its UUID. Asks nothing yet."""
         return SearchJob(self._transport, uuid)
 
-    def search_jobs(self, *, limit: int = 100, offset: int = 0) -> tuple[SearchJob, ...]:
-        """Search jobs, newest first."""
+    def search_jobs(self, *, limit: int = 100, offset: int = 0) -> Page[SearchJob]:
+        """Search jobs, newest first: one page of them; `total` says how many there are."""
         answer = self._transport.get(searchjobs.JOBS, {"limit": limit, "offset": offset})
-        return tuple(SearchJob(self._transport, str(facts["uuid"]), facts) for facts in answer["items"])
+        found = (SearchJob(self._transport, str(facts["uuid"]), facts) for facts in answer["items"])
+        return Page(found, answer["total"])
+
+    def all_search_jobs(self) -> Iterator[SearchJob]:
+        """All search jobs, newest first, page by page."""
+        return _all(lambda offset: self.search_jobs(limit=_PAGE, offset=offset), key=lambda job: job.uuid)
 
     # -- exports
 
@@ -111,10 +131,14 @@ class Penstock:
         """An export by its task's UUID. Asks nothing yet."""
         return Export(self._transport, task_uuid, exports.as_key(customer_key))
 
-    def tasks(self, *, status: TaskStatus | str | None = None, limit: int = 100, offset: int = 0) -> tuple[Task, ...]:
-        """Exports of the key's communities, newest first."""
+    def tasks(self, *, status: TaskStatus | str | None = None, limit: int = 100, offset: int = 0) -> Page[Task]:
+        """Exports of the key's communities, newest first: one page of them; `total` says how many there are."""
         answer = self._transport.get(exports.TASKS, {"status": status, "limit": limit, "offset": offset})
-        return tuple(Task.parse(item) for item in answer["items"])
+        return Page((Task.parse(item) for item in answer["items"]), answer["total"])
+
+    def all_tasks(self, *, status: TaskStatus | str | None = None) -> Iterator[Task]:
+        """All exports of the key's communities, newest first, page by page."""
+        return _all(lambda offset: self.tasks(status=status, limit=_PAGE, offset=offset), key=lambda task: task.uuid)
 
     # -- communities
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock import errors
-from penstock.base import unpack
+from penstock.base import exact_json, unpack
 
 
 def parse(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """The events of a gzip member that comes in chunks. Memory: one chunk and 1 MiB of lines.
+
+    Numbers are exact (`base.exact_json`).
 
     Raises:
         StorageError: `export_damaged` if the stream is not whole gzip; events before the damage were yielded.
@@ -22,9 +23,9 @@ def parse(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         lines = (rest + text).split(b"\n")
         rest = lines.pop()
         for line in lines:
-            yield json.loads(line)
+            yield exact_json.loads(line)
     if rest:
-        yield json.loads(rest)
+        yield exact_json.loads(rest)
 
 
 def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:

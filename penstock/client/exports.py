@@ -13,7 +13,7 @@ from penstock import errors
 from penstock.client import events
 from penstock.client.download import download, remote
 from penstock.client.http import answers
-from penstock.client.http.retry import Retry
+from penstock.client.http.retry import Patience, Retry
 from penstock.client.http.transport import Transport
 from penstock.client.replies import Task, TaskStatus
 from penstock.evidence import manifest as manifests
@@ -49,9 +49,24 @@ class Export:
         """Where the export stands now (asks the service unless it has ended)."""
         return self.task.status if self.task.status.is_final else self.refresh().status
 
+    @property
+    def key(self) -> CustomerKey:
+        """The customer key, for scripts that must keep it.
+
+        Raises:
+            AccessDenied: `customer_key_missing`: this object was made from a task's UUID alone, or the file is plain.
+        """
+        if self.customer_key is None:
+            raise answers.missing_customer_key()
+        return self.customer_key
+
     def refresh(self) -> Task:
         """Asks the service."""
         self._task = Task.parse(self._transport.get(f"{TASKS}/{self.task_uuid}"))
+        return self._task
+
+    def _poll(self, patience: Patience) -> Task:
+        self._task = Task.parse(self._transport.poll(f"{TASKS}/{self.task_uuid}", patience))
         return self._task
 
     def wait(
@@ -70,13 +85,16 @@ class Export:
             interval_seconds: between two questions; the first ones come sooner, so that a short export is not slowed.
             max_wait_seconds: None for no limit.
 
+        A service that does not answer, as while it is restarted, is asked again for five minutes.
+
         Raises:
             ExportFailed: `export_failed`, `export_canceled` (with the task's message), `wait_timeout`.
         """
         deadline = None if max_wait_seconds is None else monotonic() + max_wait_seconds
         pause = min(0.1, interval_seconds)
+        patience = Patience(min(300.0, max_wait_seconds or 300.0), sleep=sleep, monotonic=monotonic)
         while True:
-            task = self.refresh()
+            task = self._poll(patience)
             if progress is not None:
                 progress(task)
             if task.status is TaskStatus.FINISHED:

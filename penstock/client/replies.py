@@ -5,8 +5,25 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, Self, TypeVar
+
+_Item = TypeVar("_Item")
+
+
+class Page(tuple[_Item, ...], Generic[_Item]):
+    """Some items of a list, as a tuple.
+
+    Attributes:
+        total: how many the whole list has.
+    """
+
+    total: int
+
+    def __new__(cls, items: Iterable[_Item], total: int) -> Self:
+        page = super().__new__(cls, items)
+        page.total = total
+        return page
 
 
 class SearchStatus(enum.IntEnum):

@@ -10,6 +10,7 @@ from typing import Any
 from penstock import errors
 from penstock.client import exports
 from penstock.client.exports import Export
+from penstock.client.http.retry import Patience
 from penstock.client.http.transport import Transport
 from penstock.client.replies import Estimate, ExportFacts, Histogram, SearchStatus
 from penstock.fields import presets
@@ -67,13 +68,14 @@ class SearchJob:
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> SearchJob:
-        """Waits until the search job is done.
+        """Waits until the search job is done. A service that does not answer is asked again for five minutes.
 
         Raises:
             Conflict: `search_job_failed`, `search_job_canceled`, `wait_timeout`.
         """
         deadline = None if max_wait_seconds is None else monotonic() + max_wait_seconds
         pause = 0.05
+        patience = Patience(min(300.0, max_wait_seconds or 300.0), sleep=sleep, monotonic=monotonic)
         while not self.status.is_final:
             if deadline is not None and monotonic() > deadline:
                 raise errors.WaitTimeout(
@@ -81,7 +83,7 @@ class SearchJob:
                 )
             sleep(pause)
             pause = min(1.0, pause * 1.5)
-            self.refresh()
+            self._facts = self._transport.poll(f"{JOBS}/{self.uuid}", patience)
             if progress is not None:
                 progress(self)
         if self.status is SearchStatus.DONE:

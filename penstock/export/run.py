@@ -20,7 +20,7 @@ from penstock.encode import gzip
 from penstock.evidence.facts import PartFacts
 from penstock.export import parts
 from penstock.export.engines import threads as engine
-from penstock.fields import types
+from penstock.fields import selection, types
 from penstock.lake import table
 from penstock.lake.read import plan, scan
 from penstock.process import allocator
@@ -132,9 +132,14 @@ def _encoder(work: Work) -> Callable[[plan.Slice], gzip.Segment]:
     """The function that turns a slice into its segment; safe on several threads."""
     columns: Mapping[str, types.FieldType] = work.snapshot.columns
     encoder = encode.LineEncoder(work.fields, columns)
+    alias = selection.TIMESTAMP_ALIAS
+    aliased = alias in work.fields and alias not in columns
+    wanted = [types.TIMESTAMP if aliased and name == alias else name for name in work.fields]
 
     def segment_of(piece: plan.Slice) -> gzip.Segment:
-        frame = scan.read_slice(work.snapshot, piece, work.fields, work.predicate)
+        frame = scan.read_slice(work.snapshot, piece, wanted, work.predicate)
+        if aliased:
+            frame = frame.with_columns(frame[types.TIMESTAMP].alias(alias))
         return gzip.encode_slice(encoder, frame, work.compression)
 
     return segment_of

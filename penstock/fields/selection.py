@@ -9,6 +9,10 @@ from collections.abc import Container, Iterable, Sequence
 from penstock import errors
 from penstock.fields import registry
 
+TIMESTAMP_ALIAS = "timestamp"
+"""Means `@timestamp`, under this name, where events have no field of that name: events of the reference platform have
+it, and its clients ask for it."""
+
 _SUGGESTIONS = 5
 _LISTED = 5
 _SEARCHED = 20  # unknown names that close matches are looked for: 20 ms each
@@ -30,7 +34,8 @@ _COMMONEST = (
 def check(selection: Sequence[str], known: Container[str]) -> tuple[str, ...]:
     """The selection as a tuple, in its order, if every name can be exported.
 
-    A name is known if ECS has it or if `known` (the table's columns and overflow names) contains it.
+    A name is known if ECS has it, if `known` (the table's columns and overflow names) contains it, or if it is
+    `TIMESTAMP_ALIAS`.
     When `known` can be iterated, its names are also suggested.
 
     Raises:
@@ -58,7 +63,7 @@ def close_to(name: str, known: Container[str]) -> list[str]:
 
 
 def _is_known(name: str, known: Container[str]) -> bool:
-    return name in registry.ECS or name in known
+    return name in registry.ECS or name in known or name == TIMESTAMP_ALIAS
 
 
 def _refuse_wildcards(names: Sequence[str], known: Container[str]) -> None:

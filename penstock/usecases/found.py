@@ -14,14 +14,12 @@ from typing import Any
 
 from penstock import errors, query
 from penstock.control import searches, states
-from penstock.fields import flatten, registry, types, values
+from penstock.fields import flatten, registry, selection, types, values
 from penstock.lake.read import scan
 from penstock.process import services as services_module
 from penstock.usecases import results
 
 MAX_BUCKETS = 1000
-ALIAS = "timestamp"
-"""Another name of `@timestamp`, for clients that read it."""
 
 Event = Mapping[str, Any]
 
@@ -155,4 +153,5 @@ def _cell(value: Any) -> str:
 
 def _with_timestamp(event: Event) -> Event:
     """Events of the reference platform have `timestamp` beside `@timestamp`, and published clients read it."""
-    return event if ALIAS in event else {**event, ALIAS: event[types.TIMESTAMP]}
+    alias = selection.TIMESTAMP_ALIAS
+    return event if alias in event else {**event, alias: event[types.TIMESTAMP]}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import httpx
 
 from penstock import error_codes, errors
+from penstock.base import exact_json
 from penstock.client.http import urls
 
 BY_STATUS: Mapping[int, type[errors.PenstockError]] = {
@@ -162,10 +162,10 @@ def from_transport(error: httpx.TransportError | httpx.InvalidURL, host: str) ->
 
 
 def decode(response: httpx.Response) -> Any:
-    """The JSON of a good answer."""
+    """The JSON of a good answer, its numbers exact."""
     try:
-        return response.json()
-    except (ValueError, json.JSONDecodeError) as error:
+        return exact_json.loads(response.content)
+    except ValueError as error:
         raise errors.NetworkError(
             "unexpected_answer",
             f"{response.request.url.host} answered {response.status_code} without JSON.",

@@ -33,3 +33,42 @@ class Retry:
         """Waits after the `failures`-th failure in a row (1-based), at least `asked_seconds` (a Retry-After)."""
         bound = min(self.longest_wait_seconds, self.first_wait_seconds * 2 ** (failures - 1))
         self.sleep(max(asked_seconds, bound * self.jitter()))
+
+
+class Patience:
+    """How long a wait outlives a service that does not answer, such as one that is being restarted.
+
+    Args:
+        seconds: bound of one outage, from its first failure.
+        pause_seconds: between two questions while it lasts.
+        sleep: waits.
+        monotonic: seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        seconds: float = 300.0,
+        *,
+        pause_seconds: float = 2.0,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._seconds = seconds
+        self._pause_seconds = pause_seconds
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._failing_since: float | None = None
+
+    def allows_another(self) -> bool:
+        """After a failure: pauses and says True, or False when this outage has lasted too long."""
+        now = self._monotonic()
+        if self._failing_since is None:
+            self._failing_since = now
+        if now + self._pause_seconds - self._failing_since > self._seconds:
+            return False
+        self._sleep(self._pause_seconds)
+        return True
+
+    def restore(self) -> None:
+        """After an answer: the next outage is given the whole time again."""
+        self._failing_since = None

@@ -10,7 +10,7 @@ import httpx
 
 from penstock import errors
 from penstock.client.http import answers, urls
-from penstock.client.http.retry import Retry
+from penstock.client.http.retry import Patience, Retry
 
 _AGAIN = frozenset({429, 502, 503, 504})
 """Statuses worth a repeat. A 429 that names the monthly quota is not."""
@@ -74,6 +74,10 @@ class Transport:
         """The JSON that a GET answers; tried again within `retry`."""
         return answers.decode(self.request("GET", path, params=params))
 
+    def poll(self, path: str, patience: Patience) -> Any:
+        """As `get`, for what is asked again and again: troubles that may pass are waited out within `patience`."""
+        return answers.decode(self.request("GET", path, patience=patience))
+
     def get_text(self, path: str, params: Mapping[str, Any] | None = None) -> str:
         """The text that a GET answers; tried again within `retry`."""
         return self.request("GET", path, params=params).text
@@ -107,11 +111,13 @@ class Transport:
         content: bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         harmless: bool = False,
+        patience: Patience | None = None,
     ) -> httpx.Response:
         """A good answer (status < 300), or the error of the tree that stands for the bad one.
 
         Args:
             harmless: a repeat does nothing twice; so it is of every GET and with an Idempotency-Key.
+            patience: when `retry` has given up over a trouble that may pass, begin again within this.
         """
         harmless = harmless or method == "GET" or "Idempotency-Key" in (headers or {})
         params = {name: value for name, value in (params or {}).items() if value is not None}
@@ -132,11 +138,16 @@ class Transport:
                 failure.__cause__ = error
             else:
                 if response.is_success:
+                    if patience is not None:
+                        patience.restore()
                     return response
                 failure = answers.from_response(response)
                 again = harmless and response.status_code in _AGAIN and not isinstance(failure, errors.QuotaExhausted)
                 asked_seconds = _retry_after(response)
             failures += 1
+            if again and failures >= self.retry.attempts and patience is not None and patience.allows_another():
+                failures = 0
+                continue
             if not again or failures >= self.retry.attempts or asked_seconds > _LONGEST_RETRY_AFTER_SECONDS:
                 raise failure
             self.retry.wait(failures, asked_seconds)

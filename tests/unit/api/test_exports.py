@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import gzip
 import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -124,6 +126,28 @@ def test_an_unknown_field_is_refused_with_close_matches(world: World, job: str) 
     assert "message" in document["suggestions"]["mesage"]
     assert "message" in document["hint"]
     assert started(world) == 0
+
+
+def test_timestamp_means_the_events_time_under_the_name_asked(world: World, job: str) -> None:
+    """`message,timestamp` is what an older published client asks for by default."""
+    task = world.finished_export(job, {"fields": ["message", "timestamp"], "s3": {"sse_customer_key": KEY}})
+    lines = gzip.decompress(downloaded(world, task)).splitlines()
+    assert json.loads(lines[0]) == {"message": "event 0", "timestamp": "2026-03-01T10:00:00Z"}
+    assert [list(json.loads(line)) for line in lines] == [["message", "timestamp"]] * 10
+    csv = world.get(f"{JOBS}/{job}/events?format=csv&fields=timestamp,message&limit=1").text
+    assert csv.splitlines() == ["timestamp,message", "2026-03-01T10:00:09Z,event 9"]
+
+
+def test_a_timestamp_of_the_events_own_is_exported_as_it_is(world: World) -> None:
+    world.ingest([{"@timestamp": "2026-03-01T10:00:00Z", "timestamp": "its own"}])
+    body = {"fields": ["timestamp"], "s3": {"sse_customer_key": KEY}}
+    task = world.finished_export(world.done_search(), body)
+    assert gzip.decompress(downloaded(world, task)) == b'{"timestamp":"its own"}\n'
+
+
+def downloaded(world: World, task: dict[str, Any]) -> bytes:
+    url = task["attributes"]["download_url"].removeprefix("http://penstock.test")
+    return world.http("GET", url, headers=storage.CustomerKey.parse(KEY).headers()).content
 
 
 def test_a_field_that_only_the_events_brought_is_known(world: World) -> None:

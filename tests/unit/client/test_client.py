@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
 import gzip
 import json
 import pathlib
@@ -12,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from penstock import errors
+from penstock import client, errors
 from penstock.client import Penstock, SearchStatus, TaskStatus, exports
 from penstock.client.http import answers, urls
 from penstock.client.http.retry import Retry
@@ -563,3 +564,75 @@ def test_truncated_file_is_said(penstock: Penstock, service: Any, tmp_path: path
     with pytest.raises(errors.UsageError) as caught:
         penstock.ingest(tmp_path / "e.gz")
     assert caught.value.code == "file_not_readable"
+
+
+# Numbers
+
+EXACT = ["1", "-0.5", "1e400", "0.12345678901234567890", "9" * 5_000, "123456789012345678901234567890", "1.0", "5e-324"]
+
+
+@pytest.mark.parametrize("token", EXACT, ids=lambda token: token[:24])
+def test_numbers_of_events_are_exact(penstock: Penstock, service: Any, token: str) -> None:
+    page = f'{{"items":[{{"n":{token}}}],"total":1}}'
+    service.routes[f"GET {JOBS}/job-1/events"] = [(200, page.encode()), (200, b'{"items":[],"total":1}')]
+    (event,) = penstock.search_job("job-1").events()
+    assert decimal.Decimal(str(event["n"])) == decimal.Decimal(token)
+    written = client.dumps(event)
+    assert decimal.Decimal(written.removeprefix('{"n":').removesuffix("}")) == decimal.Decimal(token)
+
+
+# Pages
+
+
+def test_a_page_keeps_the_total_of_its_list(penstock: Penstock, service: Any) -> None:
+    service.routes[f"GET {JOBS}"] = (200, {"items": [DONE], "total": 17})
+    page = penstock.search_jobs()
+    assert (len(page), page.total, page[0].uuid) == (1, 17, "job-1")
+
+
+def test_all_pages_are_read_and_what_moved_comes_once(penstock: Penstock, service: Any) -> None:
+    """A new job moves the others down: the last of a page is then the first of the next."""
+    jobs = [{**DONE, "uuid": f"job-{n}"} for n in range(5)]
+    pages = [jobs[:3], jobs[2:4], jobs[4:], []]
+    service.routes[f"GET {JOBS}"] = [(200, {"items": items, "total": 5}) for items in pages]
+    assert [job.uuid for job in penstock.all_search_jobs()] == [f"job-{n}" for n in range(5)]
+
+
+# A service that is restarted
+
+
+def test_a_wait_survives_a_restart_of_minutes(penstock: Penstock, service: Any) -> None:
+    running = {"uuid": "task-1", "status": "RUNNING", "progress": 1, "total": 2}
+    outage = [(502, b"<html>bad gateway</html>"), "hang up", (503, {"code": "not_ready"})] * 40
+    service.routes["GET /v1/tasks/task-1"] = [(200, running), *outage, (200, {**running, "status": "FINISHED"})]
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    task = penstock.export("task-1").wait(sleep=sleep, monotonic=lambda: now[0])
+    assert task.status == "FINISHED"
+    assert 60 < now[0] < 300
+
+
+def test_a_wait_ends_when_the_service_stays_away_or_refuses(penstock: Penstock, service: Any) -> None:
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    service.routes["GET /v1/tasks/task-1"] = (502, b"bad gateway")
+    with pytest.raises(errors.NetworkError):
+        penstock.export("task-1").wait(sleep=sleep, monotonic=lambda: now[0])
+    assert 250 < now[0] <= 300
+    now[0] = 0.0
+    service.routes["GET /v1/tasks/task-2"] = (404, b"<html>not here</html>")
+    with pytest.raises(errors.NetworkError):
+        penstock.export("task-2").wait(sleep=sleep, monotonic=lambda: now[0])
+    assert now[0] == 0.0
+
+
+def test_an_export_without_a_key_at_hand_says_so(penstock: Penstock) -> None:
+    with pytest.raises(errors.AccessDenied) as caught:
+        penstock.export("task-1").key  # noqa: B018
+    assert caught.value.code == "customer_key_missing"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from penstock.base import exact_json
 from penstock.cli import output
 from penstock.cli.commands.service import connecting
 from penstock.cli.options import searching
@@ -34,7 +34,7 @@ def search(options: searching.Search) -> None:
             _draw(job, events)
         else:
             for event in events:
-                output.say(json.dumps(event, ensure_ascii=False, separators=(",", ":")))
+                output.say(exact_json.dumps(event))
 
 
 def _draw(job: SearchJob, events: list[dict[str, Any]]) -> None:
@@ -43,8 +43,8 @@ def _draw(job: SearchJob, events: list[dict[str, Any]]) -> None:
     width = output.width()
     for event in events:
         stamp = str(event.get("@timestamp", ""))
-        text = event.get("message") or json.dumps(
-            {name: value for name, value in event.items() if name != "@timestamp"}, ensure_ascii=False
+        text = event.get("message") or exact_json.dumps(
+            {name: value for name, value in event.items() if name != "@timestamp"}
         )
         output.say(f"{stamp}  {' '.join(str(text).split())}"[: width - 1])
     output.say(f"Export all of it: penstock export {job.uuid}")
