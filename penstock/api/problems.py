@@ -39,7 +39,7 @@ _LOG = structlog.get_logger("penstock.api")
 _CODES_BY_STATUS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 _HINTS_BY_STATUS = {
     404: "All paths start with /v1 or /api/v1; /docs lists them.",
-    400: "Mend the request; /docs shows the shape of every one.",
+    400: "Correct the request; /docs shows the shape of every one.",
     405: "The Allow header names the methods of this path.",
     413: "Send less in one request.",
 }

@@ -269,7 +269,7 @@ def _ended_badly(task: Task) -> errors.ExportFailed:
         )
     reason = (task.message or "the service gives no reason").rstrip(".")
     return errors.ExportFailed(
-        "export_failed", f"Export {task.uuid} failed: {reason}.", "Mend the cause, then export the search job again."
+        "export_failed", f"Export {task.uuid} failed: {reason}.", "Remove the cause, then export the search job again."
     )
 
 

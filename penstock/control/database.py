@@ -251,5 +251,5 @@ def _create_private(path: pathlib.Path) -> None:
         raise errors.ConfigurationError(
             "database_not_creatable",
             f"The database {path} cannot be made or opened: {error.strerror}.",
-            "Run `penstock init`, or mend the folder's owner and permissions.",
+            "Run `penstock init`, or correct the folder's owner and permissions.",
         ) from error

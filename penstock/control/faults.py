@@ -40,7 +40,7 @@ FULL = Fault(
 READ_ONLY = Fault(
     code="database_read_only",
     detail="The database {database} cannot be written to.",
-    hint="Mend the permissions of its file and folder, or point to the primary server; work then goes on.",
+    hint="Correct the permissions of its file and folder, or point to the primary server; work then goes on.",
 )
 LOCKED = Fault(
     code="database_locked",
@@ -50,7 +50,7 @@ LOCKED = Fault(
 INPUT_OUTPUT = Fault(
     code="database_io_error",
     detail="The disk of the database {database} failed.",
-    hint="Check the disk and the system's log; work goes on by itself once it is mended.",
+    hint="Check the disk and the system's log; work goes on by itself once it is repaired.",
 )
 CORRUPT = Fault(
     code="database_corrupt",
@@ -61,7 +61,7 @@ CORRUPT = Fault(
 DENIED = Fault(
     code="database_access_denied",
     detail="The database {database} refuses the user, the password or the database's name.",
-    hint="Mend PENSTOCK_DATABASE_URL, or the user's rights.",
+    hint="Correct PENSTOCK_DATABASE_URL, or the user's rights.",
     is_configuration=True,
 )
 NOT_MIGRATED = Fault(

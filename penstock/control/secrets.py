@@ -202,7 +202,7 @@ class MasterKeys:
             raise errors.ConfigurationError(
                 "master_key_not_writable",
                 f"The master key cannot be written to {path}: {error.strerror}.",
-                "Make the home folder, or mend its owner and permissions.",
+                "Make the home folder, or correct its owner and permissions.",
             ) from error
         return temporary
 
@@ -246,7 +246,7 @@ def key_ids_in_use(tx: sa.Connection) -> frozenset[str]:
 
 
 def reseal_all(tx: sa.Connection, keys: MasterKeys) -> int:
-    """Seals every export's secrets anew with the active key where they are not yet; how many. Idempotent."""
+    """Seals every export's secrets again with the active key where they are not yet; how many. Idempotent."""
     resealed = 0
     for task_uuid, column, context, blob in _sealed(tx):
         if key_id_of(blob) != keys.active_id:

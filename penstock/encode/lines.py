@@ -121,7 +121,7 @@ def _corrupt(error: ValueError) -> errors.ExportFailed:
     return errors.ExportFailed(
         "corrupt_event",
         f"An event of the lake cannot be written as JSON: {error}.",
-        "Another program than Penstock wrote or changed the table. Mend or remove that event, then export again.",
+        "Another program than Penstock wrote or changed the table. Correct or remove that event, then export again.",
     )
 
 

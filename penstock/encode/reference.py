@@ -103,7 +103,7 @@ def members(text: str) -> dict[str, str]:
 
 
 def raw_json(text: str) -> str:
-    """A text of FieldType.JSON, as it is.
+    """A text of FieldType.JSON, unchanged.
 
     Raises:
         ValueError: it is empty or holds a control character, which would break the line.

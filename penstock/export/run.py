@@ -102,7 +102,7 @@ def run(
 
     Args:
         put: stores one part; called on upload threads, several at once, parts in any order.
-        journal: told of each step; may stop the run.
+        journal: gets each step; may stop the run.
         threads: slices worked on at once.
         upload_threads: parts uploaded at once.
         done: facts and receipts of the parts that exist, without a gap from the first.

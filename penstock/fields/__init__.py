@@ -1,1 +1,1 @@
-"""What an event's fields are: the ECS registry, types, values to the letter, presets, checking a selection."""
+"""What an event's fields are: the ECS registry, types, exact values, presets, checking a selection."""

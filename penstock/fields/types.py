@@ -28,9 +28,9 @@ class FieldType(enum.StrEnum):
     TEXT = "text"  # utf-8 string, searched by words
     IP = "ip"  # utf-8 string as it came in; searched as an address where it is one
     LONG = "long"  # int64; JSON integers in canonical digits
-    DOUBLE = "double"  # float64; JSON numbers that equal Python's repr(float) to the letter, never an integer's digits
+    DOUBLE = "double"  # float64; JSON numbers that equal Python's repr(float) exactly, never an integer's digits
     BOOLEAN = "boolean"
-    DATE = "date"  # timestamp[us, UTC]; strings that equal the canonical RFC 3339 form to the letter
+    DATE = "date"  # timestamp[us, UTC]; strings that equal the canonical RFC 3339 form exactly
     KEYWORD_LIST = "keyword-list"  # list of utf-8; JSON arrays whose items are all strings
     JSON = "json"  # utf-8 string that is compact JSON text; any JSON value
 

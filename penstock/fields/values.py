@@ -1,4 +1,4 @@
-"""JSON values to the letter: reading, writing, and which column holds which value without changing it."""
+"""Exact JSON values: reading, writing, and which column holds which value without changing it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 
 
 class Number(str):
-    """A JSON number whose token Python would not write again to the letter (`1.0E3`, `-0`, `0.10`): the token itself.
+    """A JSON number whose token Python would not write again exactly (`1.0E3`, `-0`, `0.10`): the token itself.
 
     Equal only to a Number of the same token, never to a string.
     """
@@ -54,7 +54,7 @@ class Number(str):
 
 
 def loads(text: str | bytes) -> Any:
-    """The JSON value of a text, to the letter (docs/design.md §12).
+    """The exact JSON value of a text (docs/design.md §12).
 
     An integer with canonical digits is `int` (up to `MAX_INTEGER_DIGITS`), a number whose token equals `repr(float)`
     is `float`, any other number is `Number`.

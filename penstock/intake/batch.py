@@ -68,7 +68,7 @@ class Batch:
     def add_if_plain(self, event: dict[str, Any]) -> bool:
         """As `add`, unless the event holds a float or a list of anything but strings: then False, and nothing is added.
 
-        For a parser that proves every other value to the letter (`lake.ingest_lines`).
+        For a parser that proves every other value exactly.
         """
         names: list[str] = []
         row: list[Any] = []

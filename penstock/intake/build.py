@@ -1,4 +1,4 @@
-"""Columns out of Python values: what does not fit a column goes to the overflow, to the letter (docs/fields.md).
+"""Columns out of Python values: what does not fit a column goes to the overflow, unchanged (docs/fields.md).
 
 Events of one shape (the same names in the same order) are kept together, so that a column of a shape can be checked and
 copied as a whole; single values are looked at only where a column holds what its type cannot.

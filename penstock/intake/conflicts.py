@@ -27,7 +27,7 @@ def settle(
 
 
 def _holds(now: FieldType | None, before: FieldType) -> bool:
-    """Whether a column of the type as it is now holds every value of the type as it was."""
+    """Whether a column of the new type holds every value that one of the old type holds."""
     return now is before or {now, before} <= types.STRING_TYPES
 
 

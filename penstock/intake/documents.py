@@ -153,6 +153,6 @@ class _Scanner:
         return errors.IngestError(
             code,
             f"{self._name} cannot be read on from line {self._line}: {why}.",
-            "Mend the file there; or write one event a line, so that a broken one is rejected alone.",
+            "Correct the file there; or write one event a line, so that a broken one is rejected alone.",
             source=self._name,
         )

@@ -1,4 +1,4 @@
-"""JSON text to events of a batch, to the letter: fast where that can be proven, exact everywhere."""
+"""JSON text to events of a batch, exactly: fast where that can be proven, exact everywhere."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def from_filters(filters: Sequence[Mapping[str, Any]]) -> ast.Node:
     """AND of the filters; none, or only disabled ones, match everything.
 
     A filter is `{"field", "operator", "value", "disabled", "excluded"}`. A disabled one is skipped unread; an
-    excluded one is negated. Values are taken to the letter: no wildcards.
+    excluded one is negated. Values are taken literally: no wildcards.
 
     Raises:
         InvalidRequest: `invalid_filter`; `extra` holds the filter's `index` and the known `operators`.

@@ -95,7 +95,7 @@ def folded_words(text: str) -> list[str]:
 def has_phrase(text: str, literal: str) -> bool:
     """Whether the text has the literal's words side by side, in order, whatever stands between them.
 
-    A literal without words must occur as it is; the empty literal only fits the empty text.
+    A literal without words must occur unchanged; the empty literal only fits the empty text.
     """
     wanted = folded_words(literal)
     if not wanted:

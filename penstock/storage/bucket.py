@@ -155,5 +155,7 @@ def _checked_prefix(prefix: str) -> str:
 
 def _invalid(member: str, why: str) -> errors.DestinationError:
     return errors.DestinationError(
-        "invalid_s3_settings", f"The s3 setting {member} cannot be used: {why}.", "Mend it and send the request again."
+        "invalid_s3_settings",
+        f"The s3 setting {member} cannot be used: {why}.",
+        "Correct it and send the request again.",
     )

@@ -129,13 +129,13 @@ def histogram(services: services_module.Services, job: searches.SearchJob, bucke
 
 
 def as_json(found: Sequence[Event], total: int, *, flat: bool) -> bytes:
-    """The page as the API answers it; values to the letter as they came in."""
+    """The page as the API answers it; values exactly as they came in."""
     items = ",".join(values.dumps(dict(event) if flat else flatten.nest(dict(event))) for event in found)
     return f'{{"items":[{items}],"total":{total}}}'.encode()
 
 
 def as_csv(found: Sequence[Event], fields: Sequence[str]) -> bytes:
-    """RFC 4180 with a header line. Text as it is, everything else as JSON; absent and null are empty."""
+    """RFC 4180 with a header line. Text unchanged, everything else as JSON; absent and null are empty."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(fields)

@@ -33,7 +33,7 @@ class Worker:
         open_services: the process's parts; not closed by the worker.
         worker_id: names the holder of leases; unique for each process.
         niceness: how much its threads let others of the machine go first (0 to 19; Linux only).
-        step: told of each step with an effect; for crash tests.
+        step: called with each step that has an effect; for crash tests.
 
     `start` and `stop` for a service; `run_pending` for a process that works until nothing is left.
     """

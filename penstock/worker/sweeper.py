@@ -38,7 +38,7 @@ class Sweeper:
         open_services: the process's parts.
         sweeper_id: names the holder of leases; unique for each sweeper.
         should_stop: ends the pass between two customers' buckets.
-        step: told of each step with an effect.
+        step: called with each step that has an effect.
     """
 
     def __init__(

@@ -44,7 +44,7 @@ def download(key: str, request: fastapi.Request, here: context.Here) -> fastapi.
     """
     store = here.services.store
     if not isinstance(store, embedded.EmbeddedStore):
-        raise errors.NotFound("not_found", "Exports are not kept here.", "Use the task's download_url as it is.")
+        raise errors.NotFound("not_found", "Exports are not kept here.", "Use the task's download_url unchanged.")
     answer = embedded_http.respond(store, request.method, f"/storage/{key}", request.query_params, request.headers)
     if answer.error_code is not None:
         request.scope["penstock.problem_code"] = answer.error_code

@@ -15,7 +15,7 @@ class Demo:
 
     events: Annotated[int, declare.option("--events", metavar="N", min=1000, help="Sample events to make.")] = 1_000_000
     folder: Annotated[
-        pathlib.Path, declare.option("--folder", metavar="DIR", help="Where the demo lives; made anew each time.")
+        pathlib.Path, declare.option("--folder", metavar="DIR", help="Where the demo lives; made new each time.")
     ] = pathlib.Path(".demo")
 
 

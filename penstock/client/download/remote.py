@@ -121,7 +121,7 @@ class RemoteObject:
         return errors.NetworkError("connection_broken", f"{self._host}: {error}.", _RESUMES)
 
     def _stream(self, start: int, end: int | None) -> Generator[bytes]:
-        """One request; breaks are raised, not mended."""
+        """One request; breaks are raised, not repaired."""
         end = self.size if end is None else end
         whole = start == 0 and (end is None or end == self.size)
         headers = self._key.headers() if self._key else {}

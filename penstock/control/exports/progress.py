@@ -56,7 +56,7 @@ def record_plan(
 
 
 def record_upload(tx: sa.Connection, claim: records.Claim, upload_id: str, now: dt.datetime) -> None:
-    """Writes down the upload that has begun. Another one than before forgets the parts of the former: start afresh.
+    """Writes down the upload that has begun. Another one than before forgets the parts of the former: start again.
 
     Raises LeaseLost; then the upload just begun is nobody's, and the sweeper aborts it.
     """

@@ -225,6 +225,6 @@ def _reused(key: str | None, task_uuid: str | None) -> errors.Conflict:
     return errors.Conflict(
         "idempotency_key_reused",
         f"The Idempotency-Key {key!r} came earlier with another request.",
-        "Use a fresh key for each export; repeat a request to the letter to get its task again.",
+        "Use a fresh key for each export; repeat a request exactly to get its task again.",
         task_uuid=task_uuid,
     )

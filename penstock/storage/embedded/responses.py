@@ -28,7 +28,7 @@ class DownloadResponse:
 
     Attributes:
         status: HTTP status.
-        headers: response headers; `Content-Length` is always among them, save for 304.
+        headers: response headers; `Content-Length` is always among them, except for 304.
         body: pieces of bounded size; empty for HEAD. Iterating may raise `errors.StorageError` when the object turns
             out damaged: break the connection then, so that the client sees a short body.
         error_code: S3's error code, or None; for the access log and the audit.

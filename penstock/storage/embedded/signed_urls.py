@@ -15,7 +15,7 @@ KEY_MD5 = "X-Penstock-KeyMD5"
 FILENAME = "X-Penstock-Filename"
 SIGNATURE = "X-Penstock-Signature"
 
-_HINT = "Ask the service for the export's download URL, and use it as it is, every character."
+_HINT = "Ask the service for the export's download URL, and use it unchanged, every character."
 
 
 class UrlSigner:

@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.ASCII)
 """A last label of this form makes resolvers read the whole name as an IPv4 address: 2130706433, 0x7f.1, 0177.0.0.1."""
 
 _LOCAL_NAMES = ("localhost", "localdomain", "local", "internal", "intranet", "lan", "home", "home.arpa", "onion")
-"""Names that mean something near by, cloud metadata names (`metadata.google.internal`) among them."""
+"""Names that mean this machine or its network, cloud metadata names (`metadata.google.internal`) among them."""
 
 _METADATA = {
     ipaddress.ip_address(text)
@@ -66,7 +66,7 @@ class EndpointGuard:
     """Judges endpoints of customers.
 
     Args:
-        allow_list: hosts and CIDR ranges that the operator allows though they are near by.
+        allow_list: hosts and CIDR ranges that the operator allows though they are private.
         resolve: gives the addresses of a host as text; the system's resolver if None.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The one border where botocore's, urllib3's and S3's errors become the tree's, in words that name what to mend."""
+"""The one border where botocore's, urllib3's and S3's errors become the tree's, in words that name what to correct."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ _WRONG_KEY_WORDS = ("md5 hash of the key did not match", "encryption parameters"
 
 
 def explain(error: BaseException, call: Call) -> Explained:
-    """The tree's error for a foreign one. One of the tree that travelled inside a foreign one comes out as it is."""
+    """The tree's error for a foreign one. One of the tree that travelled inside a foreign one comes out unchanged."""
     inner = _innermost(error)
     if isinstance(inner, errors.PenstockError):
         return Explained(error=inner)
@@ -206,17 +206,19 @@ def _refusal(call: Call, code: str, message: str) -> errors.StorageError:
     said = f" It said: {message}" if message else ""
     if code == "NoSuchBucket":
         return errors.BucketRefused(
-            "no_such_bucket", f"There is no bucket {call.bucket!r} at {call.place}.", "Create it, or mend bucket_name."
+            "no_such_bucket",
+            f"There is no bucket {call.bucket!r} at {call.place}.",
+            "Create it, or correct bucket_name.",
         )
     if code in _KEY_ID_CODES:
         return errors.BucketRefused(
-            "unknown_access_key", f"{call.place} does not know the access key id.", "Mend access_key_id."
+            "unknown_access_key", f"{call.place} does not know the access key id.", "Correct access_key_id."
         )
     if code == "SignatureDoesNotMatch":
         return errors.BucketRefused(
             "wrong_secret_key",
             f"{call.place} does not accept the signature: the secret access key is not the access key's.",
-            "Mend secret_access_key.",
+            "Correct secret_access_key.",
         )
     if code in _TOKEN_CODES:
         return errors.BucketRefused("expired_credentials", f"The credentials have expired.{said}", "Get new ones.")

@@ -59,7 +59,9 @@ class S3Store:
             self._client = make_client(settings)
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
             raise errors.DestinationError(
-                "invalid_s3_settings", f"The S3 settings cannot be used: {error}.", "Mend endpoint, region or profile."
+                "invalid_s3_settings",
+                f"The S3 settings cannot be used: {error}.",
+                "Correct the endpoint, region or profile.",
             ) from error
 
     # Writing
@@ -258,7 +260,7 @@ class S3Store:
                 **_sse_c(customer_key),
             )
         except error_table.CAUGHT as error:
-            # Ceph answers for an upload that is gone with an InternalError ("already in progress") that no retry mends,
+            # Ceph answers for an upload that is gone with an InternalError ("already in progress") that no retry helps,
             # so before another try the upload is asked for: NoSuchUpload ends the retries.
             if error_table.explain(error, self._described("CompleteMultipartUpload", upload.key)).is_retryable:
                 self._client.list_parts(**names, MaxParts=1)

@@ -32,7 +32,7 @@ class ExportJournal:
         open_services: the process's parts.
         claim: the hold on the export.
         check: raises what must stop the run.
-        step: told of each step.
+        step: called with each step.
 
     A database that does not answer is waited for as long as the lease may last; then the fault ends the run, and the
     export waits for its next worker.

@@ -24,7 +24,7 @@ export class Problem extends Error {
   get isPassing() { return this.code === NO_ANSWER || [502, 503, 504].includes(this.status); }
 }
 
-/** Told of every answer (true) and silence (false): the shell shows a bar. @type {(answers: boolean) => void} */
+/** Called with every answer (true) and silence (false): the shell shows a bar. @type {(answers: boolean) => void} */
 let listener = () => {};
 export function onAnswer(heard) { listener = heard; }
 /** Told when the service refuses the key. */

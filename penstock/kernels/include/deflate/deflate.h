@@ -313,7 +313,7 @@ static uint8_t *pk_put_coded(struct pk_deflate *d, uint8_t *out)
             PK_PUT_PACKED(literal[in[3]]);
             PK_SPILL();
         }
-        /* The last 0 to 4 without a branch, which nobody could foretell: those too many are masked away. */
+        /* The last 0 to 4 without a branch, which nobody could predict: those too many are masked away. */
         const uint32_t *kept = masks + left;
         PK_PUT_PACKED(literal[in[0]] & kept[3]);
         PK_PUT_PACKED(literal[in[1]] & kept[2]);
@@ -419,7 +419,7 @@ static uint8_t *pk_deflate_block(struct pk_deflate *d, uint8_t *out)
         out = pk_put_coded(d, start);
         coded = (size_t)(out - start) < size;
     }
-    if (!coded) { /* not even smaller: as it is */
+    if (!coded) { /* not even smaller: stored unchanged */
         out = start;
         d->bits = bits;
         d->n_bits = n_bits;

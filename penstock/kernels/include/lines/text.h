@@ -1,4 +1,4 @@
-/* Text: copying UTF-8 into a JSON string, escaped where RFC 8259 requires it; copying JSON text as it is.
+/* Text: copying UTF-8 into a JSON string, escaped where RFC 8259 requires it; copying JSON text unchanged.
  *
  * Clean runs are tested and copied 16 bytes at a time. A wide load happens only where all its bytes lie inside the Arrow
  * buffer (`limit`), a wide store only where the output was reserved for it. */

@@ -1,4 +1,4 @@
-"""Every error of S3, botocore and urllib3 comes out as one of the tree, in words that name what to mend."""
+"""Every error of S3, botocore and urllib3 comes out as one of the tree, in words that name what to correct."""
 
 from __future__ import annotations
 
