@@ -128,6 +128,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lake.read",
         "process.services",
         "query",
+        "settings",
         "storage",
         "usecases",
     },

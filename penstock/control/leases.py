@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from penstock import errors
+
+Change = Callable[[sa.Connection, dt.datetime], None]
+"""A write of a worker, in an open transaction, at an instant."""
 
 UNHELD: dict[str, Any] = {"worker_id": None, "lease_until": None}
 """What every end of a row of work sets besides its status."""

@@ -57,9 +57,7 @@ class Services:
 
     def table(self, community_uuid: str) -> table.EventTable:
         """The community's event table; made when first used. One object each, since it keeps the newest snapshot."""
-        return self._tables.setdefault(
-            community_uuid, table.EventTable(self.settings.resolved_lake_path, community_uuid)
-        )
+        return self._tables.setdefault(community_uuid, open_table(self.settings, community_uuid))
 
     def customer_store(self, bucket: storage.CustomerBucket, *, patience_seconds: float = math.inf) -> storage.Store:
         """A store in a customer's bucket; see `storage.open_customer_store`.
@@ -72,6 +70,11 @@ class Services:
     def close(self) -> None:
         """Closes the database's connections."""
         self.database.close()
+
+
+def open_table(settings: settings_module.Settings, community_uuid: str) -> table.EventTable:
+    """A community's event table as the settings say where it lies."""
+    return table.EventTable(settings.resolved_lake_path, community_uuid)
 
 
 @contextlib.contextmanager

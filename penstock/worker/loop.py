@@ -18,6 +18,7 @@ from penstock.process import services
 from penstock.worker import sweeper, tidying
 from penstock.worker.exports import journal
 from penstock.worker.exports import run as export_run
+from penstock.worker.searches import children as search_children
 from penstock.worker.searches import run as search_run
 
 log = structlog.get_logger(__name__)
@@ -32,6 +33,7 @@ class Worker:
     Args:
         open_services: the process's parts; not closed by the worker.
         worker_id: names the holder of leases; unique for each process.
+        children: processes that searches run in; None: those that all workers of this process share.
         niceness: how much its threads let others of the machine go first (0 to 19; Linux only).
         step: called with each step that has an effect; for crash tests.
 
@@ -44,12 +46,14 @@ class Worker:
         *,
         worker_id: str | None = None,
         niceness: int = 0,
+        children: search_children.Children | None = None,
         step: journal.Step = journal.no_step,
     ) -> None:
         self.worker_id = worker_id or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._services = open_services
         self._niceness = niceness
         self._step = step
+        self._children = children or search_children.shared()
         self._shutdown = threading.Event()
         self._sweeper = sweeper.Sweeper(
             open_services, sweeper_id=f"{self.worker_id}-sweeper", should_stop=self._shutdown.is_set, step=step
@@ -59,9 +63,10 @@ class Worker:
 
     def start(self) -> None:
         """Starts the threads and returns."""
+        self._children.warm()
         poll_seconds = self._services.settings.poll_seconds
         loops: tuple[tuple[str, Callable[[], bool], float], ...] = (
-            ("search", self.run_search, poll_seconds),
+            *[("search", self.run_search, poll_seconds)] * self._services.settings.search_threads,
             ("export", self.run_export, poll_seconds),
             ("sweep", self._sweep, self._services.settings.sweep_seconds),
             ("tidy", self._tidy, self._services.settings.tidy_seconds),
@@ -92,10 +97,11 @@ class Worker:
             if not searchjobs.has_work(tx, now):
                 return False
         with self._services.database.begin() as tx:
-            claim = searchjobs.claim(tx, self.worker_id, now, lease_seconds)
+            most = self._services.settings.searches_per_community
+            claim = searchjobs.claim(tx, self.worker_id, now, lease_seconds, most_a_community=most)
         if claim is None:
             return False
-        search_run.SearchRun(self._services, claim, shutdown=self._shutdown).run()
+        search_run.SearchRun(self._services, claim, shutdown=self._shutdown, children=self._children).run()
         return True
 
     def run_export(self) -> bool:

@@ -17,16 +17,18 @@ _SENTENCES = (
 _OTHER = "The service's storage does not answer."
 
 
-def for_tenant(error: errors.PenstockError, error_id: str, *, is_own_bucket: bool = False) -> str:
+_EXPORT_GOES_ON = "The export goes on by itself once that is repaired, or can be started again."
+
+
+def for_tenant(
+    error: errors.PenstockError, error_id: str, *, is_own_bucket: bool = False, then: str = _EXPORT_GOES_ON
+) -> str:
     """The error for the people of a community, who cannot see, and need not, where the service keeps things.
 
     `is_own_bucket`: the destination is the customer's bucket, so what it answered is for the customer to read.
-    `error_id` is that of the log line with all details.
+    `error_id` is that of the log line with all details; `then` says what to do.
     """
     said = next((sentence for start, sentence in _SENTENCES if error.code.startswith(start)), None)
     if said is None and (is_own_bucket or not isinstance(error, errors.StorageError | errors.ConfigurationError)):
         return str(error)
-    return (
-        f"{said or _OTHER} The export goes on by itself once that is repaired, or can be started again. "
-        f"The operator finds more in the log under {error_id}."
-    )
+    return f"{said or _OTHER} {then} The operator finds more in the log under {error_id}."

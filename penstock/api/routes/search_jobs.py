@@ -47,6 +47,7 @@ def create_search_job(body: schemas.SearchJobRequest, here: context.Here, caller
             ttl_seconds=services.settings.search_job_ttl_seconds,
             created_by=caller.actor,
             created_by_type=auth.ACTOR_TYPE,
+            most_waiting=services.settings.searches_waiting_per_community,
             now=now,
         )
         _record(tx, job, caller, "search_job.created", now)

@@ -5,7 +5,15 @@ worker, and read with `results_of` (newest events, common values) and as `Search
 """
 
 from penstock.control.searches.ending import cancel, delete, delete_expired, fail, finish
-from penstock.control.searches.leasing import MAX_ATTEMPTS, claim, has_work, is_cancel_requested, release, renew
+from penstock.control.searches.leasing import (
+    MAX_ATTEMPTS,
+    claim,
+    forgive,
+    has_work,
+    is_cancel_requested,
+    release,
+    renew,
+)
 from penstock.control.searches.reading import get, list_jobs, pinned_versions
 from penstock.control.searches.records import SearchClaim, SearchJob
 from penstock.control.searches.results import FieldValues, Results, keep, results_of
@@ -26,6 +34,7 @@ __all__ = [
     "delete_expired_results",
     "fail",
     "finish",
+    "forgive",
     "get",
     "has_work",
     "is_cancel_requested",

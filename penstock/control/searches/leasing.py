@@ -11,18 +11,32 @@ from penstock.control.schema import tables
 from penstock.control.searches import ending, fencing, reading, records
 
 _JOBS = tables.search_jobs
+_LINKS = tables.search_job_communities
 
 MAX_ATTEMPTS = 5
 """Workers that may die over one search job before it ends FAILED."""
 
 
-def claim(tx: sa.Connection, worker_id: str, now: dt.datetime, lease_seconds: float) -> records.SearchClaim | None:
-    """Takes the oldest job that waits or whose lease has run out; None if there is none.
+def claim(
+    tx: sa.Connection,
+    worker_id: str,
+    now: dt.datetime,
+    lease_seconds: float,
+    *,
+    most_a_community: int | None = None,
+) -> records.SearchClaim | None:
+    """Takes a job that waits or whose lease has run out; None if there is none that may run now.
 
-    A job that has killed MAX_ATTEMPTS workers ends FAILED here instead.
+    Fair shares: the job whose community has the fewest searches running comes first, then the oldest. A job of several
+    communities counts as one of that with the most. With `most_a_community`, no job of a community that runs as many is
+    taken (workers that claim at the same moment may go one over). A job that has killed MAX_ATTEMPTS workers ends
+    FAILED here instead.
     """
+    load = _load(now)
+    free = leases.is_free(fencing.WORK, now)
+    which = [free] if most_a_community is None else [free, load < most_a_community]
     columns = [_JOBS.c.uuid, _JOBS.c.status, _JOBS.c.attempts, _JOBS.c.started_at]
-    while (row := leases.oldest(tx, fencing.WORK, columns, leases.is_free(fencing.WORK, now))) is not None:
+    while (row := leases.oldest(tx, fencing.WORK, columns, *which, first=(load,))) is not None:
         if row.attempts >= MAX_ATTEMPTS:
             ending.end_dead(tx, row.uuid, row.attempts, now)
             continue
@@ -34,6 +48,32 @@ def claim(tx: sa.Connection, worker_id: str, now: dt.datetime, lease_seconds: fl
             uuid=row.uuid, worker_id=worker_id, fence=hold.fence, lease_seconds=lease_seconds, job=job
         )
     return None
+
+
+def forgive(tx: sa.Connection, claim: records.SearchClaim) -> None:
+    """A worker that was cut off says that it lives: its attempt is not counted. Call it once a claim."""
+    leases.forgive(tx, fencing.WORK, claim)
+
+
+def _load(now: dt.datetime) -> sa.ColumnElement[int]:
+    """Searches that run now in the community of a job that has the most of them."""
+    running = sa.alias(_JOBS)
+    theirs = sa.alias(_LINKS)
+    counts = (
+        sa.select(theirs.c.community_uuid, sa.func.count().label("number"))
+        .join(running, running.c.uuid == theirs.c.job_uuid)
+        .where(running.c.status == states.SearchStatus.RUNNING, running.c.lease_until > now)
+        .group_by(theirs.c.community_uuid)
+        .subquery()
+    )
+    most = (
+        sa.select(sa.func.max(counts.c.number))
+        .join(_LINKS, _LINKS.c.community_uuid == counts.c.community_uuid)
+        .where(_LINKS.c.job_uuid == _JOBS.c.uuid)
+        .correlate(_JOBS)
+        .scalar_subquery()
+    )
+    return sa.func.coalesce(most, 0)
 
 
 def has_work(tx: sa.Connection, now: dt.datetime) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from penstock import errors
 from penstock.control import states
 from penstock.control.schema import tables
 from penstock.control.searches import reading, records
@@ -36,8 +37,15 @@ def create(
     view_uuid: str | None = None,
     results_ttl: int = 600,
     created_by_type: str = "apikey",
+    most_waiting: int | None = None,
 ) -> records.SearchJob:
-    """A new search job, PENDING. The caller has checked the query, the range and the communities."""
+    """A new search job, PENDING. The caller has checked the query, the range and the communities.
+
+    Raises:
+        Conflict: `too_many_searches`; `most_waiting` jobs of one of its communities have not begun yet.
+    """
+    if most_waiting is not None:
+        _check_waiting(tx, community_uuids, most_waiting)
     job_uuid = str(uuid.uuid4())
     tx.execute(
         _JOBS.insert().values(
@@ -65,3 +73,22 @@ def create(
     wanted = sorted(set(community_uuids))
     tx.execute(_LINKS.insert(), [{"job_uuid": job_uuid, "community_uuid": each} for each in wanted])
     return reading.get(tx, job_uuid, None)
+
+
+def _check_waiting(tx: sa.Connection, community_uuids: Collection[str], most: int) -> None:
+    waiting = (
+        sa.select(sa.func.count())
+        .select_from(_LINKS)
+        .join(_JOBS, _JOBS.c.uuid == _LINKS.c.job_uuid)
+        .where(_JOBS.c.status == states.SearchStatus.PENDING, _LINKS.c.community_uuid.in_(list(community_uuids)))
+        .group_by(_LINKS.c.community_uuid)
+        .order_by(sa.func.count().desc())
+    )
+    number = tx.execute(waiting.limit(1)).scalar_one_or_none() or 0
+    if number >= most:
+        raise errors.Conflict(
+            "too_many_searches",
+            f"{number} searches of this community wait to be run; {most} may.",
+            "Wait until some are done, or cancel them.",
+            limit=most,
+        )

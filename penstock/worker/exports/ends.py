@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import uuid
-from collections.abc import Callable
 
-import sqlalchemy as sa
 import structlog
 
 from penstock import errors
 from penstock.base import pacing
-from penstock.control import exports
+from penstock.control import exports, leases
 from penstock.worker import telling
 
 log = structlog.get_logger(__name__)
@@ -32,7 +29,7 @@ class End:
     """
 
     name: str
-    write: Callable[[sa.Connection, dt.datetime], None]
+    write: leases.Change
     clears: bool
 
 

@@ -1,24 +1,25 @@
-"""Runs one claimed search job: counts what it matches in each community, over time."""
+"""One worker's work on one claimed search job: holds the lease while the search runs, and stores what it found."""
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
-from collections.abc import Mapping
+import uuid
 
+import sqlalchemy as sa
 import structlog
 
-from penstock import errors, query
-from penstock.control import searches
-from penstock.lake import table
-from penstock.lake.read import plan, scan
+from penstock import errors
+from penstock.base import pacing
+from penstock.control import leases, searches
 from penstock.process import services
-from penstock.usecases import results
-from penstock.worker import holding
+from penstock.worker import holding, telling
+from penstock.worker.searches import children as children_module
+from penstock.worker.searches import found
 
 log = structlog.get_logger(__name__)
 
-HISTOGRAM_BUCKETS = 60
-"""Buckets of the stored histogram; a finer one is counted when somebody asks."""
+_AGAIN = pacing.Pace(first_seconds=0.2, longest_seconds=5.0)
 
 
 class SearchRun:
@@ -28,10 +29,16 @@ class SearchRun:
         open_services: the process's parts.
         claim: the hold on the search job.
         shutdown: set when the process must end.
+        children: the processes that searches run in.
     """
 
     def __init__(
-        self, open_services: services.Services, claim: searches.SearchClaim, *, shutdown: threading.Event
+        self,
+        open_services: services.Services,
+        claim: searches.SearchClaim,
+        *,
+        shutdown: threading.Event,
+        children: children_module.Children,
     ) -> None:
         self._services = open_services
         self._database = open_services.database
@@ -39,10 +46,17 @@ class SearchRun:
         self._claim = claim
         self._job = claim.job
         self._shutdown = shutdown
+        self._children = children
+        self._deadline_seconds = open_services.settings.search_deadline_seconds
+        self._began = self._clock.monotonic()
         self._log = log.bind(job_uuid=claim.job.uuid)
 
     def run(self) -> None:
-        """Counts and stores; ends the job DONE or FAILED, or leaves it to another. Never raises a PenstockError."""
+        """Counts and stores; ends the job DONE or FAILED, or leaves it to another. Never raises a PenstockError.
+
+        What the lake or the query makes fail ends the job FAILED at once, with the reason. A database that is away is
+        waited for.
+        """
         with holding.Holding(
             renew=self._renew,
             cancel_requested=self._cancel_requested,
@@ -51,63 +65,55 @@ class SearchRun:
             shutdown=self._shutdown,
         ) as hold:
             try:
-                self._count(hold)
-            except (errors.LeaseLost, holding.CancelRequested):
+                self._finish(self._find(hold))
+            except holding.CancelRequested:
                 self._log.info("search_job_given_up")
+            except errors.LeaseLost:
+                self._log.info("search_job_lost")
+                self._try("forgive", lambda tx, now: searches.forgive(tx, self._claim))
             except holding.ShuttingDown:
-                self._release()
+                self._try("release", lambda tx, now: searches.release(tx, self._claim, now))
             except errors.PenstockError as error:
                 self._fail(error)
 
-    def _count(self, hold: holding.Holding) -> None:
-        job = self._job
-        node = query.both(query.parse(job.term), query.from_filters(job.filters))
-        time_range = plan.TimeRange(earliest=job.earliest, latest=job.latest)
-        totals: dict[str, int] = {}
-        snapshots: dict[str, int] = {}
-        buckets: dict[int, int] = {}
-        interval_seconds = 0.0
-        for community_uuid in job.community_uuids:
-            snapshot = self._services.table(community_uuid).snapshot()
-            counted = self._histogram(snapshot, node, time_range, hold)
-            interval_seconds = counted.interval_seconds
-            totals[community_uuid] = sum(number for _, number in counted.counts)
-            snapshots[community_uuid] = snapshot.version
-            for start_us, number in counted.counts:
-                buckets[start_us] = buckets.get(start_us, 0) + number
-        histogram = {"interval_seconds": interval_seconds, "counts": sorted(buckets.items())}
-        kept = self._results(snapshots if sum(totals.values()) else {}, hold)
-        with self._database.begin() as tx:
+    def _find(self, hold: holding.Holding) -> found.Found:
+        def check() -> None:
+            hold.check()
+            if self._clock.monotonic() - self._began > self._deadline_seconds:
+                raise self._too_slow()
+
+        return self._children.find(self._services.settings, self._job, check)
+
+    def _finish(self, result: found.Found) -> None:
+        def write(tx: sa.Connection, now: dt.datetime) -> None:
             searches.finish(
                 tx,
                 self._claim,
-                totals=totals,
-                snapshots=snapshots,
-                histogram_json=histogram,
-                now=self._clock.now(),
+                totals=result.totals,
+                snapshots=result.snapshots,
+                histogram_json=result.histogram,
+                now=now,
+                found=result.results,
+                found_until=self._job.expires_at,
             )
-            searches.keep(tx, job.uuid, kept, job.expires_at)
-        self._log.info("search_job_done", total=sum(totals.values()))
 
-    def _histogram(
-        self, snapshot: table.Snapshot, node: query.Node, time_range: plan.TimeRange, hold: holding.Holding
-    ) -> scan.Histogram:
-        def should_stop() -> bool:
-            hold.check()
-            return False
+        self._write(write)
+        self._log.info("search_job_done", total=sum(result.totals.values()))
 
-        predicate = query.compile(node, snapshot.query_columns)
-        return scan.histogram(snapshot, time_range, predicate, HISTOGRAM_BUCKETS, should_stop=should_stop)
+    def _too_slow(self) -> errors.InvalidRequest:
+        return errors.InvalidRequest(
+            "search_deadline_exceeded",
+            f"The search ran for its limit of {self._deadline_seconds:g} seconds.",
+            "Narrow the time range, or name the fields to look in; the operator can raise search_deadline_seconds.",
+        )
 
-    def _results(self, versions: Mapping[str, int], hold: holding.Holding) -> searches.Results:
-        """Newest events and common values, computed here once: requests would scan each time."""
+    def _fail(self, error: errors.PenstockError) -> None:
+        error_id = uuid.uuid4().hex[:12]
+        self._log.warning("search_job_failed", code=error.code, detail=error.detail, error_id=error_id)
+        said = telling.for_tenant(error, error_id, then="Run the search again once that is repaired.")
+        self._try("fail", lambda tx, now: searches.fail(tx, self._claim, said, now))
 
-        def should_stop() -> bool:
-            hold.check()
-            return False
-
-        found = [self._services.table(community).snapshot(version) for community, version in versions.items()]
-        return results.compute(self._job, found, should_stop=should_stop)
+    # The lease
 
     def _renew(self) -> None:
         with self._database.begin() as tx:
@@ -117,19 +123,24 @@ class SearchRun:
         with self._database.read() as tx:
             return searches.is_cancel_requested(tx, self._claim)
 
-    def _release(self) -> None:
-        try:
-            with self._database.begin() as tx:
-                searches.release(tx, self._claim, self._clock.now())
-        except errors.PenstockError as error:
-            self._log.warning("release_not_recorded", code=error.code)
+    def _write(self, change: leases.Change) -> None:
+        """Writes under the lease; a database that is away is waited for as long as the lease lasts."""
 
-    def _fail(self, error: errors.PenstockError) -> None:
-        self._log.warning("search_job_failed", code=error.code, detail=error.detail)
-        if error.retriable:
-            return  # whoever claims it when the lease has run out counts again
-        try:
+        def attempt() -> None:
             with self._database.begin() as tx:
-                searches.fail(tx, self._claim, str(error), self._clock.now())
-        except errors.PenstockError as second:
-            self._log.warning("end_not_recorded", code=second.code)
+                change(tx, self._clock.now())
+
+        pacing.patiently(
+            attempt,
+            pace=_AGAIN,
+            patience_seconds=self._claim.lease_seconds,
+            clock=self._clock,
+            passes=lambda error: isinstance(error, errors.PenstockError) and error.retriable,
+            stop=self._shutdown,
+        )
+
+    def _try(self, how: str, change: leases.Change) -> None:
+        try:
+            self._write(change)
+        except errors.PenstockError as error:
+            self._log.warning("end_not_recorded", how=how, code=error.code)

@@ -1,0 +1,149 @@
+"""Runs searches in processes of their own, so that a search can be ended wherever its scan is.
+
+A scan is native code that looks at no flag while it decodes and filters, for seconds or minutes if the query says so. A
+thread of it cannot be ended, a process can: within a moment, with all of its memory, and without the API noticing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import os
+import pickle
+import selectors
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import IO
+
+from penstock import errors
+from penstock import settings as settings_module
+from penstock.control import searches
+from penstock.worker.searches import child, found
+
+CHECK_SECONDS = 0.05
+"""How often the caller's `check` is called while a search runs."""
+
+KEPT = 2
+"""Idle processes that are kept for the next search; further ones end after theirs. One starts in about a second."""
+
+
+class Children:
+    """A pool of processes; safe from several threads."""
+
+    def __init__(self) -> None:
+        self._idle: list[subprocess.Popen[bytes]] = []
+        self._lock = threading.Lock()
+
+    def find(
+        self, settings: settings_module.Settings, job: searches.SearchJob, check: Callable[[], None]
+    ) -> found.Found:
+        """Runs a search job to its end.
+
+        Args:
+            check: called every CHECK_SECONDS; what it raises ends the search at once.
+
+        Raises:
+            InvalidRequest: `search_too_large`; its process was ended, as a rule for want of memory.
+            StorageError: the lake cannot be read.
+        """
+        process = self._take()
+        try:
+            answer = _ask(process, (settings, job), check)
+        except BaseException:
+            _end(process)
+            raise
+        self._put(process)
+        if isinstance(answer, found.Found):
+            return answer
+        raise _rebuilt(*answer)
+
+    def warm(self) -> None:
+        """Has one process ready."""
+        self._put(self._take())
+
+    def close(self) -> None:
+        """Ends the idle processes."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for process in idle:
+            _end(process)
+
+    def _take(self) -> subprocess.Popen[bytes]:
+        with self._lock:
+            while self._idle:
+                process = self._idle.pop()
+                if process.poll() is None:
+                    return process
+                _end(process)
+        return subprocess.Popen(
+            [sys.executable, "-m", child.__name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C at the terminal is the service's to handle
+        )
+
+    def _put(self, process: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            if len(self._idle) < KEPT:
+                self._idle.append(process)
+                return
+        _end(process)
+
+
+@functools.cache
+def shared() -> Children:
+    """The pool of this process; its children end with it."""
+    children = Children()
+    atexit.register(children.close)
+    return children
+
+
+def _ask(process: subprocess.Popen[bytes], request: child.Request, check: Callable[[], None]) -> child.Answer:
+    body = pickle.dumps(request)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.write(child.LENGTH.pack(len(body)) + body)
+        process.stdin.flush()
+        size = child.LENGTH.unpack(_read(process.stdout, child.LENGTH.size, check))[0]
+        answer: child.Answer = pickle.loads(_read(process.stdout, size, check))  # noqa: S301 - of our own child
+    except (OSError, EOFError) as error:
+        raise errors.InvalidRequest(
+            "search_too_large",
+            "The process that ran the search was ended, most likely because it took too much memory.",
+            "Narrow the time range or the query.",
+        ) from error
+    return answer
+
+
+def _read(stream: IO[bytes], size: int, check: Callable[[], None]) -> bytes:
+    content = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while len(content) < size:
+            check()
+            if selector.select(CHECK_SECONDS):
+                piece = os.read(stream.fileno(), size - len(content))
+                if not piece:
+                    raise EOFError
+                content += piece
+    return bytes(content)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with contextlib.suppress(OSError):  # what could not be sent any more
+                stream.close()
+
+
+def _rebuilt(name: str, attributes: dict[str, object]) -> errors.PenstockError:
+    kind: type[errors.PenstockError] = getattr(errors, name)
+    error = kind.__new__(kind, attributes["detail"])
+    error.__dict__.update(attributes)
+    return error

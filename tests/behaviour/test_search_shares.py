@@ -1,0 +1,176 @@
+"""Searches run side by side: fair shares, deadlines, and cancels that end a scan wherever it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+import pathlib
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from penstock import errors, settings, worker
+from penstock.control import communities, searches, secrets, states
+from penstock.lake import table
+from penstock.process import services
+from penstock.samples import generate
+from penstock.worker.searches import children
+
+START = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
+HEAVY = " OR ".join(f"nowhere{number}" for number in range(400))
+"""A search that takes its time: no field is named, and no word is there."""
+
+
+def create(tx: Any, community_uuid: str, term: str = "", **values: Any) -> searches.SearchJob:
+    asked: dict[str, Any] = {
+        "term": term,
+        "earliest_time": "",
+        "latest_time": "",
+        "earliest": START,
+        "latest": START + dt.timedelta(days=30),
+        "community_uuids": [community_uuid],
+        "created_by": "tests",
+        "now": dt.datetime.now(dt.UTC),
+        "ttl_seconds": 1000,
+    }
+    return searches.create(tx, **(asked | values))
+
+
+def test_the_community_with_the_fewest_running_searches_comes_first(plane: Any) -> None:
+    now = plane.clock.now()
+    with plane.db.begin() as tx:
+        quiet = communities.create(tx, name="quiet", now=now).uuid
+        for _ in range(5):
+            create(tx, plane.community.uuid, now=now)
+        last = create(tx, quiet, now=now + dt.timedelta(seconds=9))
+        both = create(tx, "", community_uuids=[plane.community.uuid, quiet], now=now + dt.timedelta(seconds=10))
+
+    def claim() -> searches.SearchClaim | None:
+        with plane.db.begin() as tx:
+            return searches.claim(tx, "w", now, 15, most_a_community=2)
+
+    first, second, third = claim(), claim(), claim()
+    assert first is not None
+    assert first.job.community_uuids == (plane.community.uuid,)
+    assert second is not None
+    assert second.uuid == last.uuid
+    assert third is not None
+    assert third.job.community_uuids == (plane.community.uuid,)
+    assert claim() is None  # four wait, all of a community that runs two already
+    with plane.db.begin() as tx:
+        searches.finish(tx, first, totals={}, snapshots={}, histogram_json=None, now=now)
+        searches.finish(tx, third, totals={}, snapshots={}, histogram_json=None, now=now)
+    assert claim() is not None
+    with plane.db.begin() as tx:
+        searches.delete(tx, both.uuid, None)
+
+
+def test_a_community_cannot_queue_searches_without_end(plane: Any) -> None:
+    now = plane.clock.now()
+    with plane.db.begin() as tx:
+        quiet = communities.create(tx, name="quiet", now=now).uuid
+        for _ in range(3):
+            create(tx, plane.community.uuid, now=now, most_waiting=3)
+        with pytest.raises(errors.Conflict) as refused:
+            create(tx, "", community_uuids=[plane.community.uuid, quiet], now=now, most_waiting=3)
+        create(tx, quiet, now=now, most_waiting=3)
+    assert (refused.value.code, refused.value.extra) == ("too_many_searches", {"limit": 3})
+
+
+class Service:
+    """A worker at work on one community with events, and one without."""
+
+    def __init__(self, opened: services.Services) -> None:
+        self.opened = opened
+        with opened.database.begin() as tx:
+            self.busy = communities.create(tx, name="busy", now=opened.clock.now()).uuid
+            self.quiet = communities.create(tx, name="quiet", now=opened.clock.now()).uuid
+        events = table.EventTable(opened.settings.resolved_lake_path, self.busy)
+        generate.generate(events, events=60_000, seed=1, start=START)
+
+    def create(self, community: str, term: str) -> str:
+        with self.opened.database.begin() as tx:
+            return create(tx, community, term).uuid
+
+    def get(self, uuid: str) -> searches.SearchJob:
+        with self.opened.database.read() as tx:
+            return searches.get(tx, uuid, None)
+
+    def wait(self, uuid: str, *statuses: states.SearchStatus) -> searches.SearchJob:
+        deadline = time.monotonic() + 60
+        while (job := self.get(uuid)).status not in statuses:
+            assert time.monotonic() < deadline, job
+            time.sleep(0.01)
+        return job
+
+
+@pytest.fixture
+def service(tmp_path: pathlib.Path, request: pytest.FixtureRequest) -> Iterator[Service]:
+    secrets.MasterKeys.create(tmp_path)
+    more = getattr(request, "param", {})
+    with services.opened(settings.load(home=tmp_path, search_threads=3, **more)) as opened:
+        yield Service(opened)
+
+
+def test_a_quiet_community_does_not_wait_for_a_busy_one_and_a_cancel_ends_the_scan(service: Service) -> None:
+    working = worker.Worker(service.opened)
+    heavy = [service.create(service.busy, HEAVY) for _ in range(4)]
+    working.start()
+    try:
+        service.wait(heavy[0], states.SearchStatus.RUNNING)
+        service.wait(heavy[1], states.SearchStatus.RUNNING)
+        quiet = service.wait(service.create(service.quiet, "event.action:login"), states.SearchStatus.DONE)
+        assert quiet.total == 0
+        assert service.get(heavy[0]).status is states.SearchStatus.RUNNING  # or it was not heavy enough
+        began = time.monotonic()
+        with service.opened.database.begin() as tx:
+            for uuid in heavy:
+                searches.cancel(tx, uuid, None, "tests", service.opened.clock.now())
+        service.wait(service.create(service.busy, "event.action:login"), states.SearchStatus.DONE)
+        assert time.monotonic() - began < 5  # the threads of the canceled ones are free; a scan takes longer
+    finally:
+        working.stop()
+
+
+@pytest.mark.parametrize("service", [{"search_deadline_seconds": 0.5}], indirect=True)
+def test_a_search_ends_at_its_deadline(service: Service) -> None:
+    uuid = service.create(service.busy, HEAVY)
+    worker.Worker(service.opened).run_pending()
+    job = service.get(uuid)
+    assert job.status is states.SearchStatus.FAILED
+    assert job.error is not None
+    assert "0.5 seconds" in job.error
+
+
+def test_a_search_whose_process_dies_says_so_and_the_next_one_runs(service: Service) -> None:
+    pool = children.Children()
+    uuid = service.create(service.busy, HEAVY)
+    working = worker.Worker(service.opened, children=pool)
+    pool.warm()
+    victim = pool._idle[0]
+    killer = threading.Timer(0.5, victim.kill)
+    killer.start()
+    try:
+        working.run_pending()
+        assert "too much memory" in (service.get(uuid).error or "")
+        after = service.create(service.busy, "")
+        working.run_pending()
+        assert service.get(after).total == 60_000
+    finally:
+        killer.join()
+        pool.close()
+
+
+def test_a_search_over_a_file_that_cannot_be_read_fails_at_once_without_the_operators_inside(
+    service: Service, tmp_path: pathlib.Path
+) -> None:
+    for path in tmp_path.glob("lake/*/**/*.parquet"):
+        path.write_bytes(b"no parquet")
+    uuid = service.create(service.busy, "source.ip:10.0.0.0/8")
+    worker.Worker(service.opened).run_pending()
+    job = service.get(uuid)
+    assert job.status is states.SearchStatus.FAILED
+    assert "cannot read the community's events" in (job.error or "")
+    assert str(tmp_path) not in (job.error or "")
