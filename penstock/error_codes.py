@@ -32,6 +32,7 @@ class Code:
 
 
 CODES: Mapping[str, Code] = {
+    "ES110": Code(errors.DestinationError, "api.md"),
     "access_denied": Code(errors.AccessDenied, "storage.md"),
     "address_unavailable": Code(errors.ConfigurationError, "errors.md"),
     "api_host_missing": Code(errors.UsageError, "user-guide.md"),

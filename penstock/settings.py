@@ -147,7 +147,9 @@ class Settings:
         (), "Hosts or CIDR ranges of customers' endpoints that are allowed though private (JSON list)."
     )
     customer_ca_file: str = _field("", "CA file for customers' endpoints; empty: the system's.")
-    allow_unencrypted_exports: bool = _field(False, "Honour --no-sse-c. Not offered: every export is encrypted.")
+    allow_unencrypted_exports: bool = _field(
+        False, "Take requests without a customer key: their files are not encrypted by Penstock."
+    )
 
     def __post_init__(self) -> None:
         wrong = []

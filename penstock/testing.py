@@ -182,6 +182,9 @@ class MemoryStore:
             uploads = [held.upload for held in self._uploads.values() if held.upload.key.startswith(prefix)]
         return iter(uploads)
 
+    def blocks_customer_keys(self) -> bool:
+        return False
+
     def probe(self, customer_key: MaybeKey) -> None:
         with self._call("probe"):
             probing.probe(self, customer_key, f".probe/{secrets.token_hex(8)}")

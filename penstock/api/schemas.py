@@ -24,6 +24,10 @@ Text = Annotated[str, pydantic.AfterValidator(_without_nul)]
 SearchStatus = Annotated[
     int, Field(ge=0, le=4, description="0 not started, 1 in progress, 2 done, 3 canceled, 4 failed.")
 ]
+Encryption = Annotated[
+    Literal["sse-c", "sse-kms", "bucket-default", "none"],
+    Field(description="How the file is encrypted where it lies; only `sse-c` has a customer key."),
+]
 TaskStatus = Literal["PENDING", "RUNNING", "FINISHED", "FAILED", "CANCELED"]
 
 
@@ -192,6 +196,10 @@ class S3Settings(pydantic.BaseModel):
     secret_access_key: pydantic.SecretStr | None = None
     endpoint_url: str | None = Field(None, description="https URL of an S3-compatible server; left out: AWS.")
     region_name: str | None = None
+    encryption: str | None = Field(
+        None, description="Of a bucket of your own: `sse-c` (the default), `sse-kms` or `bucket-default`."
+    )
+    kms_key_id: str | None = Field(None, description="With `sse-kms`: the key of its KMS; left out: the bucket's own.")
     sse_customer_key: pydantic.SecretStr | None = Field(
         None, description="Base64 of the 32 bytes that encrypt the export."
     )
@@ -221,8 +229,8 @@ class StartedExport(pydantic.BaseModel):
     sse_customer_key: str | None = Field(
         None, description="Base64. Only when the service made the key, and only in this answer: save it."
     )
-    sse_customer_key_md5: str
-    sse_customer_algorithm: str = "AES256"
+    sse_customer_key_md5: str | None = Field(None, description="Names the key; left out where the export has none.")
+    sse_customer_algorithm: str | None = Field(None, description="`AES256`; left out where the export has no key.")
 
 
 class Quota(pydantic.BaseModel):
@@ -288,7 +296,8 @@ class ExportJob(pydantic.BaseModel):
     download_url: str | None = Field(description="Set while `expire_at` lies ahead.")
     manifest_url: str | None
     expire_at: dt.datetime | None
-    sse_customer_key_md5: str = Field(description="Names the customer key without giving it away.")
+    encryption: Encryption
+    sse_customer_key_md5: str | None = Field(description="Names the customer key without giving it away.")
     destination: str = Field(description="Where the export lands, in words.")
     created_at: dt.datetime
     ended_at: dt.datetime | None
@@ -322,7 +331,8 @@ class TaskAttributes(pydantic.BaseModel):
     manifest_url: str | None
     export_size: int
     export_size_compressed: int
-    sse_customer_key_md5: str
+    encryption: Encryption
+    sse_customer_key_md5: str | None = Field(description="Names the customer key; null where the export has none.")
     destination: str
     expire_at: dt.datetime | None
     error: str | None

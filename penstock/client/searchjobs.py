@@ -131,6 +131,7 @@ class SearchJob:
         customer_key: CustomerKey | str | None = None,
         destination: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
+        encrypt: bool = True,
     ) -> Export:
         """Starts an export of all matches.
 
@@ -140,12 +141,15 @@ class SearchJob:
             customer_key: 256 bits of your own; None: one is made here. Keep `Export.customer_key`: without it nobody
                 can read the file.
             destination: settings of your own bucket, as the `s3` member of the API names them.
+            encrypt: False: without a customer key, where the operator allows it; a `destination` whose `encryption` is
+                not `sse-c` has none either.
             idempotency_key: None: a random one, so that a lost answer starts nothing twice.
 
         Raises:
             The refusals of the API: Conflict, FieldSelectionError, QuotaExhausted, DestinationError ...
         """
-        key = exports.as_key(customer_key) or CustomerKey.generate()
+        has_key = encrypt and (destination or {}).get("encryption", "sse-c") == "sse-c"
+        key = exports.as_key(customer_key) or (CustomerKey.generate() if has_key else None)
         answer = self._transport.post(
             f"{JOBS}/{self.uuid}/export",
             self._body(fields, preset, key, destination),

@@ -137,6 +137,10 @@ class Store(Protocol):
         """Uploads that began and neither completed nor aborted, `started_at` set."""
         ...
 
+    def blocks_customer_keys(self) -> bool:
+        """Whether the store is set to refuse objects with customer keys; False where it does not say."""
+        ...
+
     def probe(self, customer_key: CustomerKey | None) -> None:
         """Writes, reads back and deletes a tiny encrypted object, within seconds.
 

@@ -15,25 +15,34 @@ class Destination:
     """Where an export goes and who holds its key.
 
     Attributes:
-        key: the customer key.
+        encryption: how it is encrypted where it lies.
+        key: the customer key; None: `encryption` needs none.
         key_generated: the service made it.
         bucket: the customer's bucket; None: the service's own storage.
         store: the store behind it.
     """
 
-    key: storage.CustomerKey
+    encryption: storage.Encryption
+    key: storage.CustomerKey | None
     key_generated: bool
     bucket: storage.CustomerBucket | None
     store: storage.Store
 
     def probe(self) -> None:
-        """Tries a customer's bucket with a tiny object.
+        """Tries a customer's bucket with a tiny object; asks the service's own whether it takes customer keys.
 
         Raises:
-            DestinationError: `destination_not_writable` and its kin.
+            DestinationError: `destination_not_writable` and its kin; `ES110`.
         """
         if self.bucket is not None:
             self.store.probe(self.key)
+        elif self.key is not None and self.store.blocks_customer_keys():
+            raise errors.DestinationError(
+                "ES110",  # the reference platform's code: its client then asks again without a key
+                "The service's own bucket takes no objects that are encrypted with customer keys.",
+                "Export to a bucket of your own. The operator finds the call that allows customer keys with "
+                "`penstock storage check`.",
+            )
 
 
 def of(services: services_module.Services, order: orders.ExportOrder) -> Destination:
@@ -46,14 +55,38 @@ def of(services: services_module.Services, order: orders.ExportOrder) -> Destina
     key = _given_key(order)
     # A `prefix` without a bucket counts as one: the customer meant a bucket and forgot its name.
     bucket = storage.CustomerBucket.parse(order.s3) if order.s3.keys() & set(buckets.MEMBERS) else None
-    if key is None and not order.generate_customer_key:
-        raise _key_required()
+    encryption = _encryption(services, order, key, bucket)
+    if bucket is not None:
+        bucket = dataclasses.replace(bucket, encryption=encryption)
+    generated = key is None and encryption.needs_customer_key
     return Destination(
-        key=key or storage.CustomerKey.generate(),
-        key_generated=key is None,
+        encryption=encryption,
+        key=storage.CustomerKey.generate() if generated else key,
+        key_generated=generated,
         bucket=bucket,
         store=services.customer_store(bucket) if bucket else services.store,
     )
+
+
+def _encryption(
+    services: services_module.Services,
+    order: orders.ExportOrder,
+    key: storage.CustomerKey | None,
+    bucket: storage.CustomerBucket | None,
+) -> storage.Encryption:
+    """How the export is encrypted. Without a key it is not, where the operator allows that; else it is refused."""
+    asked = bucket.encryption if bucket else storage.Encryption.SSE_C
+    if not asked.needs_customer_key and key is not None:
+        raise errors.DestinationError(
+            "invalid_customer_key",
+            f"A customer key came with the encryption {asked}, which has none.",
+            "Leave the key out, or choose the encryption sse-c.",
+        )
+    if not asked.needs_customer_key or key is not None or order.generate_customer_key:
+        return asked
+    if not services.settings.allow_unencrypted_exports:
+        raise _key_required()
+    return storage.Encryption.BUCKET_DEFAULT if bucket else storage.Encryption.NONE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

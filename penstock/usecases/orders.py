@@ -53,10 +53,10 @@ class StartedExport:
         task_uuid: names it.
         status: where it stands: `PENDING`, or further when the order was repeated.
         customer_key: base64; only when the service made the key and the export is active; never printed.
-        customer_key_md5: base64 MD5 of the key.
+        customer_key_md5: base64 MD5 of the key; None: the export has no key.
     """
 
     task_uuid: str
     status: str
     customer_key: str | None = dataclasses.field(repr=False)
-    customer_key_md5: str
+    customer_key_md5: str | None

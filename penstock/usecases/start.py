@@ -169,7 +169,7 @@ def _new_export(
     idempotency_key: str | None,
 ) -> exports.NewExport:
     task_uuid = exports.new_task_uuid()
-    seal, bucket = services.master_keys.seal, destination.bucket
+    seal, key, bucket = services.master_keys.seal, destination.key, destination.bucket
     return exports.NewExport(
         task_uuid=task_uuid,
         job_uuid=job.uuid,
@@ -184,9 +184,10 @@ def _new_export(
         compression=services.settings.compression,
         destination=bucket.destination if bucket else "service",
         in_customer_bucket=bucket is not None,
-        sse_customer_key_md5=destination.key.md5,
+        encryption=destination.encryption,
+        sse_customer_key_md5=key.md5 if key else None,
         customer_key_generated=destination.key_generated,
-        sealed_customer_key=seal(destination.key.raw, secrets.customer_key_context(task_uuid)),
+        sealed_customer_key=seal(key.raw, secrets.customer_key_context(task_uuid)) if key else None,
         sealed_destination=seal(bucket.seal_bytes(), secrets.destination_context(task_uuid)) if bucket else None,
         created_by=caller.actor,
         created_by_type=caller.actor_type,
@@ -227,5 +228,5 @@ def _answer(services: services_module.Services, started: exports.StartedExport) 
         task_uuid=export.task_uuid,
         status=export.status.value,
         customer_key=shown,
-        customer_key_md5=export.sse_customer_key_md5 or "",
+        customer_key_md5=export.sse_customer_key_md5,
     )

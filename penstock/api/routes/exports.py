@@ -7,6 +7,7 @@ from typing import Annotated
 import fastapi
 import pydantic
 
+from penstock import storage
 from penstock.api import auth, context, json_body, links, paging, schemas
 from penstock.api.routes import communities
 from penstock.control import exports, searches
@@ -53,6 +54,7 @@ async def start_export(
         status=started.status,
         sse_customer_key=started.customer_key,
         sse_customer_key_md5=started.customer_key_md5,
+        sse_customer_algorithm="AES256" if started.customer_key_md5 else None,
     )
 
 
@@ -122,6 +124,7 @@ def _shown(export: exports.Export, found: links.Links) -> schemas.ExportJob:
         download_url=found.download_url,
         manifest_url=found.manifest_url,
         expire_at=export.expire_at,
+        encryption=storage.Encryption(export.encryption).value,
         sse_customer_key_md5=export.sse_customer_key_md5,
         destination=export.destination,
         created_at=export.created_at,

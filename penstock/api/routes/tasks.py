@@ -7,6 +7,7 @@ from typing import Annotated
 
 import fastapi
 
+from penstock import storage
 from penstock.api import auth, context, links, paging, schemas
 from penstock.control import apikeys, exports, states
 from penstock.process import services as services_module
@@ -96,6 +97,7 @@ def task_of(
             manifest_url=found.manifest_url,
             export_size=export.written_bytes,
             export_size_compressed=export.compressed_bytes,
+            encryption=storage.Encryption(export.encryption).value,
             sse_customer_key_md5=export.sse_customer_key_md5,
             destination=export.destination,
             expire_at=export.expire_at,

@@ -235,6 +235,9 @@ class EmbeddedStore:
             if finished is None or finished[0].upload_id != upload_id:
                 yield record.upload
 
+    def blocks_customer_keys(self) -> bool:
+        return False
+
     def probe(self, customer_key: CustomerKey | None) -> None:
         probing.probe(self, customer_key, f".probe/{secrets.token_hex(8)}")
 

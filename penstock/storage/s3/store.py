@@ -192,6 +192,15 @@ class S3Store:
                 return
             markers = following
 
+    def blocks_customer_keys(self) -> bool:
+        """Whether the bucket says so, within seconds; False also where we may not ask."""
+        try:
+            answer = self._with_patience(_PROBE_PATIENCE_SECONDS)._call("get_bucket_encryption", "")
+        except errors.StorageError:
+            return False
+        rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
+        return any("SSE-C" in rule.get("BlockedEncryptionTypes", {}).get("EncryptionType", ()) for rule in rules)
+
     def probe(self, customer_key: CustomerKey | None) -> None:
         """As the contract says, within seconds: a request waits for it."""
         name = f".penstock-probe-{secrets.token_hex(8)}"
@@ -203,7 +212,7 @@ class S3Store:
             cause = error.__cause__
             if customer_key is None:
                 raise
-            if isinstance(cause, errors.AccessDenied) and store._is_sse_c_blocked():
+            if isinstance(cause, errors.AccessDenied) and store.blocks_customer_keys():
                 blocked = error_table.sse_c_blocked(self._settings.bucket)
                 raise probing.not_writable("write", blocked) from error
             raise
@@ -301,15 +310,6 @@ class S3Store:
                 return []
             raise
         return rules
-
-    def _is_sse_c_blocked(self) -> bool:
-        """Whether the bucket says so; False also where we may not ask."""
-        try:
-            answer = self._call("get_bucket_encryption", "")
-        except errors.StorageError:
-            return False
-        rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
-        return any("SSE-C" in rule.get("BlockedEncryptionTypes", {}).get("EncryptionType", ()) for rule in rules)
 
     def _pieces(self, info: ObjectInfo, customer_key: CustomerKey | None, start: int, end: int) -> Iterator[bytes]:
         call = self._described("GetObject", info.key)
