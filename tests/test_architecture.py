@@ -142,6 +142,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "process.services",
         "query",
         "settings",
+        "storage",
         "storage.embedded",
         "usecases",
         "worker",
