@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from penstock.samples.world import Columns, Draw, World, guid, join, lists, take, take_lists, where
+from penstock.samples.world import Columns, Draw, World, guid, join, lists, take, take_lists, text, where
 
 _LOGONS = ("2", "3", "3", "5", "7", "10")
 _LOGON_TITLES = (
@@ -21,30 +21,26 @@ def windows_security(world: World, draw: Draw, moments: pl.Series) -> Columns:
     sid = join("S-1-5-21-3623811015-3361044348-30300820-", draw.integers(1001, 9_999))
     logon_id, port = join("0x", draw.hexadecimal(world, 2)), draw.integers(49_152, 65_536)
     logon_guid = guid(world, draw)
-    message = join(
-        *(take(_LOGON_TITLES, what), "\n\nSubject:\n"),
-        *(
-            "\tSecurity ID:\t\tS-1-5-18\n\tAccount Name:\t\t",
-            host,
-            "$\n\tAccount Domain:\t\tCORP\n\tLogon ID:\t\t0x3E7\n\n",
-        ),
-        *("Logon Information:\n\tLogon Type:\t\t", logon, "\n\tRestricted Admin Mode:\t-\n\tVirtual Account:\t\tNo\n"),
-        *("\tElevated Token:\t\tYes\n\nImpersonation Level:\t\tImpersonation\n\nNew Logon:\n\tSecurity ID:\t\t", sid),
-        *(
-            "\n\tAccount Name:\t\t",
-            user,
-            "\n\tAccount Domain:\t\tCORP\n\tLogon ID:\t\t",
-            logon_id,
-            "\n\tLogon GUID:\t\t{",
-        ),
-        *(
-            logon_guid,
-            "}\n\nProcess Information:\n\tProcess ID:\t\t0x2f4\n",
-            "\tProcess Name:\t\tC:\\Windows\\System32\\lsass.exe\n\n",
-        ),
-        *("Network Information:\n\tWorkstation Name:\t", host, "\n\tSource Network Address:\t", address),
-        *("\n\tSource Port:\t\t", port, "\n\nDetailed Authentication Information:\n\tLogon Process:\t\tKerberos\n"),
+    message = text(
+        "<title>\n\nSubject:\n\tSecurity ID:\t\tS-1-5-18\n\tAccount Name:\t\t<host>$\n"
+        "\tAccount Domain:\t\tCORP\n\tLogon ID:\t\t0x3E7\n\nLogon Information:\n\tLogon Type:\t\t<logon>\n"
+        "\tRestricted Admin Mode:\t-\n\tVirtual Account:\t\tNo\n\tElevated Token:\t\tYes\n\n"
+        "Impersonation Level:\t\tImpersonation\n\nNew Logon:\n\tSecurity ID:\t\t<sid>\n"
+        "\tAccount Name:\t\t<user>\n\tAccount Domain:\t\tCORP\n\tLogon ID:\t\t<logon_id>\n"
+        "\tLogon GUID:\t\t{<logon_guid>}\n\nProcess Information:\n\tProcess ID:\t\t0x2f4\n"
+        "\tProcess Name:\t\tC:\\Windows\\System32\\lsass.exe\n\nNetwork Information:\n"
+        "\tWorkstation Name:\t<host>\n\tSource Network Address:\t<address>\n\tSource Port:\t\t<port>\n\n"
+        "Detailed Authentication Information:\n\tLogon Process:\t\tKerberos\n"
         "\tAuthentication Package:\tKerberos\n\tTransited Services:\t-\n\tKey Length:\t\t0",
+        title=take(_LOGON_TITLES, what),
+        host=host,
+        logon=logon,
+        sid=sid,
+        user=user,
+        logon_id=logon_id,
+        logon_guid=logon_guid,
+        address=address,
+        port=port,
     )
     return {
         "message": message,
@@ -82,28 +78,27 @@ def windows_process(world: World, draw: Draw, moments: pl.Series) -> Columns:
     parent_name, parent_executable, parent_command = (take(p, parent) for p in zip(*world.programs, strict=True))
     host, user, digest = draw.pick(world.hosts, 0.5), draw.pick(world.users, 0.7), draw.pick(world.hashes, 0.9)
     pid, parent_pid, folder = draw.integers(400, 30_000), draw.integers(400, 30_000), draw.pick(world.users, 0.7)
-    message = join(
-        *("Process Create:\nRuleName: -\nUtcTime: ", moments.dt.strftime("%Y-%m-%d %H:%M:%S%.3f"), "\nProcessGuid: {"),
-        *(guid(world, draw), "}\nProcessId: ", pid, "\nImage: ", executable, "\nFileVersion: 10.0.19041.4355\n"),
-        *("Company: Microsoft Corporation\nOriginalFileName: ", name, "\nCommandLine: ", command),
-        *(
-            "\nCurrentDirectory: C:\\Users\\",
-            folder,
-            "\\\nUser: CORP\\",
-            user,
-            "\nLogonId: 0x",
-            draw.hexadecimal(world, 2),
-        ),
-        *("\nTerminalSessionId: 1\nIntegrityLevel: Medium\nHashes: SHA256=", digest, "\nParentProcessGuid: {"),
-        *(
-            guid(world, draw),
-            "}\nParentProcessId: ",
-            parent_pid,
-            "\nParentImage: ",
-            parent_executable,
-            "\nParentCommandLine: ",
-            parent_command,
-        ),
+    message = text(
+        "Process Create:\nRuleName: -\nUtcTime: <stamp>\nProcessGuid: {<guid>}\nProcessId: <pid>\n"
+        "Image: <executable>\nFileVersion: 10.0.19041.4355\nCompany: Microsoft Corporation\n"
+        "OriginalFileName: <name>\nCommandLine: <command>\nCurrentDirectory: C:\\Users\\<folder>\\\n"
+        "User: CORP\\<user>\nLogonId: 0x<hex>\nTerminalSessionId: 1\nIntegrityLevel: Medium\n"
+        "Hashes: SHA256=<digest>\nParentProcessGuid: {<guid_2>}\nParentProcessId: <parent_pid>\n"
+        "ParentImage: <parent_executable>\nParentCommandLine: <parent_command>",
+        stamp=moments.dt.strftime("%Y-%m-%d %H:%M:%S%.3f"),
+        guid=guid(world, draw),
+        pid=pid,
+        executable=executable,
+        name=name,
+        command=command,
+        folder=folder,
+        user=user,
+        hex=draw.hexadecimal(world, 2),
+        digest=digest,
+        guid_2=guid(world, draw),
+        parent_pid=parent_pid,
+        parent_executable=parent_executable,
+        parent_command=parent_command,
     )
     return {
         "message": message,
@@ -148,10 +143,17 @@ def edr_file(world: World, draw: Draw, moments: pl.Series) -> Columns:
     )
     path, size = join("C:\\Users\\", user, "\\AppData\\Local\\", name), draw.sizes(48_000, 2.0)
     action = take(["creation", "modification", "deletion"], act)
-    message = join(
-        *('{"deviceName":"', host, '","actionType":"File', action, '","fileName":"', name, '","sha256":"', digest),
-        *('","fileSize":', size, ',"initiatingProcess":"', process, '","accountName":"', user, '","reportId":"'),
-        *(guid(world, draw), '"}'),
+    message = text(
+        '{"deviceName":"<host>","actionType":"File<action>","fileName":"<name>","sha256":"<digest>",'
+        '"fileSize":<size>,"initiatingProcess":"<process>","accountName":"<user>","reportId":"<guid>"}',
+        host=host,
+        action=action,
+        name=name,
+        digest=digest,
+        size=size,
+        process=process,
+        user=user,
+        guid=guid(world, draw),
     )
     return {
         "message": message,
@@ -197,10 +199,17 @@ def windows_registry(world: World, draw: Draw, moments: pl.Series) -> Columns:
     hive, key = draw.pick(["HKU", "HKLM"], 0.3), draw.pick(_REGISTRY_KEYS, 0.6)
     value, content = join("Item", draw.integers(1, 5_000)), join("0x", draw.hexadecimal(world, 2))
     path = join(hive, "\\", key, "\\", value)
-    message = join(
-        *("Registry value set:\nRuleName: -\nEventType: SetValue\nUtcTime: ", moments.dt.strftime("%F %H:%M:%S%.3f")),
-        *("\nProcessGuid: {", guid(world, draw), "}\nProcessId: ", pid, "\nImage: ", executable, "\nTargetObject: "),
-        *(path, "\nDetails: DWORD (", content, ")\nUser: CORP\\", user),
+    message = text(
+        "Registry value set:\nRuleName: -\nEventType: SetValue\nUtcTime: <stamp>\nProcessGuid: {<guid>}\n"
+        "ProcessId: <pid>\nImage: <executable>\nTargetObject: <path>\nDetails: DWORD (<content>)\n"
+        "User: CORP\\<user>",
+        stamp=moments.dt.strftime("%F %H:%M:%S%.3f"),
+        guid=guid(world, draw),
+        pid=pid,
+        executable=executable,
+        path=path,
+        content=content,
+        user=user,
     )
     return {
         "message": message,
@@ -237,9 +246,15 @@ def sshd(world: World, draw: Draw, moments: pl.Series) -> Columns:
     user = guessed.zip_with(pl.Series(result > 0), draw.pick(world.users, 0.7))
     pid = draw.integers(600, 4_000_000)
     words = ["Accepted publickey for ", "Failed password for ", "Failed password for invalid user "]
-    message = join(
-        *(moments.dt.strftime("%b %e %H:%M:%S"), " ", host, " sshd[", pid, "]: ", take(words, result), user, " from "),
-        *(outside, " port ", port, " ssh2"),
+    message = text(
+        "<stamp> <host> sshd[<pid>]: <result><user> from <outside> port <port> ssh2",
+        stamp=moments.dt.strftime("%b %e %H:%M:%S"),
+        host=host,
+        pid=pid,
+        result=take(words, result),
+        user=user,
+        outside=outside,
+        port=port,
     )
     return {
         "message": message,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from penstock.samples.world import Columns, Draw, World, guid, join, lists, take, take_lists
+from penstock.samples.world import Columns, Draw, World, guid, join, lists, take, take_lists, text
 
 
 def firewall(world: World, draw: Draw, moments: pl.Series) -> Columns:
@@ -21,12 +21,25 @@ def firewall(world: World, draw: Draw, moments: pl.Series) -> Columns:
     session = draw.integers(10_000_000, 4_000_000_000)
     country = draw.pick(["US", "FR", "IE", "NL", "DE", "GB", "SG", "CN", "RU", "BR", "JP"])
     zone = moments.dt.strftime("date=%Y-%m-%d time=%H:%M:%S")
-    message = join(
-        *(zone, ' devname="', device, '" logid="0000000013" type="traffic" subtype="forward" level="notice" vd="root"'),
-        *(" srcip=", inside, " srcport=", source_port, ' srcintf="port12" srcintfrole="lan" dstip=', outside),
-        *(" dstport=", port, ' dstintf="wan1" dstintfrole="wan" dstcountry="', country, '" sessionid=', session),
-        *(" proto=", take(["17", "6"], (transport == "tcp").cast(pl.Int64).to_numpy()), ' action="', action),
-        *('" policyname="', rule, '" service="', protocol, '" sentbyte=', sent, " rcvdbyte=", received),
+    message = text(
+        '<zone> devname="<device>" logid="0000000013" type="traffic" subtype="forward" level="notice" vd="root" '
+        'srcip=<inside> srcport=<source_port> srcintf="port12" srcintfrole="lan" dstip=<outside> dstport=<port> '
+        'dstintf="wan1" dstintfrole="wan" dstcountry="<country>" sessionid=<session> proto=<proto> '
+        'action="<action>" policyname="<rule>" service="<protocol>" sentbyte=<sent> rcvdbyte=<received>',
+        zone=zone,
+        device=device,
+        inside=inside,
+        source_port=source_port,
+        outside=outside,
+        port=port,
+        country=country,
+        session=session,
+        proto=take(["17", "6"], (transport == "tcp").cast(pl.Int64).to_numpy()),
+        action=action,
+        rule=rule,
+        protocol=protocol,
+        sent=sent,
+        received=received,
     )
     type_lists = [["connection", "allowed"], ["connection", "denied"], ["connection", "denied", "end"]]
     return {
@@ -60,9 +73,16 @@ def dns(world: World, draw: Draw, moments: pl.Series) -> Columns:
     name, port, code = draw.pick(world.domains, 0.9), draw.integers(1024, 65_536), draw.weighted((0.93, 0.06, 0.01))
     question = draw.pick(["A", "AAAA", "HTTPS", "PTR", "TXT", "MX"], 1.2)
     stamp = moments.dt.strftime("%d-%b-%Y %H:%M:%S%.3f")
-    message = join(
-        *(stamp, " queries: info: client @0x7f", draw.hexadecimal(world, 2), " ", client, "#", port, " (", name),
-        *("): query: ", name, " IN ", question, " +E(0)K (", server, ")"),
+    message = text(
+        "<stamp> queries: info: client @0x7f<hex> <client>#<port> (<name>): query: <name> IN <question> +E(0)K "
+        "(<server>)",
+        stamp=stamp,
+        hex=draw.hexadecimal(world, 2),
+        client=client,
+        port=port,
+        name=name,
+        question=question,
+        server=server,
     )
     return {
         "message": message,
@@ -96,23 +116,19 @@ def proxy(world: World, draw: Draw, moments: pl.Series) -> Columns:
     size, took = draw.sizes(9_000, 1.8), draw.sizes(90, 1.1)
     method = draw.pick(["GET", "POST", "CONNECT", "HEAD"], 1.4)
     url = join("https://", domain, path, "?v=", draw.hexadecimal(world, 3), "&t=", draw.integers(1, 10**9))
-    message = join(
-        *(
-            moments.dt.strftime("%s%.3f"),
-            " ",
-            took,
-            " ",
-            client,
-            " TCP_MISS/",
-            status,
-            " ",
-            size,
-            " ",
-            method,
-            " ",
-            url,
-        ),
-        *(" ", user, " HIER_DIRECT/", outside, ' text/html "', agent, '"'),
+    message = text(
+        "<stamp> <took> <client> TCP_MISS/<status> <size> <method> <url> <user> HIER_DIRECT/<outside> text/html "
+        '"<agent>"',
+        stamp=moments.dt.strftime("%s%.3f"),
+        took=took,
+        client=client,
+        status=status,
+        size=size,
+        method=method,
+        url=url,
+        user=user,
+        outside=outside,
+        agent=agent,
     )
     return {
         "message": message,
@@ -165,18 +181,27 @@ def cloud_audit(world: World, draw: Draw, moments: pl.Series) -> Columns:
         draw.weighted((0.96, 0.04)),
         draw.pick(["aws-cli/2.17.0", "Boto3/1.40.1", "console.amazonaws.com"], 0.5),
     )
-    message = join(
-        *('{"eventVersion":"1.09","userIdentity":{"type":"IAMUser","principalId":"AIDA', draw.hexadecimal(world, 4)),
-        *('","arn":"arn:aws:iam::', account, ":user/", user, '","accountId":"', account, '","userName":"', user),
-        *('"},"eventTime":"', moments.dt.strftime("%Y-%m-%dT%H:%M:%SZ"), '","eventSource":"', service),
-        *('","eventName":"', action, '","awsRegion":"', region, '","sourceIPAddress":"', address, '","userAgent":"'),
-        *(agent, '","requestParameters":{"bucketName":"corp-data-', draw.integers(1, 40), '","key":"in/'),
-        *(
-            draw.hexadecimal(world, 4),
-            '.json"},"responseElements":null,',
-            take(["", '"errorCode":"AccessDenied",'], denied),
-        ),
-        *('"requestID":"', guid(world, draw), '","eventID":"', guid(world, draw), '","readOnly":true}'),
+    message = text(
+        '{"eventVersion":"1.09","userIdentity":{"type":"IAMUser","principalId":"AIDA<hex>",'
+        '"arn":"arn:aws:iam::<account>:user/<user>","accountId":"<account>","userName":"<user>"},'
+        '"eventTime":"<stamp>","eventSource":"<service>","eventName":"<action>","awsRegion":"<region>",'
+        '"sourceIPAddress":"<address>","userAgent":"<agent>",'
+        '"requestParameters":{"bucketName":"corp-data-<number>","key":"in/<hex_2>.json"},'
+        '"responseElements":null,<error>"requestID":"<guid>","eventID":"<guid_2>","readOnly":true}',
+        hex=draw.hexadecimal(world, 4),
+        account=account,
+        user=user,
+        stamp=moments.dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        service=service,
+        action=action,
+        region=region,
+        address=address,
+        agent=agent,
+        number=draw.integers(1, 40),
+        hex_2=draw.hexadecimal(world, 4),
+        error=take(["", '"errorCode":"AccessDenied",'], denied),
+        guid=guid(world, draw),
+        guid_2=guid(world, draw),
     )
     return {
         "message": message,

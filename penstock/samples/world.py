@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -137,6 +138,12 @@ def join(*parts: str | pl.Series) -> pl.Series:
     columns = {f"{i}": part for i, part in enumerate(parts) if isinstance(part, pl.Series)}
     pieces = [pl.col(f"{i}") if isinstance(part, pl.Series) else pl.lit(part) for i, part in enumerate(parts)]
     return pl.DataFrame(columns).select(pl.concat_str(pieces).alias("text")).to_series()
+
+
+def text(template: str, **columns: pl.Series) -> pl.Series:
+    """The template with each `<name>` replaced by that column's value, row by row."""
+    places = re.split(f"<({'|'.join(columns)})>", template)
+    return join(*(columns[part] if at % 2 else part for at, part in enumerate(places) if at % 2 or part))
 
 
 def take_lists(values: Sequence[Sequence[str]], index: Index) -> pl.Series:

@@ -15,7 +15,7 @@ from penstock.fields import presets, registry, types, values
 from penstock.fields.types import FieldType
 from penstock.lake import table
 from penstock.lake.read import plan, scan
-from penstock.samples import generate, kinds
+from penstock.samples import generate, kinds, world
 
 START = dt.datetime(2026, 1, 5, 6, tzinfo=dt.UTC)
 ALL_TIME = plan.TimeRange(earliest=START - dt.timedelta(days=1), latest=START + dt.timedelta(days=30))
@@ -155,3 +155,8 @@ def test_sample_events_are_plain_json_and_the_same_for_the_same_arguments() -> N
     assert [e["@timestamp"] for e in events] == sorted(
         (e["@timestamp"] for e in events), key=lambda text: values.parse_timestamp(text) or 0
     )
+
+
+def test_text_puts_each_column_in_its_places_and_keeps_other_brackets() -> None:
+    made = world.text("<a>, <b> and <a>: <other>", a=pl.Series(["x", "<b>"]), b=pl.Series(["1", "2"]))
+    assert made.to_list() == ["x, 1 and x: <other>", "<b>, 2 and <b>: <other>"]
