@@ -18,7 +18,7 @@ from penstock import errors
 from penstock.base import instants
 from penstock.fields import types
 from penstock.fields.types import FieldType
-from penstock.lake import layout
+from penstock.lake import catalog, layout
 
 ROW_GROUP_ROWS = 131_072
 """Most rows of a row group: the default slice."""
@@ -81,10 +81,12 @@ class Written:
     Attributes:
         file: its facts.
         modified_ms: when it was written, milliseconds since 1970.
+        fields: what it holds.
     """
 
     file: DataFile
     modified_ms: int
+    fields: catalog.Fields
 
 
 class FileWriter:
@@ -162,6 +164,8 @@ def write_file(root: str, frame: pl.DataFrame, order: str) -> Written:
         frame = frame.sort(types.TIMESTAMP, maintain_order=True)
     frame = frame.select(s for s in frame if s.null_count() < frame.height)
     rows = group_rows(frame)
+    has_overflow = types.OVERFLOW in frame.columns
+    names = layout.overflow_names(frame[types.OVERFLOW]) if has_overflow else frozenset()
     path = f"{order}-{secrets.token_hex(4)}.parquet"
     location = os.path.join(root, path)
     try:
@@ -174,6 +178,7 @@ def write_file(root: str, frame: pl.DataFrame, order: str) -> Written:
             metadata={
                 layout.WEIGHT_KEY: layout.weigh(frame),
                 layout.CELLS_KEY: layout.cells(frame[types.TIMESTAMP], rows),
+                layout.OVERFLOW_NAMES_KEY: json.dumps(sorted(names)),
             },
         )
         _flush_to_disk(location)
@@ -183,7 +188,7 @@ def write_file(root: str, frame: pl.DataFrame, order: str) -> Written:
             os.unlink(location)
         raise
     moments = frame[types.TIMESTAMP].to_physical()
-    overflow = frame.height - frame[types.OVERFLOW].null_count() if types.OVERFLOW in frame.columns else 0
+    overflow = frame.height - frame[types.OVERFLOW].null_count() if has_overflow else 0
     file = DataFile(
         path=path,
         rows=frame.height,
@@ -192,7 +197,8 @@ def write_file(root: str, frame: pl.DataFrame, order: str) -> Written:
         last_us=moments[-1],
         overflow_rows=overflow,
     )
-    return Written(file=file, modified_ms=int(state.st_mtime * 1000))
+    fields = catalog.Fields(columns=frozenset(frame.columns) - {types.OVERFLOW}, overflow=names)
+    return Written(file=file, modified_ms=int(state.st_mtime * 1000), fields=fields)
 
 
 def group_rows(frame: pl.DataFrame) -> int:

@@ -8,10 +8,11 @@ from collections.abc import Collection, Mapping
 
 import deltalake
 import numpy as np
+import orjson
 import polars as pl
 from deltalake import schema as delta
 
-from penstock.fields import types
+from penstock.fields import types, values
 from penstock.fields.types import FieldType
 
 TYPE_KEY = "penstock.type"
@@ -22,6 +23,9 @@ WEIGHT_KEY = "penstock.weight"
 
 CELLS_KEY = "penstock.cells"
 """Member of a Parquet file's metadata that holds where its cells begin and their times."""
+
+OVERFLOW_NAMES_KEY = "penstock.overflow_names"
+"""Member of a Parquet file's metadata that holds the names of the fields in its overflow, as a JSON list."""
 
 BLOCK_ROWS = 16_384
 """Rows of a block, the grain of the weights."""
@@ -164,6 +168,23 @@ def cells(timestamps: pl.Series, group_rows: int) -> str:
         "last": [int(instants[end - 1]) for end in ends],
     }
     return json.dumps(found, separators=(",", ":"))
+
+
+def overflow_names(overflow: pl.Series) -> frozenset[str]:
+    """The names of the fields that an overflow column holds."""
+    names: set[str] = set()
+    for text in overflow.drop_nulls().to_list():
+        try:
+            names.update(orjson.loads(text))
+        except orjson.JSONDecodeError:  # lone surrogates, numbers beyond a double
+            names.update(values.loads(text))
+    return frozenset(names)
+
+
+def read_overflow_names(location: str) -> frozenset[str] | None:
+    """The names that a file's metadata gives; None for a file of version 0.1, which has none."""
+    stored = pl.read_parquet_metadata(location).get(OVERFLOW_NAMES_KEY)
+    return None if stored is None else frozenset(json.loads(stored))
 
 
 def block_weights(weight: str, rows: int, fields: Collection[str] | None) -> list[int]:

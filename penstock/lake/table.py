@@ -18,7 +18,7 @@ from deltalake import transaction
 from penstock import errors
 from penstock.fields import types
 from penstock.fields.types import FieldType
-from penstock.lake import files, snapshots
+from penstock.lake import catalog, files, snapshots
 from penstock.lake import layout as columns
 from penstock.lake.files import DataFile
 
@@ -61,6 +61,7 @@ class EventTable:
     def __init__(self, path: str, community_uuid: str | uuid.UUID) -> None:
         self.community_uuid = str(community_uuid)
         self.root = os.path.join(path, self.community_uuid)
+        self.catalog = catalog.Catalog(self.root)
         self._lock = threading.RLock()
         self._delta: deltalake.DeltaTable | None = None
         self._newest: Snapshot | None = None
@@ -79,7 +80,7 @@ class EventTable:
                 return self._newest
             self._open()
             try:
-                return snapshots.read(self.root, deltalake.DeltaTable(self.root, version=version))
+                return snapshots.read(self.root, deltalake.DeltaTable(self.root, version=version), self.catalog)
             except delta_errors.DeltaError as error:
                 raise errors.NotFound(
                     "snapshot_not_found",
@@ -138,10 +139,12 @@ class EventTable:
             actions += [files.add_action(each, partitioned=partitioned, data_change=False) for each in added]
             return self._offer(delta, actions, _REPLACE_MARK)
 
+        self._note(added)
         version = self._until_done(attempt)
         return None if version == -1 else version
 
     def _commit(self, writer: files.FileWriter, wanted: Mapping[str, FieldType], batch_id: str | None) -> int:
+        self._note(writer.written)
         used = {name: wanted[name] for name in sorted(writer.columns - {types.TIMESTAMP})}
 
         def attempt() -> int:
@@ -160,6 +163,11 @@ class EventTable:
             return self._offer(delta, actions, None if batch_id is None else _batch_mark(batch_id))
 
         return self._until_done(attempt)
+
+    def _note(self, written: Iterable[files.Written]) -> None:
+        """What this process wrote it need not read from the footers."""
+        for each in written:
+            self.catalog.add(each.file.path, each.fields)
 
     def _until_done(self, attempt: Callable[[], int]) -> int:
         """Tries until an attempt loses no race; after a lost one, a pause."""
@@ -224,7 +232,7 @@ class EventTable:
 
     def _as_snapshot(self, delta: deltalake.DeltaTable) -> Snapshot:
         if self._newest is None or self._newest.version != delta.version():
-            self._newest = snapshots.read(self.root, delta)
+            self._newest = snapshots.read(self.root, delta, self.catalog)
         return self._newest
 
     def _refreshed(self) -> deltalake.DeltaTable:

@@ -17,4 +17,4 @@ def check(services: services_module.Services, wanted: Sequence[str], communities
     """
     names = [name.strip() for name in wanted]
     snapshots = [services.table(community).snapshot() for community in communities]
-    return rules.check(names, field_names.brought(snapshots, names))
+    return rules.check(names, field_names.known(snapshots))

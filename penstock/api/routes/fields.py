@@ -7,7 +7,7 @@ from typing import Annotated
 import fastapi
 
 from penstock.api import auth, context, schemas
-from penstock.fields import presets, registry
+from penstock.fields import presets, registry, types
 from penstock.usecases import common_values
 
 router = fastapi.APIRouter(tags=["fields"])
@@ -33,11 +33,11 @@ async def list_fields(
     files = await here.run_heavy(snapshot.files_by_field)
     wanted = match.strip().lower()
     found = []
-    for name in sorted(registry.ECS.keys() | snapshot.columns.keys()):
+    for name in sorted(registry.ECS.keys() | snapshot.columns.keys() | files.keys()):
         spec = registry.ECS.get(name)
         description = spec.description if spec else ""
         if wanted in name.lower() or wanted in description.lower():
-            kind = snapshot.columns.get(name) or (spec.type if spec else None)
+            kind = snapshot.columns.get(name) or (spec.type if spec else types.FieldType.JSON)
             found.append(
                 schemas.FieldInfo(name=name, type=str(kind), description=description, files=files.get(name, 0))
             )

@@ -24,7 +24,7 @@ def dump(options: lake.Dump) -> None:
         owner = operator.community_of(opened, options.community)
         snapshot = table.EventTable(settings.resolved_lake_path, owner.uuid).snapshot()
         wanted = chosen or presets.DEFAULT_FIELDS
-        fields = selection.check(wanted, names.brought([snapshot], wanted))
+        fields = selection.check(wanted, names.known([snapshot]))
         with progress.progress("Writing", unit="events", total=None) as update:
             report = export.dump(
                 snapshot,

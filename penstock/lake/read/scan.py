@@ -16,11 +16,14 @@ from penstock import query
 from penstock.base import instants
 from penstock.fields import types, values
 from penstock.fields.types import FieldType
-from penstock.lake import files, layout, table
+from penstock.lake import catalog, files, layout, table
 from penstock.lake.read import plan
 
 _CHUNK_ROWS = 4_194_304
 """Rows that a count reads between two looks at `should_stop`: about a second's work at worst."""
+
+_SPARE_COLUMNS = 64
+"""Columns that files scanned as one may lack, besides as many as they have: each costs a file about 20 µs."""
 
 _NEWEST_FILES = 64
 """Most files that `newest` looks into at once; it begins with one and doubles."""
@@ -44,32 +47,42 @@ def read_slice(
 ) -> pl.DataFrame:
     """Matching rows of a slice in (@timestamp, file, row) order.
 
-    Columns: those of `fields` that the table has, in that order, then OVERFLOW if a file of the slice has any. Where
-    that is none, TIMESTAMP alone, so that the frame keeps its rows. Safe from several threads; a slice of one piece
-    comes without copies, in one chunk.
+    Columns: those of `fields` that a file of the slice holds, in that order, then OVERFLOW if one has any. Where that
+    is none, TIMESTAMP alone, so that the frame keeps its rows. Safe from several threads; a slice of one piece comes
+    without copies, in one chunk.
 
     Raises:
         StorageError: `lake_failed`.
     """
     with _reading(snapshot.root):
-        files_by_path = snapshot.files_by_path
-        overflow = any(files_by_path[piece.file].overflow_rows for piece in slice_.pieces)
-        wanted = [name for name in dict.fromkeys(fields) if name in snapshot.columns]
-        wanted = wanted + [types.OVERFLOW] * overflow or [types.TIMESTAMP]
-        ordered = [*wanted, types.TIMESTAMP] if len(slice_.pieces) > 1 and types.TIMESTAMP not in wanted else wanted
-        needed = {*ordered, *predicate.columns}
-        frames = []
-        for piece in slice_.pieces:
-            file = files_by_path[piece.file]
-            rows = _scan(snapshot, [file], needed)
-            rows = rows if piece.rows == file.rows else rows.slice(piece.offset, piece.rows)
-            frames.append(_matching(rows, predicate).select(ordered).collect())
+        chosen = [snapshot.files_by_path[piece.file] for piece in slice_.pieces]
+        holdings = snapshot.fields_of(chosen)
+        held = frozenset().union(*(fields.columns for fields in holdings))
+        wanted = [name for name in dict.fromkeys(fields) if name in held and name in snapshot.columns]
+        has_overflow = any(file.overflow_rows for file in chosen)
+        wanted = wanted + [types.OVERFLOW] * has_overflow or [types.TIMESTAMP]
+        ordered = [*wanted, types.TIMESTAMP] if len(chosen) > 1 and types.TIMESTAMP not in wanted else wanted
+        frames = [
+            _piece(snapshot, piece, file, ordered, predicate.within(fields.columns, fields.overflow))
+            for piece, file, fields in zip(slice_.pieces, chosen, holdings, strict=True)
+        ]
         if len(frames) == 1:
             return frames[0]
         frame = pl.concat(frames)
         if not frame[types.TIMESTAMP].is_sorted():
             frame = frame.sort(types.TIMESTAMP, maintain_order=True)
         return frame.select(wanted)
+
+
+def _piece(
+    snapshot: table.Snapshot, piece: plan.Piece, file: files.DataFile, names: list[str], predicate: query.Predicate
+) -> pl.DataFrame:
+    """The matching rows of a piece; `predicate` is the one for this file. Nothing is read where none can match."""
+    if predicate.constant is False:
+        return pl.DataFrame(schema={name: layout.dtype(name, snapshot.columns) for name in names})
+    rows = _scan(snapshot, [file], {*names, *predicate.columns})
+    rows = rows if piece.rows == file.rows else rows.slice(piece.offset, piece.rows)
+    return _matching(rows, predicate).select(names).collect()
 
 
 def count(
@@ -90,14 +103,16 @@ def count(
     """
     touched = [file for file in snapshot.files if time_range.touches(file)]
     total = sum(file.rows for file in touched)
-    unsure = [file for file in touched if predicate.expression is not None or not time_range.covers(file)]
-    found = done = total - sum(file.rows for file in unsure)
-    for chunk in _chunks(unsure):
+    found = done = 0
+    for part, own in _parts(snapshot, touched, predicate):
         table.check_stop(should_stop)
-        with _reading(snapshot.root):
-            lengths = _in_range(snapshot, chunk, time_range, predicate).select(pl.len())
-            found += int(lengths.collect(engine="streaming").item())
-        done += sum(file.rows for file in chunk)
+        unsure = [file for file in part if own.expression is not None or not time_range.covers(file)]
+        found += sum(file.rows for file in part) - sum(file.rows for file in unsure)
+        if unsure and own.constant is not False:
+            with _reading(snapshot.root):
+                lengths = _in_range(snapshot, unsure, time_range, own).select(pl.len())
+                found += int(lengths.collect(engine="streaming").item())
+        done += sum(file.rows for file in part)
         if on_progress is not None:
             on_progress(done, total)
     return found
@@ -119,18 +134,21 @@ def histogram(
     unit = 1_000_000 if span >= buckets * 1_000_000 else 1
     width = max(unit, -(-span // (buckets * unit)) * unit)
     counts = [0] * -(-span // width)
-    rest = []
-    for file in (file for file in snapshot.files if time_range.touches(file)):
-        first, last = (file.first_us - start) // width, (file.last_us - start) // width
-        if predicate.expression is None and first == last and time_range.covers(file):
-            counts[first] += file.rows
-        else:
-            rest.append(file)
     bucket = ((pl.col(types.TIMESTAMP).to_physical() - start) // width).alias("bucket")
-    for chunk in _chunks(rest):
+    touched = [file for file in snapshot.files if time_range.touches(file)]
+    for part, own in _parts(snapshot, touched, predicate):
         table.check_stop(should_stop)
+        rest = []
+        for file in part:
+            first, last = (file.first_us - start) // width, (file.last_us - start) // width
+            if own.expression is None and first == last and time_range.covers(file):
+                counts[first] += file.rows
+            else:
+                rest.append(file)
+        if not rest or own.constant is False:
+            continue
         with _reading(snapshot.root):
-            matching = _in_range(snapshot, chunk, time_range, predicate, types.TIMESTAMP)
+            matching = _in_range(snapshot, rest, time_range, own, types.TIMESTAMP)
             grouped = matching.group_by(bucket).agg(pl.len().alias("events")).collect(engine="streaming")
         for position, events in grouped.iter_rows():
             counts[position] += events
@@ -187,6 +205,9 @@ def _newest_of(
     limit: int,
 ) -> list[_Found]:
     """The newest matching events of some files, given in file order."""
+    placed, predicate = _relevant(snapshot, placed, predicate)
+    if predicate.constant is False:
+        return []
     matching = _in_range(snapshot, [file for _, file in placed], time_range, predicate, types.TIMESTAMP, numbered=True)
     moment = pl.col(types.TIMESTAMP).to_physical().alias("us")
     found = matching.select(moment, _ROW).top_k(limit, by=["us", _ROW]).collect(engine="streaming")
@@ -292,6 +313,76 @@ def _reading(root: str) -> Iterator[None]:
 
 def _matching(frame: pl.LazyFrame, predicate: query.Predicate) -> pl.LazyFrame:
     return frame if predicate.expression is None else frame.filter(predicate.expression)
+
+
+def _relevant(
+    snapshot: table.Snapshot, placed: Sequence[tuple[int, files.DataFile]], predicate: query.Predicate
+) -> tuple[Sequence[tuple[int, files.DataFile]], query.Predicate]:
+    """Those of the files that the predicate looks at, and the predicate for them."""
+    with_fields = list(zip(placed, snapshot.fields_of([file for _, file in placed]), strict=True))
+    if predicate.within(frozenset(), frozenset()).constant is False:
+        with_fields = [each for each in with_fields if predicate.looks_at(each[1].columns, each[1].overflow)]
+    held = frozenset().union(*(fields.columns for _, fields in with_fields))
+    names = frozenset().union(*(fields.overflow for _, fields in with_fields))
+    return [one for one, _ in with_fields], predicate.within(held, names)
+
+
+def _parts(
+    snapshot: table.Snapshot, chosen: Sequence[files.DataFile], predicate: query.Predicate
+) -> Iterator[tuple[list[files.DataFile], query.Predicate]]:
+    """The files, some at a time, each part with the predicate compiled for the columns of its files.
+
+    A part has `_CHUNK_ROWS` rows or one file. Where files differ in their columns a part ends sooner: it must not cost
+    each of its files the columns of all others.
+    """
+    if predicate.expression is None:
+        yield from ((chunk, predicate) for chunk in _chunks(chosen))
+        return
+    with table.translated(snapshot.root):
+        holdings = list(zip(chosen, snapshot.fields_of(chosen), strict=True))
+    holdings.sort(key=lambda each: predicate.looks_at(each[1].columns, each[1].overflow))
+    part = _Part(predicate)
+    for file, fields in holdings:
+        if not part.takes(file, fields):
+            yield part.files, part.own_predicate()
+            part = _Part(predicate)
+        part.add(file, fields)
+    if part.files:
+        yield part.files, part.own_predicate()
+
+
+class _Part:
+    """Files that are scanned as one, and what a predicate looks at in them."""
+
+    def __init__(self, predicate: query.Predicate) -> None:
+        self.files: list[files.DataFile] = []
+        self._predicate = predicate
+        self._rows = 0
+        self._is_looked_at = False
+        self._held: frozenset[str] = frozenset()
+        self._names: frozenset[str] = frozenset()
+
+    def takes(self, file: files.DataFile, fields: catalog.Fields) -> bool:
+        """Whether the file may join the others."""
+        if not self.files:
+            return True
+        if self._predicate.looks_at(fields.columns, fields.overflow) != self._is_looked_at:
+            return False
+        own = len(self._predicate.columns & fields.columns)
+        together = len(self._predicate.columns & (self._held | fields.columns))
+        return self._rows + file.rows <= _CHUNK_ROWS and together <= 2 * own + _SPARE_COLUMNS
+
+    def add(self, file: files.DataFile, fields: catalog.Fields) -> None:
+        """Takes a file."""
+        self.files.append(file)
+        self._rows += file.rows
+        self._is_looked_at = self._predicate.looks_at(fields.columns, fields.overflow)
+        self._held |= self._predicate.columns & fields.columns
+        self._names |= fields.overflow
+
+    def own_predicate(self) -> query.Predicate:
+        """The predicate for these files."""
+        return self._predicate.within(self._held, self._names)
 
 
 def _chunks(chosen: Sequence[files.DataFile]) -> Iterator[list[files.DataFile]]:

@@ -19,10 +19,65 @@ class Predicate:
     Attributes:
         expression: what `filter` takes; a null counts as false. None: everything matches.
         columns: the columns that the expression reads, `_overflow` included; every one of them must be in the frame.
+        origin: what it was compiled from; None: `within` gives it back unchanged.
     """
 
     expression: pl.Expr | None
     columns: frozenset[str]
+    origin: Origin | None = dataclasses.field(default=None, repr=False, compare=False)
+
+    def within(self, held: frozenset[str], overflow_names: frozenset[str]) -> Predicate:
+        """The same query for files that have values in the columns `held` alone, and in their overflow these names.
+
+        So a table of thousands of columns costs what the files at hand have. Equal arguments are compiled once.
+        """
+        if self.origin is None or self.expression is None:
+            return self
+        return self.origin.compiled(self.columns & held, self.origin.overflow_fields(overflow_names))
+
+    def looks_at(self, held: frozenset[str], overflow_names: frozenset[str]) -> bool:
+        """Whether it reads anything of files with these columns and these names in the overflow."""
+        if self.origin is None or not self.columns.isdisjoint(held):
+            return True
+        return types.OVERFLOW in self.columns and bool(self.origin.overflow_fields(overflow_names))
+
+    @property
+    def constant(self) -> bool | None:
+        """What it says of every event, where it reads no column: all match, or none. None: it depends on the event."""
+        if self.expression is None:
+            return True
+        return None if self.columns else bool(pl.select(self.expression).item())
+
+
+class Origin:
+    """A query and the columns of its table, from which predicates for some files are compiled."""
+
+    def __init__(self, node: ast.Node, columns: Mapping[str, types.FieldType]) -> None:
+        self._node = node
+        self._columns = columns
+        self._fields = _fields(node)
+        self._compiled: dict[tuple[frozenset[str], frozenset[str]], Predicate] = {}
+
+    def overflow_fields(self, names: frozenset[str]) -> frozenset[str]:
+        """Which of the names in an overflow the query looks at; of a term without a field `_ANY` stands for all."""
+        if self._fields is None:
+            return _ANY if names else names
+        return names & self._fields
+
+    def compiled(self, held: frozenset[str], overflow_names: frozenset[str]) -> Predicate:
+        """The predicate for files with these columns and names. Several threads may compile one twice: no harm."""
+        key = (held, overflow_names)
+        if key not in self._compiled:
+            if len(self._compiled) >= _MOST_COMPILED:
+                self._compiled.clear()
+            compiler = _Compiler(self._columns, held, overflow_names)
+            made = Predicate(expression=compiler.node(self._node), columns=frozenset(compiler.read))
+            self._compiled[key] = Predicate(expression=None, columns=made.columns) if made.constant else made
+        return self._compiled[key]
+
+
+_MOST_COMPILED = 256
+_ANY = frozenset({""})
 
 
 def compile(node: ast.Node, columns: Mapping[str, types.FieldType]) -> Predicate:
@@ -36,7 +91,21 @@ def compile(node: ast.Node, columns: Mapping[str, types.FieldType]) -> Predicate
     if isinstance(node, ast.Everything):
         return Predicate(expression=None, columns=frozenset())
     compiler = _Compiler(columns)
-    return Predicate(expression=compiler.node(node), columns=frozenset(compiler.read))
+    expression = compiler.node(node)
+    return Predicate(expression=expression, columns=frozenset(compiler.read), origin=Origin(node, columns))
+
+
+def _fields(node: ast.Node) -> frozenset[str] | None:
+    """The fields that a query names; None if one of its terms looks at all fields."""
+    match node:
+        case ast.Not(item=item):
+            return _fields(item)
+        case ast.And(items=items) | ast.Or(items=items):
+            found = [_fields(item) for item in items]
+            return None if None in found else frozenset().union(*(one for one in found if one is not None))
+        case ast.Term(field=field):
+            return None if field is None else frozenset({field})
+    return frozenset()
 
 
 class _Compiler:
@@ -46,9 +115,19 @@ class _Compiler:
     conjunction stays in a form from which the scan can skip row groups by their statistics.
     """
 
-    def __init__(self, field_types: Mapping[str, types.FieldType]) -> None:
+    def __init__(
+        self,
+        field_types: Mapping[str, types.FieldType],
+        held: frozenset[str] | None = None,
+        overflow_names: frozenset[str] | None = None,
+    ) -> None:
+        """`held`: the columns that may have values; `overflow_names`: what the overflow may hold. None: all."""
         self._types = {name: kind for name, kind in field_types.items() if name not in types.RESERVED}
+        self._columns = (
+            self._types if held is None else {name: self._types[name] for name in self._types if name in held}
+        )
         self._has_overflow = types.OVERFLOW in field_types
+        self._overflow_names = overflow_names
         self.read: set[str] = set()
 
     def node(self, node: ast.Node) -> pl.Expr:
@@ -81,8 +160,8 @@ class _Compiler:
     def _field(self, field: str, tests: Sequence[ast.Test]) -> pl.Expr:
         """Whether the field has a value that satisfies one of the tests."""
         field_type = self._types.get(field)
-        found = [self._typed(field, field_type, tests)]
-        if self._has_overflow:
+        found = [self._typed(field, self._columns.get(field), tests)]
+        if self._has_overflow and (self._overflow_names is None or field in self._overflow_names):
             self.read.add(types.OVERFLOW)
             found.append(overflow.expression(tests, field, field_type))
         return _sure(logic.any_of(found))
@@ -101,8 +180,8 @@ class _Compiler:
         return found
 
     def _any_field(self, test: ast.Test) -> pl.Expr:
-        found = [self._typed(field, field_type, [test]) for field, field_type in self._types.items()]
-        if self._has_overflow:
+        found = [self._typed(field, field_type, [test]) for field, field_type in self._columns.items()]
+        if self._has_overflow and (self._overflow_names is None or self._overflow_names):
             self.read.add(types.OVERFLOW)
             found.append(overflow.any_field(test, self._types))
         return _sure(logic.any_of(found))

@@ -58,6 +58,28 @@ def test_a_table_without_overflow_needs_no_overflow_column(node: query.Node, bat
     assert matching(node, frame, strategies.TYPES) == expected, query.unparse(node)
 
 
+@settings(max_examples=200, deadline=None)
+@given(nodes=st.lists(strategies.nodes, min_size=1, max_size=3), batch=st.lists(strategies.events(), max_size=4))
+def test_a_predicate_within_the_fields_of_a_file_agrees_and_reads_no_others(
+    nodes: list[query.Node], batch: list[dict[str, Any]]
+) -> None:
+    frame = strategies.frame_of(batch)
+    held = frozenset(column.name for column in frame if column.null_count() < len(column)) - {types.OVERFLOW}
+    names = frozenset(name for text in frame[types.OVERFLOW].drop_nulls() for name in values.loads(text))
+    for node in nodes:
+        whole = query.compile(node, COLUMNS)
+        own = whole.within(held, names)
+        assert own.columns <= held | ({types.OVERFLOW} if names else set())
+        expected = [query.matches(node, event, strategies.TYPES) for event in batch]
+        if own.constant is not None:
+            assert [own.constant] * len(batch) == expected
+        else:
+            row = frame.with_row_index("row").select("row", *own.columns).filter(own.expression)["row"]
+            assert [n in set(row) for n in range(len(batch))] == expected, query.unparse(node)
+        if not whole.looks_at(held, names):
+            assert own.constant is not None
+
+
 def fits_column(field: str, value: Any) -> bool:
     return field in strategies.TYPES and values.fits(strategies.TYPES[field], value)
 

@@ -1,0 +1,196 @@
+"""Which fields each data file holds, in columns and in the overflow: an index that names are looked up in.
+
+The truth is in each file's own footer, written with the file. The catalog gathers it for all files of a table, in
+memory and in one file `_catalog` beside them, so that a process asks one file and not a thousand. It is only a copy:
+what it lacks is read from the footers, and where it is damaged or gone it is made again.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import dataclasses
+import json
+import os
+import secrets
+import threading
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+
+import polars as pl
+
+from penstock.fields import types
+from penstock.lake import layout
+
+NAME = "_catalog"
+"""Its file in the table's folder. Readers of Delta tables leave names with `_` alone."""
+
+_MAGIC = b"penstock-catalog-1\n"
+
+_STORE_AFTER_FOOTERS = 32
+"""Footers that a process reads before it stores what it learnt: a millisecond each, so others are spared that."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fields:
+    """The fields of one data file.
+
+    Attributes:
+        columns: those with a column that has a value; the overflow is none.
+        overflow: those that some event holds in its overflow.
+    """
+
+    columns: frozenset[str]
+    overflow: frozenset[str]
+
+
+class Catalog:
+    """The fields of a table's data files. Safe from several threads and processes.
+
+    Args:
+        root: the table's folder.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+        self._known: dict[str, Fields] = {}
+        self._same: dict[Fields, Fields] = {}
+        self._seen: tuple[int, int] | None = None
+        self._footers = 0
+
+    def of(self, paths: Sequence[str]) -> list[Fields]:
+        """The fields of data files, by their paths below the table's folder.
+
+        Reads a file's footer where nobody has done so before; and once, all of the overflow of a file that
+        version 0.1 wrote.
+        """
+        with self._lock:
+            self._learn(paths)
+            if self._footers >= _STORE_AFTER_FOOTERS:
+                self._write(paths)
+            return [self._known[path] for path in paths]
+
+    def counts(self, paths: Sequence[str]) -> dict[str, int]:
+        """How many of the files hold each field."""
+        counted: dict[str, int] = {}
+        by_fields: dict[Fields, int] = {}
+        for fields in self.of(paths):
+            by_fields[fields] = by_fields.get(fields, 0) + 1
+        for fields, number in by_fields.items():
+            for name in fields.columns | fields.overflow:
+                counted[name] = counted.get(name, 0) + number
+        return counted
+
+    def add(self, path: str, fields: Fields) -> None:
+        """Notes the fields of a file that this process wrote."""
+        with self._lock:
+            self._put(path, fields)
+
+    def store(self, paths: Sequence[str]) -> None:
+        """Writes the catalog of these files, in place of the one there; never raises for want of room or rights."""
+        with self._lock:
+            self._learn(paths)
+            self._write(paths)
+
+    def _learn(self, paths: Sequence[str]) -> None:
+        """Makes the fields of all these files known."""
+        missing = [path for path in paths if path not in self._known]
+        if missing and self._load():
+            missing = [path for path in missing if path not in self._known]
+        for path in missing:
+            self._put(path, read_fields(os.path.join(self._root, path)))
+        self._footers += len(missing)
+
+    def _write(self, paths: Sequence[str]) -> None:
+        known = {path: self._known[path] for path in paths}
+        unfinished = os.path.join(self._root, f"{NAME}.{secrets.token_hex(4)}")
+        try:
+            with open(unfinished, "wb") as file:
+                file.write(_pack(known))
+            os.replace(unfinished, os.path.join(self._root, NAME))
+        except OSError:  # it can be made again
+            with contextlib.suppress(OSError):
+                os.unlink(unfinished)
+        self._seen, self._footers, self._known = self._state(), 0, known
+        self._same = {fields: fields for fields in known.values()}
+
+    def _put(self, path: str, fields: Fields) -> None:
+        self._known[path] = self._same.setdefault(fields, fields)
+
+    def _load(self) -> bool:
+        """Takes over the stored catalog unless this very one was taken over before."""
+        state = self._state()
+        if state is None or state == self._seen:
+            return False
+        self._seen = state
+        try:
+            with open(os.path.join(self._root, NAME), "rb") as file:
+                stored = _unpack(file.read())
+        except (OSError, ValueError, KeyError, IndexError, zlib.error):
+            return False
+        for path, fields in stored.items():
+            if path not in self._known:
+                self._put(path, fields)
+        return True
+
+    def _state(self) -> tuple[int, int] | None:
+        try:
+            state = os.stat(os.path.join(self._root, NAME))
+        except OSError:
+            return None
+        return state.st_mtime_ns, state.st_ino
+
+
+def read_fields(location: str) -> Fields:
+    """The fields of a data file, from its footer; of a file of version 0.1, whose footer lacks them, from its rows."""
+    columns = frozenset(pl.read_parquet_schema(location)) - {types.OVERFLOW}
+    names = layout.read_overflow_names(location)
+    if names is None:
+        names = frozenset()
+        if types.OVERFLOW in pl.read_parquet_schema(location):
+            names = layout.overflow_names(pl.read_parquet(location, columns=[types.OVERFLOW]).to_series())
+    return Fields(columns=columns, overflow=names)
+
+
+def _pack(known: Mapping[str, Fields]) -> bytes:
+    """The catalog as bytes: a header, then for each set of fields the numbers of its names."""
+    numbers: dict[str, int] = {}
+    sets: dict[Fields, int] = {}
+    content = array.array("I")
+    sizes: list[tuple[int, int]] = []
+    for fields in known.values():
+        if fields not in sets:
+            sets[fields] = len(sets)
+            sizes.append((len(fields.columns), len(fields.overflow)))
+            for name in (*fields.columns, *fields.overflow):
+                content.append(numbers.setdefault(name, len(numbers)))
+    header = {"names": list(numbers), "sets": sizes, "files": {path: sets[fields] for path, fields in known.items()}}
+    packed = json.dumps(header, separators=(",", ":")).encode()
+    body = len(packed).to_bytes(8, "little") + packed + content.tobytes()
+    return _MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
+
+
+def _unpack(stored: bytes) -> dict[str, Fields]:
+    """What `_pack` packed; ValueError where it is damaged."""
+    start = len(_MAGIC) + 4
+    body = memoryview(stored)[start:]
+    if stored[: len(_MAGIC)] != _MAGIC or zlib.crc32(body).to_bytes(4, "little") != stored[len(_MAGIC) : start]:
+        raise ValueError("not a catalog, or a damaged one")
+    length = int.from_bytes(body[:8], "little")
+    header = json.loads(bytes(body[8 : 8 + length]))
+    content = array.array("I")
+    content.frombytes(bytes(body[8 + length :]))
+    names: list[str] = header["names"]
+    sets: list[Fields] = []
+    at = 0
+    for columns, overflow in header["sets"]:
+        sets.append(
+            Fields(_named(names, content[at : at + columns]), _named(names, content[at + columns :][:overflow]))
+        )
+        at += columns + overflow
+    return {path: sets[number] for path, number in header["files"].items()}
+
+
+def _named(names: Sequence[str], numbers: Iterable[int]) -> frozenset[str]:
+    return frozenset(names[number] for number in numbers)
