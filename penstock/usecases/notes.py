@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from penstock import query
-from penstock.fields import registry
 from penstock.fields.types import FieldType
 from penstock.lake import table
 from penstock.lake.read import names
@@ -17,9 +16,6 @@ from penstock.query import notes
 
 _KEPT = 1024
 """Searches whose notes are remembered; a client asks for a job every second."""
-
-_MOST_OVERFLOW_ROWS = 100_000
-"""Events with an overflow that are looked through for a field that is no column."""
 
 _remembered: collections.OrderedDict[tuple[Any, ...], list[notes.Note]] = collections.OrderedDict()
 _lock = threading.Lock()
@@ -56,9 +52,5 @@ def _of_snapshots(
     filter_node = query.from_filters(filters)
     asked = notes.field_names(query.both(query.parse(term), filter_node))
     missing = [name for name in asked if name not in columns]
-    overflow_rows = sum(file.overflow_rows for snapshot in snapshots for file in snapshot.files)
-    if not missing or overflow_rows <= _MOST_OVERFLOW_ROWS:
-        known = names.brought(snapshots, missing) if missing else set()
-    else:  # too many to look through: say nothing of what is not sure
-        known = {name for name in missing if name not in registry.ECS}
+    known = names.known(snapshots) if missing else set()
     return notes.of_query(term, filter_node, columns, known)
