@@ -47,11 +47,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "base",
         "errors",
         "fields",
+        "lake.needles",
     },
     "lake.read": {
         "base",
         "fields",
         "lake",
+        "lake.needles",
         "query",
     },
     "lake.needles": {

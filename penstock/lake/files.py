@@ -18,7 +18,7 @@ from penstock import errors
 from penstock.base import instants
 from penstock.fields import types
 from penstock.fields.types import FieldType
-from penstock.lake import catalog, layout
+from penstock.lake import catalog, layout, needles
 
 ROW_GROUP_ROWS = 131_072
 """Most rows of a row group: the default slice."""
@@ -102,6 +102,7 @@ class FileWriter:
         self._root = root
         self._prefix = f"{time.time_ns() // 1000:017d}"
         self._waiting: list[pl.DataFrame] = []
+        self._types: dict[str, FieldType] = {}
         self._refreshed = time.monotonic()
         self.written: list[Written] = []
         self.columns: set[str] = set()
@@ -114,6 +115,7 @@ class FileWriter:
             return
         frame = frame.select(s for s in frame if s.null_count() < frame.height)
         self.columns |= set(frame.columns) - {types.OVERFLOW}
+        self._types.update(wanted)
         if self._waiting and not _fit_in_a_file([*self._waiting, frame]):
             self.finish()
         self._waiting.append(frame)
@@ -126,7 +128,7 @@ class FileWriter:
             return
         frame = pl.concat(self._waiting, how="diagonal")
         self._waiting = []
-        self.written.append(write_file(self._root, frame, f"{self._prefix}-{len(self.written):06d}"))
+        self.written.append(write_file(self._root, frame, f"{self._prefix}-{len(self.written):06d}", self._types))
         if time.monotonic() - self._refreshed > _REFRESH_SECONDS:
             touch(self._root, [written.file.path for written in self.written])
             self._refreshed = time.monotonic()
@@ -144,8 +146,10 @@ def _fit_in_a_file(frames: Sequence[pl.DataFrame]) -> bool:
 def delete(root: str, written: Sequence[Written]) -> None:
     """Deletes files that no commit names; never raises: what stays is vacuum's."""
     for orphan in written:
+        location = os.path.join(root, orphan.file.path)
+        needles.delete(location)
         with contextlib.suppress(OSError):
-            os.unlink(os.path.join(root, orphan.file.path))
+            os.unlink(location)
 
 
 def touch(root: str, paths: Iterable[str]) -> None:
@@ -155,10 +159,11 @@ def touch(root: str, paths: Iterable[str]) -> None:
             os.utime(os.path.join(root, path))
 
 
-def write_file(root: str, frame: pl.DataFrame, order: str) -> Written:
-    """Writes events as one file whose place in file order is `order`; nothing stays of a file that fails.
+def write_file(root: str, frame: pl.DataFrame, order: str, columns: Mapping[str, FieldType]) -> Written:
+    """Writes events as one file whose place in file order is `order`, and its sidecar; nothing stays of one that fails.
 
-    Events of one @timestamp keep the frame's order.
+    `columns` are the field types of all columns but the overflow and @timestamp. Events of one @timestamp keep the
+    frame's order.
     """
     if not frame[types.TIMESTAMP].is_sorted():
         frame = frame.sort(types.TIMESTAMP, maintain_order=True)
@@ -183,9 +188,11 @@ def write_file(root: str, frame: pl.DataFrame, order: str) -> Written:
         )
         _flush_to_disk(location)
         state = os.stat(location)
+        needles.write(location, frame, rows, {types.TIMESTAMP: FieldType.DATE, **columns})
     except BaseException:  # a full disk must not stay full
         with contextlib.suppress(OSError):
             os.unlink(location)
+        needles.delete(location)
         raise
     moments = frame[types.TIMESTAMP].to_physical()
     overflow = frame.height - frame[types.OVERFLOW].null_count() if has_overflow else 0

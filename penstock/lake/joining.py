@@ -80,7 +80,7 @@ def join(
         check: called before each file is read; what it raises ends the join.
     """
     place = "-".join(run[0].order.split("-")[:-1])
-    return files.write_file(snapshot.root, _concat(_frames(snapshot, run, check)), place)
+    return files.write_file(snapshot.root, _concat(_frames(snapshot, run, check)), place, snapshot.columns)
 
 
 def _cut(

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from penstock.fields import types
-from penstock.lake import files, joining, table
+from penstock.lake import files, joining, needles, table
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +97,7 @@ def vacuum(
             if path in needed:
                 continue
             if not dry_run:
+                needles.delete(str(pathlib.Path(events.root, path)))
                 pathlib.Path(events.root, path).unlink(missing_ok=True)
             deleted.append(path)
             size += file_bytes

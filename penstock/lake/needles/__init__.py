@@ -1,8 +1,8 @@
 """The needle index: beside each data file a sidecar that says which values its row groups may hold (docs/lake.md).
 
-    content = needles.content(row_groups, columns, name)      when a data file is written
-    sidecar = needles.read(content, name)                     None: missing, damaged or foreign: read all
-    rows = needles.rows_to_read(requirement, sidecar)         what of the file may match
+    needles.write(location, frame, group_rows, columns)       when a data file is written
+    with needles.read_file(path, name, rows) as sidecar:      None: missing, damaged or foreign: read all
+        rows = needles.rows_to_read(requirement, sidecar)     what of the file may match
 
 A sidecar can only save work. Every doubt, and every sidecar that is not there, means: read the row group.
 """
@@ -11,17 +11,30 @@ from __future__ import annotations
 
 from penstock.lake.needles.keys import FEW_VALUES, kind_of
 from penstock.lake.needles.pruning import RowGroup, rows_to_read
-from penstock.lake.needles.sidecar import Sidecar, content, content_of_file, path_of, read, read_file
+from penstock.lake.needles.sidecar import (
+    SMALLEST_ROWS,
+    Sidecar,
+    content,
+    content_of_file,
+    delete,
+    path_of,
+    read,
+    read_file,
+    write,
+)
 
 __all__ = [
     "FEW_VALUES",
+    "SMALLEST_ROWS",
     "RowGroup",
     "Sidecar",
     "content",
     "content_of_file",
+    "delete",
     "kind_of",
     "path_of",
     "read",
     "read_file",
     "rows_to_read",
+    "write",
 ]

@@ -39,6 +39,9 @@ PAGE_BYTES = 4096
 BITS_A_KEY = 12
 """0.5 % of the row groups without a value are read in vain; 10 bits: 1.3 %, 16 bits: 0.1 %."""
 
+SMALLEST_ROWS = 16_384
+"""Rows of a data file from which on it gets a sidecar; smaller ones are joined soon."""
+
 MOST_HEADER_BYTES = 4 * 1024 * 1024
 _HEAD_BYTES = 65_536
 """Read at once at the beginning: header and checksums of nearly every sidecar."""
@@ -102,6 +105,29 @@ def content(row_groups: Iterable[pl.DataFrame], columns: Mapping[str, FieldType]
     blocks = 1 + max((len(group_keys) for group_keys in found), default=0) * BITS_A_KEY // (8 * keys.kernel.BLOCK_BYTES)
     header = _Header(format=FORMAT, unicode=words.table_version(), file=name, rows=rows, blocks=blocks, without=without)
     return _packed(header, _filters(found, blocks))
+
+
+def write(location: str, frame: pl.DataFrame, group_rows: int, columns: Mapping[str, FieldType]) -> None:
+    """Writes the sidecar of a data file at `location` that holds `frame` in row groups of so many rows.
+
+    Small files get none: to read them costs little more than to ask. Never raises for want of room or rights, nor for
+    text that is no JSON: then there is no sidecar.
+    """
+    if frame.height < SMALLEST_ROWS:
+        return
+    groups = (frame.slice(start, group_rows) for start in range(0, frame.height, group_rows))
+    try:
+        made = content(groups, columns, os.path.basename(location))
+        with open(path_of(location), "wb") as file:  # no commit names the data file yet: nobody reads this one half
+            file.write(made)
+    except (ValueError, OSError):
+        delete(location)
+
+
+def delete(location: str) -> None:
+    """Deletes the sidecar of a data file; never raises: what stays is of no use and does no harm."""
+    with contextlib.suppress(OSError):
+        os.unlink(path_of(location))
 
 
 def content_of_file(location: str, rows: Sequence[int], columns: Mapping[str, FieldType]) -> bytes:

@@ -16,7 +16,8 @@ from penstock import query
 from penstock.base import instants
 from penstock.fields import types, values
 from penstock.fields.types import FieldType
-from penstock.lake import catalog, files, layout, table
+from penstock.lake import catalog, files, layout, needles, table
+from penstock.lake.read import needed as needed_files
 from penstock.lake.read import plan
 
 _CHUNK_ROWS = 4_194_304
@@ -63,7 +64,7 @@ def read_slice(
         wanted = wanted + [types.OVERFLOW] * has_overflow or [types.TIMESTAMP]
         ordered = [*wanted, types.TIMESTAMP] if len(chosen) > 1 and types.TIMESTAMP not in wanted else wanted
         frames = [
-            _piece(snapshot, piece, file, ordered, predicate.within(fields.columns, fields.overflow))
+            _piece(snapshot, piece, file, ordered, predicate, predicate.within(fields.columns, fields.overflow))
             for piece, file, fields in zip(slice_.pieces, chosen, holdings, strict=True)
         ]
         if len(frames) == 1:
@@ -75,14 +76,34 @@ def read_slice(
 
 
 def _piece(
-    snapshot: table.Snapshot, piece: plan.Piece, file: files.DataFile, names: list[str], predicate: query.Predicate
+    snapshot: table.Snapshot,
+    piece: plan.Piece,
+    file: files.DataFile,
+    names: list[str],
+    predicate: query.Predicate,
+    own: query.Predicate,
 ) -> pl.DataFrame:
-    """The matching rows of a piece; `predicate` is the one for this file. Nothing is read where none can match."""
-    if predicate.constant is False:
+    """The matching rows of a piece; `own` is the predicate for this file. Nothing is read where none can match."""
+    stretches = [] if own.constant is False else _stretches(snapshot, piece, file, predicate)
+    if not stretches:
         return pl.DataFrame(schema={name: layout.dtype(name, snapshot.columns) for name in names})
-    rows = _scan(snapshot, [file], {*names, *predicate.columns})
-    rows = rows if piece.rows == file.rows else rows.slice(piece.offset, piece.rows)
-    return _matching(rows, predicate).select(names).collect()
+    rows = _scan(snapshot, [file], {*names, *own.columns})
+    if stretches != [(0, file.rows)]:
+        rows = pl.concat([rows.slice(offset, length) for offset, length in stretches])
+    return _matching(rows, own).select(names).collect()
+
+
+def _stretches(
+    snapshot: table.Snapshot, piece: plan.Piece, file: files.DataFile, predicate: query.Predicate
+) -> list[tuple[int, int]]:
+    """Offset and length of the piece's rows that may match."""
+    needed = needed_files.needed(snapshot, [file], predicate)
+    if not needed.files:
+        return []
+    end = piece.offset + piece.rows
+    groups = needed.groups.get(file.path, [needles.RowGroup(offset=piece.offset, rows=piece.rows)])
+    cut = [(max(group.offset, piece.offset), min(group.offset + group.rows, end)) for group in groups]
+    return [(first, last - first) for first, last in cut if first < last]
 
 
 def count(
@@ -103,14 +124,15 @@ def count(
     """
     touched = [file for file in snapshot.files if time_range.touches(file)]
     total = sum(file.rows for file in touched)
-    found = done = 0
-    for part, own in _parts(snapshot, touched, predicate):
+    needed = needed_files.needed(snapshot, touched, predicate)
+    found, done = 0, total - sum(file.rows for file in needed.files)
+    for part, own in _parts(snapshot, needed.files, predicate):
         table.check_stop(should_stop)
         unsure = [file for file in part if own.expression is not None or not time_range.covers(file)]
         found += sum(file.rows for file in part) - sum(file.rows for file in unsure)
         if unsure and own.constant is not False:
             with _reading(snapshot.root):
-                lengths = _in_range(snapshot, unsure, time_range, own).select(pl.len())
+                lengths = _in_range(snapshot, unsure, time_range, own, groups=needed.groups).select(pl.len())
                 found += int(lengths.collect(engine="streaming").item())
         done += sum(file.rows for file in part)
         if on_progress is not None:
@@ -136,7 +158,8 @@ def histogram(
     counts = [0] * -(-span // width)
     bucket = ((pl.col(types.TIMESTAMP).to_physical() - start) // width).alias("bucket")
     touched = [file for file in snapshot.files if time_range.touches(file)]
-    for part, own in _parts(snapshot, touched, predicate):
+    needed = needed_files.needed(snapshot, touched, predicate)
+    for part, own in _parts(snapshot, needed.files, predicate):
         table.check_stop(should_stop)
         rest = []
         for file in part:
@@ -148,7 +171,7 @@ def histogram(
         if not rest or own.constant is False:
             continue
         with _reading(snapshot.root):
-            matching = _in_range(snapshot, rest, time_range, own, types.TIMESTAMP)
+            matching = _in_range(snapshot, rest, time_range, own, types.TIMESTAMP, groups=needed.groups)
             grouped = matching.group_by(bucket).agg(pl.len().alias("events")).collect(engine="streaming")
         for position, events in grouped.iter_rows():
             counts[position] += events
@@ -205,10 +228,13 @@ def _newest_of(
     limit: int,
 ) -> list[_Found]:
     """The newest matching events of some files, given in file order."""
-    placed, predicate = _relevant(snapshot, placed, predicate)
-    if predicate.constant is False:
+    needed = needed_files.needed(snapshot, [file for _, file in placed], predicate)
+    kept = {file.path for file in needed.files}
+    placed, own = _relevant(snapshot, [each for each in placed if each[1].path in kept], predicate)
+    if not placed or own.constant is False:
         return []
-    matching = _in_range(snapshot, [file for _, file in placed], time_range, predicate, types.TIMESTAMP, numbered=True)
+    chosen = [file for _, file in placed]
+    matching = _in_range(snapshot, chosen, time_range, own, types.TIMESTAMP, groups=needed.groups, numbered=True)
     moment = pl.col(types.TIMESTAMP).to_physical().alias("us")
     found = matching.select(moment, _ROW).top_k(limit, by=["us", _ROW]).collect(engine="streaming")
     starts = list(itertools.accumulate((file.rows for _, file in placed), initial=0))
@@ -270,19 +296,49 @@ def _in_range(
     time_range: plan.TimeRange,
     predicate: query.Predicate,
     *names: str,
+    groups: Mapping[str, Sequence[needles.RowGroup]],
     numbered: bool = False,
 ) -> pl.LazyFrame:
-    """Matching rows of some files within the range, with the columns `names` and, if asked, their row number."""
+    """Matching rows of some files within the range, with the columns `names` and, if asked, their row number.
+
+    Of files among `groups` only those row groups are looked at.
+    """
     bounded = not all(time_range.covers(file) for file in chosen)
     needed = {*names, *predicate.columns, *([types.TIMESTAMP] if bounded else [])}
-    frame = _scan(snapshot, chosen, needed, numbered=numbered)
+    if any(file.path in groups for file in chosen):
+        frame = _scan_groups(snapshot, chosen, needed, groups, numbered=numbered)
+    else:
+        frame = _scan(snapshot, chosen, needed, numbered=numbered)
     if bounded:
         frame = frame.filter(time_range.holds(pl.col(types.TIMESTAMP)))
     return _matching(frame, predicate)
 
 
+def _scan_groups(
+    snapshot: table.Snapshot,
+    chosen: Sequence[files.DataFile],
+    names: Collection[str],
+    groups: Mapping[str, Sequence[needles.RowGroup]],
+    *,
+    numbered: bool,
+) -> pl.LazyFrame:
+    """As `_scan`, with only some row groups of some files. Rows keep the numbers that they have in a scan of all."""
+    frames = []
+    starts = itertools.accumulate((file.rows for file in chosen), initial=0)
+    for start, file in zip(starts, chosen, strict=False):
+        whole = _scan(snapshot, [file], names, numbered=numbered, first_row=start)
+        cut = groups.get(file.path)
+        frames += [whole] if cut is None else [whole.slice(group.offset, group.rows) for group in cut]
+    return pl.concat(frames)
+
+
 def _scan(
-    snapshot: table.Snapshot, chosen: Sequence[files.DataFile], names: Collection[str], *, numbered: bool = False
+    snapshot: table.Snapshot,
+    chosen: Sequence[files.DataFile],
+    names: Collection[str],
+    *,
+    numbered: bool = False,
+    first_row: int = 0,
 ) -> pl.LazyFrame:
     """A scan of files as one; a column that a file lacks is null there, and nothing is read for it."""
     return pl.scan_parquet(
@@ -293,6 +349,7 @@ def _scan(
         hive_partitioning=False,
         glob=False,
         row_index_name=_ROW if numbered else None,
+        row_index_offset=first_row,
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
 from penstock.fields import types
-from penstock.query import ast
+from penstock.query import ast, needles
 from penstock.query.predicates import columns, logic, overflow
 
 
@@ -42,6 +43,11 @@ class Predicate:
         return types.OVERFLOW in self.columns and bool(self.origin.overflow_fields(overflow_names))
 
     @property
+    def requirement(self) -> needles.Requirement | None:
+        """What every row group with a match meets; None where nothing is known, or it was compiled for some files."""
+        return None if self.origin is None else self.origin.requirement
+
+    @property
     def constant(self) -> bool | None:
         """What it says of every event, where it reads no column: all match, or none. None: it depends on the event."""
         if self.expression is None:
@@ -57,6 +63,11 @@ class Origin:
         self._columns = columns
         self._fields = _fields(node)
         self._compiled: dict[tuple[frozenset[str], frozenset[str]], Predicate] = {}
+
+    @functools.cached_property
+    def requirement(self) -> needles.Requirement | None:
+        """What every row group with a match meets."""
+        return needles.required(self._node, self._columns)
 
     def overflow_fields(self, names: frozenset[str]) -> frozenset[str]:
         """Which of the names in an overflow the query looks at; of a term without a field `_ANY` stands for all."""

@@ -1,0 +1,40 @@
+"""Which files, and which row groups of them, a scan must look at, by what their sidecars say (`lake.needles`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from penstock import query
+from penstock.lake import files, needles, table
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Needed:
+    """What may hold a match.
+
+    Attributes:
+        files: the data files, in the order given.
+        groups: of those that need not be looked at as a whole, by path: the row groups that must be, in order.
+    """
+
+    files: list[files.DataFile]
+    groups: Mapping[str, list[needles.RowGroup]]
+
+
+def needed(snapshot: table.Snapshot, chosen: Sequence[files.DataFile], predicate: query.Predicate) -> Needed:
+    """What of some data files a predicate must look at. It only leaves out what cannot match, whatever is damaged."""
+    requirement = predicate.requirement
+    if requirement is None:
+        return Needed(files=list(chosen), groups={})
+    found: list[files.DataFile] = []
+    groups: dict[str, list[needles.RowGroup]] = {}
+    for file in chosen:
+        with needles.read_file(snapshot.location(needles.path_of(file.path)), file.order, file.rows) as sidecar:
+            kept = None if sidecar is None else needles.rows_to_read(requirement, sidecar)
+        if kept == []:
+            continue
+        found.append(file)
+        if kept is not None and sum(group.rows for group in kept) < file.rows:
+            groups[file.path] = kept
+    return Needed(files=found, groups=groups)
