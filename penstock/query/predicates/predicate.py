@@ -172,7 +172,8 @@ class _Compiler:
         """Whether the field has a value that satisfies one of the tests."""
         field_type = self._types.get(field)
         found = [self._typed(field, self._columns.get(field), tests)]
-        if self._has_overflow and (self._overflow_names is None or field in self._overflow_names):
+        names = self._overflow_names
+        if self._has_overflow and (names is None or field in names or _ANY <= names):
             self.read.add(types.OVERFLOW)
             found.append(overflow.expression(tests, field, field_type))
         return _sure(logic.any_of(found))

@@ -80,6 +80,14 @@ def test_a_predicate_within_the_fields_of_a_file_agrees_and_reads_no_others(
             assert own.constant is not None
 
 
+def test_a_field_beside_a_term_without_one_is_still_looked_for_in_the_overflow() -> None:
+    frame = strategies.frame_of([{"kw": 7}, {"kw": "x"}])
+    node = query.parse("kw:7 OR nowhere")
+    own = query.compile(node, COLUMNS).within(frozenset({"kw"}), frozenset({"kw"}))
+    assert own.expression is not None
+    assert frame.filter(own.expression).height == 1
+
+
 def fits_column(field: str, value: Any) -> bool:
     return field in strategies.TYPES and values.fits(strategies.TYPES[field], value)
 
