@@ -173,7 +173,7 @@ class _Compiler:
         field_type = self._types.get(field)
         found = [self._typed(field, self._columns.get(field), tests)]
         names = self._overflow_names
-        if self._has_overflow and (names is None or field in names or _ANY <= names):
+        if self._has_overflow and (names is None or field in names or names >= _ANY):
             self.read.add(types.OVERFLOW)
             found.append(overflow.expression(tests, field, field_type))
         return _sure(logic.any_of(found))
