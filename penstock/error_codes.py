@@ -128,6 +128,8 @@ CODES: Mapping[str, Code] = {
     "invalid_settings": Code(errors.ConfigurationError, "errors.md"),
     "invalid_time": Code(errors.InvalidRequest, "api.md"),
     "invalid_time_range": Code(errors.InvalidRequest, "api.md"),
+    "job_or_query": Code(errors.UsageError, "user-guide.md"),
+    "json_and_stdout": Code(errors.UsageError, "user-guide.md"),
     "key_file_exists": Code(errors.UsageError, "user-guide.md"),
     "key_file_not_readable": Code(errors.UsageError, "user-guide.md"),
     "key_file_not_writable": Code(errors.UsageError, "user-guide.md"),

@@ -1,9 +1,13 @@
 """For all tests: Hypothesis does not measure time, and a soak run ends with its counts.
 
-On a busy machine Hypothesis' deadline fails claims that hold.
+On a busy machine Hypothesis' deadline fails claims that hold. What commands keep for their user (keys of exports,
+profiles) goes to a folder of this run, not to the developer's own.
 """
 
 from __future__ import annotations
+
+import os
+import tempfile
 
 import hypothesis
 import pytest
@@ -15,8 +19,17 @@ hypothesis.settings.load_profile("penstock")
 KILLS = pytest.StashKey[kills.Counts]()
 
 
+USERS_FILES = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[KILLS] = kills.Counts()
+    config.stash[USERS_FILES] = folder = tempfile.TemporaryDirectory(prefix="penstock-user-")
+    os.environ.update(XDG_STATE_HOME=f"{folder.name}/state", XDG_CONFIG_HOME=f"{folder.name}/config")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[USERS_FILES].cleanup()
 
 
 @pytest.fixture

@@ -6,11 +6,12 @@ JSON document and nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 import click
@@ -47,8 +48,29 @@ def write(text: str, style: str, stream: TextIO) -> None:
     """A line; if whoever reads it has seen enough (`| head`), the command ends there, and well."""
     if stream.isatty():
         text = styled(text.translate(_CONTROLS), style)
-    try:
+    with _reader_may_leave(stream):
         print(text, file=stream, flush=True)
+
+
+class Stdout:
+    """Stdout for bytes of the result; a reader that has seen enough ends the command, as with `write`."""
+
+    def write(self, data: bytes) -> int:
+        """Writes all of it."""
+        with _reader_may_leave(sys.stdout):
+            sys.stdout.buffer.write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Hands over what is buffered."""
+        with _reader_may_leave(sys.stdout):
+            sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _reader_may_leave(stream: TextIO) -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the interpreter trips over it at exit
         raise click.exceptions.Exit(0) from error

@@ -101,7 +101,7 @@ COMMANDS = (
         (
             "penstock export JOB --preset identity -o logins.jsonl.gz",
             "penstock export JOB --fields @timestamp,user.name --key-file logins.key",
-            "penstock export JOB --no-wait --key-file later.key",
+            "penstock export --query user.name:root --earliest -7d -o - | zcat | head",
         ),
     ),
     Command(
@@ -201,7 +201,7 @@ COMMANDS = (
         (
             "penstock dump -o everything.jsonl.gz",
             "penstock dump --query user.name:root --preset identity -o root.jsonl.gz",
-            "penstock dump --earliest -7d --fields @timestamp,message -o week.jsonl.gz",
+            "penstock dump --earliest -7d --all-fields -o - | zcat | head",
         ),
     ),
     Command(

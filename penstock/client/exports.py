@@ -202,17 +202,35 @@ class Export:
             StorageError: `export_damaged`; events of the damaged part may have been yielded before.
             As `download`.
         """
+        chunks = self.chunks(customer_key=customer_key, check=check)
+        return (event for event in events.parse(chunks))
+
+    def chunks(
+        self,
+        *,
+        customer_key: CustomerKey | str | None = None,
+        check: bool = True,
+        manifest_file: pathlib.Path | None = None,
+    ) -> Generator[bytes]:
+        """The bytes of the file, streamed without a file; goes on after breaks, checks each part as it goes by.
+
+        Raises:
+            StorageError: `export_damaged`; bytes of the damaged part may have been yielded before.
+            As `download`.
+        """
         task = self.require_finished()
         if task.download_url is None:
             raise _window_over(task)
         key = self._key(task, customer_key)
-        found = self.manifest(key) if check else None
-        return self._stream(self._remote(task.download_url, key, found), found)
+        found = self.manifest(key) if check or manifest_file is not None else None
+        if manifest_file is not None and found is not None:
+            _write_manifest(manifest_file, found)
+        return self._stream(self._remote(task.download_url, key, found), found if check else None)
 
-    def _stream(self, source: remote.RemoteObject, found: Mapping[str, Any] | None) -> Generator[dict[str, Any]]:
+    def _stream(self, source: remote.RemoteObject, found: Mapping[str, Any] | None) -> Generator[bytes]:
         try:
             chunks = source.read(0, None)
-            yield from events.parse(events.checked(chunks, found["parts"]) if found else chunks)
+            yield from events.checked(chunks, found["parts"]) if found else chunks
         except remote.ObjectChanged as error:
             raise events.damaged("The file on the server changed while it was read.") from error
         finally:

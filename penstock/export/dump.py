@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from penstock import errors, query
 from penstock.evidence.facts import PartFacts
@@ -13,6 +15,16 @@ from penstock.export import direct, parts, run
 from penstock.lake import table
 from penstock.lake.read import plan
 from penstock.storage import contract
+
+
+class Stream(Protocol):
+    """Takes bytes, like stdout."""
+
+    def write(self, data: bytes, /) -> int:
+        """Writes all of it; how many bytes."""
+
+    def flush(self) -> None:
+        """Hands over what is buffered."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +48,7 @@ def dump(
     node: query.Node,
     time_range: plan.TimeRange,
     fields: Sequence[str],
-    path: pathlib.Path,
+    path: pathlib.Path | Stream,
     threads: int,
     slice_rows: int,
     slice_bytes: int,
@@ -47,12 +59,14 @@ def dump(
     """Writes what `node` matches in `time_range` to `path` as `.jsonl.gz`; the file appears only when whole.
 
     Args:
+        path: a file, or a stream that takes the bytes as they come.
         threads: cores to keep busy. One slice more is worked on, since one mostly waits for its scan: 4 to 8 %
             faster. A worker does not do so; it leaves that time to the API and the database.
         progress: called with the number of events encoded so far.
 
     Raises:
         StorageError: `file_not_writable`, naming the path and the system's reason.
+        OSError: of the stream.
     """
     predicate = query.compile(node, snapshot.query_columns)
     work = run.Work(
@@ -69,24 +83,15 @@ def dump(
         compression=compression,
         part_bytes=part_bytes,
     )
-    unfinished = path.with_name(f"{path.name}.part")
-    try:
-        with direct.DirectFile(unfinished) as file:
-            outcome = run.run(
-                work,
-                lambda part: _write(file, part),
-                _Quiet(progress),
-                threads=threads + 1,
-                upload_threads=1,
-                digests=False,
-            )
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise errors.StorageError(
-            "file_not_writable", f"{path} cannot be written: {error.strerror}.", "Choose another place with -o."
-        ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with _target(path) as file:
+        outcome = run.run(
+            work,
+            lambda part: _write(file, part),
+            _Quiet(progress),
+            threads=threads + 1,
+            upload_threads=1,
+            digests=False,
+        )
     return DumpReport(
         events=sum(facts.events for facts in outcome.facts),
         size=sum(facts.size for facts in outcome.facts),
@@ -94,7 +99,27 @@ def dump(
     )
 
 
-def _write(file: direct.DirectFile, part: parts.Part) -> contract.Receipt:
+@contextlib.contextmanager
+def _target(path: pathlib.Path | Stream) -> Iterator[direct.DirectFile | Stream]:
+    """What the bytes are written to: a stream, or a file that takes its name when it is whole."""
+    if not isinstance(path, pathlib.Path):
+        yield path
+        path.flush()
+        return
+    unfinished = path.with_name(f"{path.name}.part")
+    try:
+        with direct.DirectFile(unfinished) as file:
+            yield file
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise errors.StorageError(
+            "file_not_writable", f"{path} cannot be written: {error.strerror}.", "Choose another place with -o."
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _write(file: direct.DirectFile | Stream, part: parts.Part) -> contract.Receipt:
     """One upload thread takes the parts as they come, so they land in order."""
     file.write(part.body)
     return contract.Receipt(number=part.facts.ordinal + 1, etag="", size=part.facts.size)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Sequence
 
-from penstock import export, query
+from penstock import errors, export, query
 from penstock.cli import elapsed, output, progress
 from penstock.cli.commands import field_choice, operator
-from penstock.cli.options import lake
+from penstock.cli.options import lake, shared
 from penstock.control import database
 from penstock.fields import presets, selection
 from penstock.lake import table
@@ -17,21 +18,25 @@ from penstock.lake.read import names, plan
 
 def dump(options: lake.Dump) -> None:
     """Writes the file, records it in the audit, and says what was written."""
+    to_stdout = shared.is_stdout(options.target)
+    if options.as_json and to_stdout:
+        raise errors.UsageError(
+            "json_and_stdout", "--json and -o - both want stdout.", "Write to a file, or leave --json out."
+        )
     chosen = field_choice.chosen(options.choice)
     node = query.parse(options.query)
     settings = operator.settings()
     with operator.database() as opened:
         owner = operator.community_of(opened, options.community)
         snapshot = table.EventTable(settings.resolved_lake_path, owner.uuid).snapshot()
-        wanted = chosen or presets.DEFAULT_FIELDS
-        fields = selection.check(wanted, names.known([snapshot]))
+        fields = _all_fields(snapshot) if options.choice.all_fields else _checked(snapshot, chosen)
         with progress.progress("Writing", unit="events", total=None) as update:
             report = export.dump(
                 snapshot,
                 node=node,
                 time_range=_time_range(options.earliest, options.latest),
                 fields=fields,
-                path=options.target,
+                path=output.Stdout() if to_stdout else options.target,
                 threads=settings.encoding_threads,
                 slice_rows=settings.slice_rows,
                 slice_bytes=settings.slice_bytes,
@@ -43,16 +48,31 @@ def dump(options: lake.Dump) -> None:
     seconds = elapsed.seconds()
     if options.as_json:
         output.emit_json({**dataclasses.asdict(report), "file": str(options.target), "seconds": round(seconds, 3)})
-    else:
-        output.say(
-            f"{report.events:,} events written to {options.target}, {output.size(report.size)}, "
-            f"in {output.duration(seconds)}."
-        )
+        return
+    tell = output.note if to_stdout else output.say
+    target = "stdout" if to_stdout else options.target
+    tell(f"{report.events:,} events written to {target}, {output.size(report.size)}, in {output.duration(seconds)}.")
+
+
+def _checked(snapshot: table.Snapshot, chosen: Sequence[str] | None) -> Sequence[str]:
+    wanted = chosen or presets.DEFAULT_FIELDS
+    return selection.check(wanted, names.known([snapshot]))
+
+
+def _all_fields(snapshot: table.Snapshot) -> Sequence[str]:
+    """Every field of the table, said on stderr: it is what the file will hold."""
+    found = field_choice.ordered(names.known([snapshot]) | {"@timestamp"})
+    output.note(f"All {len(found):,} fields: {', '.join(found)}")
+    return found
 
 
 def _time_range(earliest: str | None, latest: str | None) -> plan.TimeRange:
+    """The range asked for; without ends, all of time."""
+    ever = plan.TimeRange.ever()
+    if earliest is None and latest is None:
+        return ever
     now = dt.datetime.now(dt.UTC)
-    start, end = query.resolve_range(earliest or "0001-01-01", latest or "9999-12-31T23:59:59.999999Z", now)
+    start, end = query.resolve_range(earliest or ever.earliest.isoformat(), latest or ever.latest.isoformat(), now)
     return plan.TimeRange(earliest=start, latest=end)
 
 
@@ -60,7 +80,7 @@ def _record(
     opened: database.Database,
     community_uuid: str,
     options: lake.Dump,
-    fields: tuple[str, ...],
+    fields: Sequence[str],
     report: export.DumpReport,
 ) -> None:
     with opened.begin() as tx:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from penstock import errors
 from penstock.cli.options import shared
@@ -12,7 +12,7 @@ from penstock.fields import presets
 
 
 def chosen(choice: shared.FieldChoice) -> Sequence[str] | None:
-    """The fields that options and EXPORT_FIELDS name; None for the service's default.
+    """The fields that options and EXPORT_FIELDS name; None for the service's default, and for --all-fields.
 
     Raises:
         UsageError: `fields_and_preset` for more than one of the options, `fields_file_not_readable`,
@@ -20,12 +20,14 @@ def chosen(choice: shared.FieldChoice) -> Sequence[str] | None:
         InvalidRequest: `unknown_preset`.
     """
     named = [option for option in (choice.fields, choice.fields_file, choice.preset) if option is not None]
-    if len(named) > 1:
+    if len(named) + choice.all_fields > 1:
         raise errors.UsageError(
             "fields_and_preset",
-            "More than one of --fields, --fields-file and --preset was given.",
-            "Give one of the three.",
+            "More than one of --fields, --fields-file, --preset and --all-fields was given.",
+            "Give one of them.",
         )
+    if choice.all_fields:
+        return None
     if choice.preset is not None:
         return presets.fields_of(choice.preset)
     if choice.fields_file is not None:
@@ -33,6 +35,11 @@ def chosen(choice: shared.FieldChoice) -> Sequence[str] | None:
     if choice.fields is not None:
         return _some(_split(choice.fields), "--fields names no field.")
     return _split(os.environ.get("EXPORT_FIELDS", "")) or None
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """All fields in the order in which they are written: the time first, then by name."""
+    return sorted(set(names), key=lambda name: (name != "@timestamp", name))
 
 
 def _split(text: str) -> list[str]:

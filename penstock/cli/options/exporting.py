@@ -7,12 +7,36 @@ from typing import Annotated
 
 from penstock.cli.options import declare, shared
 
+_SEARCH = "Search and export in one step"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Period(shared.Period):
+    """The time range of --query."""
+
+    earliest: Annotated[
+        str, declare.option("--earliest", metavar="T", help=f"Of --query. {shared.EARLIEST}", panel=_SEARCH)
+    ] = "-24h"
+    latest: Annotated[
+        str, declare.option("--latest", metavar="T", help=f"Of --query. {shared.LATEST}", panel=_SEARCH)
+    ] = "now"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Export:
     """Options of `penstock export`."""
 
-    job_uuid: shared.JobUuid
+    job_uuid: Annotated[
+        str | None, declare.argument(metavar="[JOB]", help="The UUID of the search job; or give --query.")
+    ] = None
+    query: Annotated[
+        str | None, declare.option("--query", metavar="Q", help="Search for this first, then export.", panel=_SEARCH)
+    ] = None
+    period: _Period
+    community: Annotated[
+        list[str] | None,
+        declare.option("--community", metavar="C", help="Of --query: name or UUID.", panel=_SEARCH),
+    ] = None
     no_download: Annotated[
         bool, declare.option("--no-download", help="Wait for the export, print the URL, don't download.")
     ] = False
@@ -38,6 +62,12 @@ class Export:
     key: shared.Key
     connection: shared.Connection
     as_json: shared.Json = False
+
+    @property
+    def writes_to_stdout(self) -> bool:
+        """The events go to stdout, so that nothing else may."""
+        target = self.download.target
+        return target is not None and shared.is_stdout(target) and not (self.no_download or self.no_wait)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,9 @@ class Generate:
 class Dump:
     """Options of `penstock dump`."""
 
-    target: Annotated[pathlib.Path, declare.option("--output", "-o", metavar="FILE", help="The .jsonl.gz to write.")]
+    target: Annotated[
+        pathlib.Path, declare.option("--output", "-o", metavar="FILE", help="The .jsonl.gz to write; - is stdout.")
+    ]
     community: Community = None
     query: Annotated[str, declare.option("--query", metavar="Q", help="Events query; empty: everything.")] = ""
     earliest: Annotated[

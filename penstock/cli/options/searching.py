@@ -19,8 +19,7 @@ class Search:
     query: Annotated[
         str, declare.argument(metavar="QUERY", help="Events query, e.g. 'source.ip:10.0.0.0/8 AND NOT user.name:root'.")
     ]
-    earliest: Annotated[str, declare.option(metavar="T", help="Inclusive: -7d, -2h, or RFC 3339.")] = "-24h"
-    latest: Annotated[str, declare.option(metavar="T", help="Exclusive: now, -1h, or RFC 3339.")] = "now"
+    period: shared.Period
     limit: Annotated[int, declare.option(metavar="N", min=0, max=1000, help="Newest events to show.")] = 10
     community: Annotated[
         list[str] | None,

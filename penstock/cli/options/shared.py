@@ -17,6 +17,23 @@ JobUuid = Annotated[str, declare.argument(metavar="JOB", help="The UUID of the s
 TaskUuid = Annotated[str, declare.argument(metavar="TASK", help="The UUID of the export's task.")]
 
 
+EARLIEST = "Inclusive: -7d, -2h, or RFC 3339."
+LATEST = "Exclusive: now, -1h, or RFC 3339."
+
+
+def is_stdout(file: pathlib.Path) -> bool:
+    """`-o -` means stdout."""
+    return str(file) == "-"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Period:
+    """The time range of a search."""
+
+    earliest: Annotated[str, declare.option("--earliest", metavar="T", help=EARLIEST)] = "-24h"
+    latest: Annotated[str, declare.option("--latest", metavar="T", help=LATEST)] = "now"
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Connection:
     """Which service a command talks to, and whom it trusts."""
@@ -56,12 +73,16 @@ class FieldChoice:
     ] = None
     fields_file: Annotated[
         pathlib.Path | None,
-        declare.option("--fields-file", metavar="FILE", help="Fields, one a line; # comments.", panel=_FIELDS),
+        declare.option("--fields-file", metavar="FILE", help="Fields, one a line; `# ` for comments.", panel=_FIELDS),
     ] = None
     preset: Annotated[
         str | None,
         declare.option("--preset", metavar="NAME", help="network, identity or endpoint.", panel=_FIELDS),
     ] = None
+    all_fields: Annotated[
+        bool,
+        declare.option("--all-fields", help="Every field that events here have; the list is shown.", panel=_FIELDS),
+    ] = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -164,7 +185,10 @@ class Download:
     target: Annotated[
         pathlib.Path | None,
         declare.option(
-            "--output", "-o", metavar="FILE", help="Where the file goes. Default: export_YYYYMMDD_HHMMSS.json.gz."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The file; - is stdout. Default: export_YYYYMMDD_HHMMSS.json.gz.",
         ),
     ] = None
     parallel: Annotated[

@@ -31,6 +31,11 @@ class TimeRange:
     latest: dt.datetime
 
     @classmethod
+    def ever(cls) -> TimeRange:
+        """All of time."""
+        return cls(earliest=dt.datetime.min.replace(tzinfo=dt.UTC), latest=query.END_OF_TIME)
+
+    @classmethod
     def of(cls, earliest_us: int, latest_us: int) -> TimeRange:
         """The range between two instants in microseconds since 1970."""
         return cls(

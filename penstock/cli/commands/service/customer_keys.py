@@ -12,8 +12,11 @@ from penstock.cli.options import shared
 from penstock.storage.keys import CustomerKey
 
 
-def given_key(options: shared.Key) -> CustomerKey | None:
+def given_key(options: shared.Key, *, hint: str = "") -> CustomerKey | None:
     """The key that the caller names: option, then S3_SSE_C_KEY, then the key file; None if none.
+
+    Args:
+        hint: what to do about an unusable one; empty: how to make one.
 
     Raises:
         UsageError: `unusable_customer_key`, `key_file_not_readable`.
@@ -27,6 +30,7 @@ def given_key(options: shared.Key) -> CustomerKey | None:
         text,
         md5=options.s3_sse_c_key_md5 or os.environ.get("S3_SSE_C_KEY_MD5") or None,
         algorithm=options.s3_sse_c_algorithm or os.environ.get("S3_SSE_C_ALGORITHM") or None,
+        hint=hint,
     )
 
 
@@ -35,7 +39,7 @@ def asked_key() -> CustomerKey | None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
     text = getpass.getpass("Encryption key of the export (not shown): ", stream=sys.stderr).strip()
-    return _parse(text) if text else None
+    return _parse(text, hint="Give the key that was shown when this export was started.") if text else None
 
 
 def keep(key: CustomerKey, key_file: pathlib.Path) -> None:
@@ -58,11 +62,11 @@ def keep(key: CustomerKey, key_file: pathlib.Path) -> None:
         file.write(key.base64 + "\n")
 
 
-def _parse(text: str, *, md5: str | None = None, algorithm: str | None = None) -> CustomerKey:
+def _parse(text: str, *, hint: str, md5: str | None = None, algorithm: str | None = None) -> CustomerKey:
     try:
         return CustomerKey.parse(text.strip(), md5=md5, algorithm=algorithm)
     except errors.DestinationError as error:
-        raise errors.UsageError("unusable_customer_key", error.detail, error.hint) from error
+        raise errors.UsageError("unusable_customer_key", error.detail, hint or error.hint) from error
 
 
 def _read(key_file: pathlib.Path) -> str:

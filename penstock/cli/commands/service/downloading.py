@@ -7,7 +7,7 @@ from typing import Any
 
 from penstock import errors
 from penstock.cli import output, progress
-from penstock.cli.commands.service import connecting, customer_keys
+from penstock.cli.commands.service import connecting, customer_keys, started, targets
 from penstock.cli.options import shared, tasks
 from penstock.client import CustomerKey, Downloaded, Export
 from penstock.client import exports as client_exports
@@ -16,28 +16,31 @@ from penstock.client.http import answers
 
 def download(options: tasks.Download) -> None:
     """Fetches the file of a finished export."""
-    key = None if options.no_sse_c else customer_keys.given_key(options.key)
-    key_file = options.key.key_file
-    if key_file is not None and not key_file.exists() and key is None and not options.no_sse_c:
-        raise errors.UsageError(
-            "key_file_not_readable",
-            f"There is no key file {key_file}.",
-            "Give the file that holds the key: --key-file.",
-        )
+    key = None if options.no_sse_c else _given_key(options.key)
+    targets.check(options.download)
     with connecting.connect(options.connection) as penstock:
         wanted = penstock.export(options.task_uuid)
-        wanted.require_finished()
+        task = wanted.require_finished()
         if key is None and not options.no_sse_c:
-            key = customer_keys.asked_key()
+            key = started.key_of(task.sse_customer_key_md5) or customer_keys.asked_key()
             if key is None:
                 raise answers.missing_customer_key()
-        found = fetch(wanted, key, options.download, as_json=options.as_json)
+        found = fetch(wanted, key, options.download, options.key, as_json=options.as_json)
         if options.as_json:
             output.emit_json({"task_uuid": options.task_uuid, **found})
 
 
-def fetch(wanted: Export, key: CustomerKey | None, options: shared.Download, *, as_json: bool) -> dict[str, Any]:
+def fetch(
+    wanted: Export,
+    key: CustomerKey | None,
+    options: shared.Download,
+    key_options: shared.Key,
+    *,
+    as_json: bool,
+) -> dict[str, Any]:
     """Downloads with a bar, says how it went; what `--json` says of it."""
+    if options.target is not None and shared.is_stdout(options.target):
+        return _stream(wanted, key, options)
     target = options.target or client_exports.default_name()
     tell = output.note if as_json else output.say
     began = time.monotonic()
@@ -52,7 +55,8 @@ def fetch(wanted: Export, key: CustomerKey | None, options: shared.Download, *, 
                 manifest_file=options.manifest,
             )
     except KeyboardInterrupt:
-        output.note(f"\nWhat came is kept. Go on: penstock download {wanted.task_uuid} -o {target}")
+        key_file = f" --key-file {key_options.key_file}" if key_options.key_file else ""
+        output.note(f"\nWhat came is kept. Go on: penstock download {wanted.task_uuid} -o {target}{key_file}")
         raise
     tell(_sentence(got, time.monotonic() - began))
     return {
@@ -62,6 +66,33 @@ def fetch(wanted: Export, key: CustomerKey | None, options: shared.Download, *, 
         "verified": got.verified,
         "resumed_bytes": got.resumed_bytes,
     }
+
+
+def _stream(wanted: Export, key: CustomerKey | None, options: shared.Download) -> dict[str, Any]:
+    """The file's bytes to stdout, each part checked as it goes by: what is wrong ends with an error, not in silence."""
+    size, stdout = 0, output.Stdout()
+    chunks = wanted.chunks(customer_key=key, check=options.verify, manifest_file=options.manifest)
+    for chunk in chunks:
+        size += stdout.write(chunk)
+    stdout.flush()
+    output.note(f"{output.size(size)} written to stdout{', verified against the manifest' if options.verify else ''}.")
+    return {"file": "-", "size": size, "verified": options.verify}
+
+
+def _given_key(options: shared.Key) -> CustomerKey | None:
+    """The key that the command line names.
+
+    Raises:
+        UsageError: `key_file_not_readable`, `unusable_customer_key`.
+    """
+    key = customer_keys.given_key(options, hint="Give the key that was shown when this export was started.")
+    if options.key_file is not None and not options.key_file.exists() and key is None:
+        raise errors.UsageError(
+            "key_file_not_readable",
+            f"There is no key file {options.key_file}.",
+            "Give the file that holds the key of this export: --key-file.",
+        )
+    return key
 
 
 def _sentence(got: Downloaded, seconds: float) -> str:

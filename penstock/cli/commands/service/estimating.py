@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from penstock.cli import output
 from penstock.cli.commands import field_choice
-from penstock.cli.commands.service import connecting
+from penstock.cli.commands.service import all_fields, connecting
 from penstock.cli.options import exporting
 
 
@@ -12,7 +12,8 @@ def estimate(options: exporting.Estimate) -> None:
     """Shows events, bytes, seconds, and every reason why the export would be refused."""
     chosen = field_choice.chosen(options.choice)
     with connecting.connect(options.connection) as penstock:
-        found = penstock.search_job(options.job_uuid).estimate(chosen)
+        job = penstock.search_job(options.job_uuid)
+        found = job.estimate(all_fields.of(penstock, job) if options.choice.all_fields else chosen)
     if options.as_json:
         output.emit_json(found.raw)
         return

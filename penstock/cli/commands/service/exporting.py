@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from penstock import errors
 from penstock.cli import output, progress
 from penstock.cli.commands import field_choice
-from penstock.cli.commands.service import connecting, customer_keys, downloading
-from penstock.cli.options import exporting, shared
-from penstock.client import CustomerKey, Export, SearchJob, Task
+from penstock.cli.commands.service import all_fields, connecting, downloading, searching, starting, targets
+from penstock.cli.options import exporting
+from penstock.client import Penstock, SearchJob, Task
 
 
 def export(options: exporting.Export) -> None:
@@ -21,84 +20,82 @@ def export(options: exporting.Export) -> None:
             "--no-sse-c is refused: every export of this service is encrypted.",
             "Leave it out. Without a key of your own, one is generated and shown once.",
         )
+    if options.as_json and options.writes_to_stdout:
+        raise errors.UsageError(
+            "json_and_stdout",
+            "--json and -o - both want stdout.",
+            "Write the events to a file, or leave --json out.",
+        )
+    if (options.job_uuid is None) == (options.query is None):
+        raise errors.UsageError(
+            "job_or_query",
+            "Both a search job and --query were given." if options.query is not None else "Nothing to export is named.",
+            "Give the UUID that `penstock search` printed, or a --query.",
+        )
     fields = field_choice.chosen(options.choice)
-    own_key = customer_keys.given_key(options.key)
+    if not (options.no_download or options.no_wait):
+        targets.check(options.download)
     with connecting.connect(options.connection) as penstock:
-        key = own_key or CustomerKey.generate()
-        started = _start(penstock.search_job(options.job_uuid), fields, key, options, is_own=own_key is not None)
-        _show_started(started, key, options, is_own=own_key is not None)
-        found: dict[str, Any] = {"task_uuid": started.task_uuid, "status": "PENDING", "sse_customer_key_md5": key.md5}
-        if own_key is None and options.key.key_file is None:
-            found["sse_customer_key"] = key.base64
-        if not options.no_wait:
-            found |= _finish(started, key, options)
-        if options.as_json:
-            output.emit_json(found)
+        job = _job(penstock, options)
+        if options.choice.all_fields:
+            fields = all_fields.of(penstock, job)
+        if not (options.no_download or options.no_wait):
+            targets.check_space(job, fields, options.download)
+        done = starting.start(job, fields, options, service=penstock.url)
+        starting.show(done, options)
+        _finish(done, options)
 
 
-def _start(job: SearchJob, fields: Any, key: CustomerKey, options: exporting.Export, *, is_own: bool) -> Export:
-    key_file = options.key.key_file
-    if not is_own and key_file is not None:
-        customer_keys.keep(key, key_file)
-    try:
-        return job.export(fields, customer_key=key, destination=_bucket(options.bucket))
-    except errors.Refused:
-        if not is_own and key_file is not None:
-            key_file.unlink()
-        raise
-    except errors.NetworkError as error:
-        if not is_own and key_file is None and not isinstance(error, errors.Unreachable):
-            output.note("It is not known whether the export was started. If it was, this is its key:")
-            output.show_key(key.base64, stderr=True)
-        raise
+def _job(penstock: Penstock, options: exporting.Export) -> SearchJob:
+    """The search job that is named, or the one that --query starts."""
+    if options.job_uuid is not None:
+        return penstock.search_job(options.job_uuid)
+    return searching.run(penstock, options.query or "", options.period, options.community)
 
 
-def _finish(started: Export, key: CustomerKey, options: exporting.Export) -> dict[str, Any]:
-    """Waits and downloads; what `--json` says of it."""
-    task = _wait(started, options)
-    found = _facts(task)
-    if not options.no_download:
-        return found | downloading.fetch(started, key, options.download, as_json=options.as_json)
-    if not options.as_json:
-        _show_url(task)
-    return found
-
-
-def _bucket(options: shared.Bucket) -> dict[str, str]:
-    """Settings of the caller's own bucket: option, then variable, as the reference client takes them."""
-    wanted = {
-        "bucket_name": options.s3_bucket or os.environ.get("S3_BUCKET"),
-        "prefix": options.s3_prefix or os.environ.get("S3_PREFIX"),
-        "access_key_id": options.s3_access_key or os.environ.get("S3_ACCESS_KEY_ID"),
-        "secret_access_key": options.s3_secret_key or os.environ.get("S3_SECRET_ACCESS_KEY"),
-        "endpoint_url": options.s3_endpoint or os.environ.get("S3_ENDPOINT_URL"),
-        "region_name": options.s3_region or os.environ.get("S3_REGION_NAME"),
+def _finish(done: starting.Started, options: exporting.Export) -> None:
+    """Waits and downloads. With --json the one document is printed also when that fails: it may hold the key."""
+    found: dict[str, Any] = {
+        "task_uuid": done.export.task_uuid,
+        "status": "PENDING",
+        "sse_customer_key_md5": done.key.md5,
     }
-    return {name: value for name, value in wanted.items() if value}
+    if done.is_generated:
+        found["sse_customer_key"] = done.key.base64
+    try:
+        if not options.no_wait:
+            _follow(done, options, found)
+    except BaseException as error:
+        if options.as_json:
+            output.emit_json(found | {"error": getattr(error, "code", "interrupted")})
+        if isinstance(error, errors.WaitTimeout | errors.NetworkError | errors.StorageError):
+            output.note(f"Export {done.export.task_uuid} is not lost: penstock download {done.export.task_uuid}")
+        raise
+    if options.as_json:
+        output.emit_json(found)
 
 
-def _show_started(started: Export, key: CustomerKey, options: exporting.Export, *, is_own: bool) -> None:
-    tell = output.note if options.as_json else output.say
-    tell(f"Export started. Task UUID: {started.task_uuid}")
-    if is_own:
-        tell("Encrypted with your key.")
-    elif options.key.key_file is not None:
-        tell(f"The encryption key is in {options.key.key_file}. Keep it: without it nobody can read the export.")
-    elif not options.as_json:  # with --json the key is in the document
-        output.show_key(key.base64, stderr=False)
+def _follow(done: starting.Started, options: exporting.Export, found: dict[str, Any]) -> None:
+    task = _wait(done, options)
+    found |= _facts(task)
+    if not options.no_download:
+        found |= downloading.fetch(done.export, done.key, options.download, options.key, as_json=options.as_json)
+    elif not options.as_json:
+        _show_url(task)
 
 
-def _wait(started: Export, options: exporting.Export) -> Task:
+def _wait(done: starting.Started, options: exporting.Export) -> Task:
     """Waits with a bar. Ctrl-C leaves the export running, and says so."""
     try:
         with progress.progress("Exporting", unit="events") as update:
-            return started.wait(
+            return done.export.wait(
                 lambda task: update(task.progress, task.total),
                 interval_seconds=options.interval,
                 max_wait_seconds=options.max_wait,
             )
     except KeyboardInterrupt:
-        output.note(f"\nThe export goes on. Look: penstock status {started.task_uuid}")
+        output.note(f"\nThe export goes on. Look: penstock status {done.export.task_uuid}")
+        output.note(f"Stop it: penstock cancel {done.export.task_uuid}")
         raise
 
 

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from typing import Any
 
+from penstock import errors
 from penstock.base import exact_json
 from penstock.cli import output
 from penstock.cli.commands.service import connecting
-from penstock.cli.options import searching
-from penstock.client import Histogram, SearchJob, communities
+from penstock.cli.options import searching, shared
+from penstock.client import Histogram, Penstock, SearchJob, communities
 
 _SPARKS = "▁▂▃▄▅▆▇█"
+_EDGES = 2 * len("2026-11-27T05:55 ")
+"""Columns of the two times beside the histogram."""
 
 
 def search(options: searching.Search) -> None:
     """Starts a search job, waits for it, shows its total and its newest events."""
     with connecting.connect(options.connection) as penstock:
-        uuids = None
-        if options.community:
-            uuids = [communities.pick(penstock.communities(), name) for name in options.community]
-        job = penstock.search(
-            options.query, earliest=options.earliest, latest=options.latest, communities=uuids, wait=False
-        )
-        if not options.as_json:
-            output.say(job.uuid)
-        job.wait()
+        job = run(penstock, options.query, options.period, options.community, as_json=options.as_json)
         events = list(job.events(options.limit)) if options.limit else []
         if options.as_json:
             output.emit_json({"job": job.facts, "events": events})
@@ -37,20 +34,66 @@ def search(options: searching.Search) -> None:
                 output.say(exact_json.dumps(event))
 
 
+def run(
+    penstock: Penstock,
+    query: str,
+    period: shared.Period,
+    names: Sequence[str] | None,
+    *,
+    as_json: bool = True,
+) -> SearchJob:
+    """A search job that is done; what it covers and what the query probably did not mean is said on stderr.
+
+    Args:
+        as_json: False: its UUID is printed on stdout as soon as it is known.
+    """
+    uuids = [communities.pick(penstock.communities(), name) for name in names] if names else None
+    job = penstock.search(query, earliest=period.earliest, latest=period.latest, communities=uuids, wait=False)
+    if not as_json:
+        output.say(job.uuid)
+    _wait(job)
+    facts = job.facts
+    output.note(
+        f"Searched {facts['term'] or 'everything'} from {_time(facts['earliest_time'])} to "
+        f"{_time(facts['latest_time'])} ({period.earliest} to {period.latest})."
+    )
+    for remark in facts.get("notes") or ():
+        output.note(
+            f"Note [{remark.get('code')}]: {remark.get('detail', '')} {remark.get('hint', '')}".rstrip(), "yellow"
+        )
+    return job
+
+
+def _wait(job: SearchJob) -> None:
+    """Waits; Ctrl-C stops the search, which nobody would look at."""
+    try:
+        job.wait()
+    except KeyboardInterrupt:
+        with contextlib.suppress(errors.PenstockError):
+            job.cancel()
+            output.note(f"\nSearch job {job.uuid} is canceled.")
+        raise
+
+
+def _time(text: Any) -> str:
+    return str(text).replace("T", " ").replace("Z", " UTC").replace("+00:00", " UTC")
+
+
 def _draw(job: SearchJob, events: list[dict[str, Any]]) -> None:
-    if job.total:
-        output.say(_sparkline(job.histogram()))
     width = output.width()
+    if job.total:
+        output.say(sparkline(job.histogram(buckets=max(10, min(120, width - _EDGES - 1)))))
     for event in events:
         stamp = str(event.get("@timestamp", ""))
         text = event.get("message") or exact_json.dumps(
-            {name: value for name, value in event.items() if name != "@timestamp"}
+            {name: value for name, value in event.items() if name not in ("@timestamp", "timestamp")}
         )
         output.say(f"{stamp}  {' '.join(str(text).split())}"[: width - 1])
     output.say(f"Export all of it: penstock export {job.uuid}")
 
 
-def _sparkline(histogram: Histogram) -> str:
+def sparkline(histogram: Histogram) -> str:
+    """One line: the first time, a bar for each bucket, the last time."""
     counts = [count for _, count in histogram.buckets]
     most = max(counts, default=0) or 1
     bars = "".join(" " if count == 0 else _SPARKS[min(7, count * 8 // most)] for count in counts)
