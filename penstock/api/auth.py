@@ -67,8 +67,8 @@ class Caller:
             raise errors.NotFound(
                 "community_not_found",
                 f"There is no community {community_uuid}.",
-                "GET /v1/communities lists the communities of this API key. The operator makes a key for a new one: "
-                "`penstock apikey create --community NAME --permission …`.",
+                "GET /v1/communities lists the communities of this API key. The operator lets it reach a new one: "
+                "`penstock apikey grant UUID --community NAME`.",
             )
         return community_uuid
 

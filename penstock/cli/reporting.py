@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from penstock import errors
-from penstock.cli import output
+from penstock.cli import hints, output
 
 
 def report(error: Exception) -> int:
     """Says what went wrong, and what to do; the exit code."""
     if isinstance(error, errors.PenstockError):
-        _print(error.code, error.detail, error.hint, error.extra)
+        _print(error.code, error.detail, hints.of(error), error.extra)
         return 2 if isinstance(error, errors.ConfigurationError) else 1
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code

@@ -144,10 +144,31 @@ def revoke(tx: sa.Connection, key_uuid: str, now: dt.datetime) -> ApiKey:
     tx.execute(_KEYS.update().where(mine, _KEYS.c.revoked_at.is_(None)).values(revoked_at=now))
     row = tx.execute(_KEYS.select().where(mine)).one_or_none()
     if row is None:
-        raise errors.NotFound(
-            "api_key_not_found", f"There is no API key {key_uuid}.", "List them: penstock apikey list."
-        )
+        raise _not_found(key_uuid)
     return _records(tx, [row])[0]
+
+
+def grant(tx: sa.Connection, key_uuid: str, communities: Iterable[str]) -> ApiKey:
+    """Lets a key reach more communities; idempotent.
+
+    Raises:
+        NotFound: `api_key_not_found`, `community_not_found`.
+        InvalidRequest: `no_communities`.
+    """
+    wanted = tuple(sorted(set(communities)))
+    _check_communities(tx, wanted)
+    row = tx.execute(_KEYS.select().where(_KEYS.c.uuid == key_uuid)).one_or_none()
+    if row is None:
+        raise _not_found(key_uuid)
+    reached = _records(tx, [row])[0].community_uuids
+    links = [{"api_key_uuid": key_uuid, "community_uuid": each} for each in wanted if each not in reached]
+    if links:
+        tx.execute(_LINKS.insert(), links)
+    return _records(tx, [row])[0]
+
+
+def _not_found(key_uuid: str) -> errors.NotFound:
+    return errors.NotFound("api_key_not_found", f"There is no API key {key_uuid}.", "List them: penstock apikey list.")
 
 
 def _hash(token: str) -> str:
@@ -170,7 +191,9 @@ def _check_communities(tx: sa.Connection, wanted: tuple[str, ...]) -> None:
         raise errors.InvalidRequest("no_communities", "The API key would belong to no community.", "Name at least one.")
     found = set(tx.execute(sa.select(tables.communities.c.uuid).where(tables.communities.c.uuid.in_(wanted))).scalars())
     for missing in sorted(set(wanted) - found):
-        raise errors.NotFound("community_not_found", f"There is no community {missing}.")
+        raise errors.NotFound(
+            "community_not_found", f"There is no community {missing}.", "List them: penstock community list."
+        )
 
 
 def _records(tx: sa.Connection, rows: Iterable[sa.Row[tuple[object, ...]]]) -> list[ApiKey]:

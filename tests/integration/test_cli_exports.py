@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from support.cli_world import QUERY, World, lines_of
 
-from penstock.cli.commands.service import started, targets
+from penstock.cli.commands.service.exports import started, targets
 from penstock.client import CustomerKey, SearchJob
 
 pytestmark = pytest.mark.xdist_group("cli_exports")

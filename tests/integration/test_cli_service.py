@@ -171,6 +171,23 @@ def test_unknown_task_is_said(penstock: Any) -> None:
         assert ran.err.startswith("Error ["), command
 
 
+def test_what_was_started_is_listed(penstock: Any, job: str) -> None:
+    task = json.loads(penstock("export", job, "--no-download", "--interval", "0.05", "--json").out)["task_uuid"]
+    assert job in [found["uuid"] for found in json.loads(penstock("searches", "--json").out)]
+    assert task in [found["uuid"] for found in json.loads(penstock("tasks", "--status", "FINISHED", "--json").out)]
+    header, *rows = penstock("searches", "--limit", "1").out.splitlines()
+    assert header.split("\t")[:3] == ["JOB", "STATUS", "EVENTS"]
+    assert rows[0].split("\t")[:2] == [job, "DONE"]
+    assert [row.split("\t")[0] for row in penstock("tasks", "--limit", "1").out.splitlines()[1:]] == [task]
+
+
+def test_cancel_takes_a_search_job_too(penstock: Any, world: World) -> None:
+    with Penstock(world.url, world.api_key) as client:
+        uuid = client.search("message:/.*(a|b).*c.*/", earliest="-3d", wait=False).uuid
+    ran = penstock("cancel", uuid)
+    assert (ran.code, ran.out.split()[:3]) == (0, ["Search", "job", uuid]) or "search_job" in ran.err
+
+
 def test_no_wait_comes_back_at_once_and_cancel_ends_it_or_says_it_is_over(penstock: Any, job: str) -> None:
     found = json.loads(penstock("export", job, "--no-wait", "--json").out)
     assert found["status"] == "PENDING"

@@ -74,6 +74,18 @@ class ApikeyList:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ApikeyGrant:
+    """Options of `penstock apikey grant`."""
+
+    uuid: Annotated[
+        str | None,
+        declare.argument(metavar="[UUID]", help="The key's UUID. Default: the key that `penstock init` made."),
+    ] = None
+    community: Annotated[list[str], declare.option("--community", metavar="C", help="Name or UUID; may be repeated.")]
+    as_json: shared.Json = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ApikeyRevoke:
     """Options of `penstock apikey revoke`."""
 

@@ -1,4 +1,4 @@
-"""Options of the commands that follow an export: `status`, `download`, `cancel`, `exports`, `verify`."""
+"""Options of the commands that follow searches and exports: `status`, `download`, `cancel`, the lists, `verify`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,32 @@ class Download:
 class Cancel:
     """Options of `penstock cancel`."""
 
-    task_uuid: shared.TaskUuid
+    uuid: Annotated[str, declare.argument(metavar="UUID", help="The UUID of an export's task, or of a search job.")]
+    connection: shared.Connection
+    as_json: shared.Json = False
+
+
+_Limit = Annotated[int, declare.option("--limit", metavar="N", min=1, max=1000, help="Newest ones to list.")]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Searches:
+    """Options of `penstock searches`."""
+
+    limit: _Limit = 20
+    connection: shared.Connection
+    as_json: shared.Json = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tasks:
+    """Options of `penstock tasks`."""
+
+    status: Annotated[
+        str | None,
+        declare.option("--status", metavar="S", help="Only PENDING, RUNNING, FINISHED, FAILED or CANCELED ones."),
+    ] = None
+    limit: _Limit = 20
     connection: shared.Connection
     as_json: shared.Json = False
 

@@ -116,6 +116,18 @@ def test_communities_and_keys_are_created_listed_revoked_and_audited(run: Any, m
     assert actions == ["apikey.revoked", "apikey.created", "community.created"]
 
 
+def test_key_of_init_reaches_a_new_community_once_it_is_granted(run: Any, made: dict[str, Any]) -> None:
+    new = json.loads(run("community", "create", "umbrella", "--json")[1])["uuid"]
+    code, out, _ = run("apikey", "grant", "--community", "umbrella")
+    assert code == 0
+    assert f"API key {made['api_key_uuid']} (first key) reaches: " in out
+    for _ in range(2):  # once more changes nothing
+        granted = json.loads(run("apikey", "grant", made["api_key_uuid"], "--community", "umbrella", "--json")[1])
+        assert set(granted["community_uuids"]) == {new, made["community_uuid"]}
+    entries = json.loads(run("audit", "--action", "apikey.granted", "--json")[1])
+    assert [(entry["community_uuid"], entry["object_uuid"]) for entry in entries] == [(new, made["api_key_uuid"])]
+
+
 def test_limits_of_a_community_are_shown_set_and_taken_back(run: Any, made: dict[str, Any]) -> None:
     def limits(*arguments: str) -> dict[str, Any]:
         code, out, err = run("community", "limits", "acme", *arguments, "--json")
@@ -143,6 +155,8 @@ def test_limits_of_a_community_are_shown_set_and_taken_back(run: Any, made: dict
         (["apikey", "create", "--community", "nobody", "--permission", "ADMIN"], "community_not_found"),
         (["apikey", "create", "--community", "acme", "--permission", "ROOT"], "unknown_permission"),
         (["apikey", "revoke", "nothing"], "api_key_not_found"),
+        (["apikey", "grant", "nothing", "--community", "acme"], "api_key_not_found"),
+        (["apikey", "grant", "--community", "nobody"], "community_not_found"),
         (["generate", "--community", "nobody"], "community_not_found"),
         (["ingest", "no/such/file"], "unreadable_source"),
         (["dump", "-o", "x.gz", "--query", "a:("], "query_syntax"),

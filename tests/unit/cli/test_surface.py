@@ -18,7 +18,7 @@ from support import commands
 
 import penstock
 from penstock import cli, errors
-from penstock.cli import output, reporting, table
+from penstock.cli import hints, output, reporting, table
 
 DOCS = pathlib.Path(__file__).parents[3] / "docs"
 MARK = re.compile(r"(?m)^## penstock (.+)$")
@@ -175,7 +175,8 @@ def test_wrong_usage_exits_2_and_points_to_the_help(run: Any, arguments: list[st
 
 
 @pytest.mark.parametrize(
-    ("arguments", "meant"), [(["serach", "x"], "'search'"), (["community", "lst"], "'list'"), (["qouta"], "'quota'")]
+    ("arguments", "meant"),
+    [(["serach", "x"], "one of: 'search', 'searches'"), (["community", "lst"], "'list'"), (["qouta"], "'quota'")],
 )
 def test_a_mistyped_command_is_answered_with_the_one_meant(run: Any, arguments: list[str], meant: str) -> None:
     code, _, err = run(*arguments)
@@ -276,6 +277,35 @@ def test_only_configuration_exits_2(error: errors.PenstockError, code: int) -> N
 def test_caret_of_a_query_is_shown_below_it(capsys: pytest.CaptureFixture[str]) -> None:
     reporting.report(errors.QuerySyntaxError("query_syntax", "Bad.", "Do.", caret="a:(\n   ^"))
     assert capsys.readouterr().err == "Error [query_syntax]: Bad.\n  a:(\n     ^\nHint: Do.\n"
+
+
+SPEAKS_HTTP = re.compile(r"(GET|POST|DELETE) /|community_uuids|Export\\.wait")
+
+
+def codes_with_hints_of_http() -> set[str]:
+    """Codes whose hint, written for callers of the API, names a request or a member of one."""
+    found = set()
+    for room in ("usecases", "control", "client"):
+        for path in (pathlib.Path(penstock.__file__).parent / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                is_error = isinstance(node, ast.Call) and len(node.args) >= 3 and isinstance(node.args[0], ast.Constant)
+                if is_error and SPEAKS_HTTP.search(ast.unparse(node.args[2])):
+                    found.add(node.args[0].value)
+    return found
+
+
+def test_hints_at_the_terminal_name_commands() -> None:
+    codes = codes_with_hints_of_http()
+    assert {"task_not_found", "export_in_progress"} <= codes
+    for code in codes:
+        error = errors.Refused(code, "It is so.", "GET /v1/tasks", task_uuid="T")
+        assert "penstock " in hints.of(error) or "--community" in hints.of(error), code
+        assert not SPEAKS_HTTP.search(hints.of(error)), code
+
+
+def test_hints_name_the_task_they_speak_of() -> None:
+    error = errors.Conflict("export_in_progress", "It is.", "POST /v1/tasks/T/cancel", task_uuid="T")
+    assert "penstock cancel T." in hints.of(error)
 
 
 @pytest.mark.parametrize(

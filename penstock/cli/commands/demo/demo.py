@@ -17,7 +17,8 @@ from penstock.cli import home, output, progress, tables
 from penstock.cli.commands import generating, operator
 from penstock.cli.commands.demo import looking
 from penstock.cli.commands.operate import initializing
-from penstock.cli.commands.service import customer_keys, verifying
+from penstock.cli.commands.service import verifying
+from penstock.cli.commands.service.exports import customer_keys
 from penstock.cli.options import operating
 from penstock.client import Downloaded, Export, Penstock, SearchJob, Task
 from penstock.evidence import manifest as manifests

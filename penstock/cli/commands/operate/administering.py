@@ -6,7 +6,10 @@ import dataclasses
 import datetime as dt
 from typing import Any
 
-from penstock.cli import output, tables
+import sqlalchemy as sa
+
+from penstock import errors
+from penstock.cli import home, output, tables
 from penstock.cli.commands import operator
 from penstock.cli.options import administering
 from penstock.control import apikeys, communities, limits, secrets
@@ -84,6 +87,31 @@ def apikey_list(options: administering.ApikeyList) -> None:
 def _row(key: apikeys.ApiKey, names: dict[str, str]) -> list[Any]:
     reached = [names.get(uuid, uuid) for uuid in key.community_uuids]
     return [key.uuid, key.name, reached, sorted(key.permissions), key.created_at, key.revoked_at]
+
+
+def apikey_grant(options: administering.ApikeyGrant) -> None:
+    """Lets an API key reach more communities."""
+    with operator.database() as database, database.begin() as tx:
+        uuids = [communities.by_name_or_uuid(tx, each).uuid for each in options.community]
+        wanted = options.uuid or _key_of_init(tx)
+        before = {uuid for key in apikeys.list_all(tx) if key.uuid == wanted for uuid in key.community_uuids}
+        granted = apikeys.grant(tx, wanted, uuids)
+        for uuid in set(uuids) - before:
+            operator.record(tx, "apikey.granted", community_uuid=uuid, object_uuid=granted.uuid)
+        names = {each.uuid: each.name for each in communities.list_all(tx)}
+    if options.as_json:
+        output.emit_json(dataclasses.asdict(granted))
+    else:
+        reached = ", ".join(names[uuid] for uuid in granted.community_uuids)
+        output.say(f"API key {granted.uuid} ({granted.name}) reaches: {reached}")
+
+
+def _key_of_init(tx: sa.Connection) -> str:
+    """The UUID of the key that commands on this machine use."""
+    stored = home.stored_client()
+    if stored is None:
+        raise errors.UsageError("api_key_not_given", "No API key is named.", "List them: penstock apikey list.")
+    return apikeys.authenticate(tx, stored.api_key, dt.datetime.now(dt.UTC)).uuid
 
 
 def apikey_revoke(options: administering.ApikeyRevoke) -> None:

@@ -1,15 +1,20 @@
-"""`penstock status`, `cancel`, `exports`: exports that were started."""
+"""`penstock status` and `cancel`: one export that was started, or one search."""
 
 from __future__ import annotations
 
 import time
 
-from penstock.cli import output, tables
+from penstock import errors
+from penstock.cli import output
 from penstock.cli.commands.service import connecting
 from penstock.cli.options import tasks
+from penstock.client import Penstock, Task, TaskStatus
 
 _CANCEL_SECONDS = 10.0
 """How long `cancel` waits until the export has ended."""
+
+_NOTHING_KEPT = (TaskStatus.CANCELED, TaskStatus.FAILED)
+"""Of these nothing is stored, whatever size was reached."""
 
 
 def status(options: tasks.Status) -> None:
@@ -28,7 +33,7 @@ def status(options: tasks.Status) -> None:
             ("Events", f"{task.progress:,} / {task.total:,}" if task.total is not None else f"{task.progress:,}"),
             ("Remaining", output.duration(task.eta_seconds) if task.eta_seconds is not None else None),
             ("Fields", task.fields),
-            ("Size", output.size(task.export_size_compressed) if task.export_size_compressed else None),
+            ("Size", _size(task)),
             ("Error", task.message),
             ("Downloadable until", task.expire_at),
             ("Download URL", task.download_url),
@@ -40,11 +45,21 @@ def status(options: tasks.Status) -> None:
         output.say("Export still in progress.")
 
 
+def _size(task: Task) -> str | None:
+    if task.export_size_compressed is None or task.status in _NOTHING_KEPT:
+        return None
+    return output.size(task.export_size_compressed)
+
+
 def cancel(options: tasks.Cancel) -> None:
-    """Cancels an export, and waits a little until it has ended."""
+    """Cancels an export, or a search; waits a little until the export has ended."""
     with connecting.connect(options.connection) as penstock:
-        wanted = penstock.export(options.task_uuid)
-        task = wanted.cancel()
+        wanted = penstock.export(options.uuid)
+        try:
+            task = wanted.cancel()
+        except errors.NotFound as error:
+            _cancel_search(penstock, options, error)
+            return
         deadline = time.monotonic() + _CANCEL_SECONDS
         while not task.status.is_final and time.monotonic() < deadline:
             time.sleep(0.2)
@@ -52,29 +67,16 @@ def cancel(options: tasks.Cancel) -> None:
     if options.as_json:
         output.emit_json(task.raw)
     else:
-        output.say(f"Export {options.task_uuid} is {task.status}.")
+        output.say(f"Export {options.uuid} is {task.status}.")
 
 
-def exports(options: tasks.Exports) -> None:
-    """Lists the exports of a search job."""
-    with connecting.connect(options.connection) as penstock:
-        found = penstock.search_job(options.job_uuid).exports()
+def _cancel_search(penstock: Penstock, options: tasks.Cancel, no_task: errors.NotFound) -> None:
+    """What is no task may be a search job; if it is neither, the first answer is the one to show."""
+    try:
+        job = penstock.search_job(options.uuid).cancel()
+    except errors.NotFound:
+        raise no_task from None
     if options.as_json:
-        output.emit_json([item.raw for item in found])
-        return
-    tables.table(
-        ["TASK", "STATUS", "EVENTS", "SIZE", "CREATED", "DOWNLOADABLE UNTIL", "ERROR"],
-        [
-            [
-                item.task_uuid,
-                item.status,
-                item.events,
-                output.size(item.export_size_compressed) if item.export_size_compressed is not None else None,
-                item.created_at,
-                item.expire_at,
-                item.error or "",
-            ]
-            for item in found
-        ],
-        numbers=["EVENTS", "SIZE"],
-    )
+        output.emit_json(job.facts)
+    else:
+        output.say(f"Search job {options.uuid} is {job.status.name}.")

@@ -7,7 +7,8 @@ from typing import Any
 from penstock import errors
 from penstock.cli import output, progress
 from penstock.cli.commands import field_choice
-from penstock.cli.commands.service import all_fields, connecting, downloading, searching, starting, targets
+from penstock.cli.commands.service import connecting, searching
+from penstock.cli.commands.service.exports import all_fields, downloading, starting, targets
 from penstock.cli.options import exporting
 from penstock.client import Penstock, SearchJob, Task
 

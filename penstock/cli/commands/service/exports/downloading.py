@@ -7,7 +7,8 @@ from typing import Any
 
 from penstock import errors
 from penstock.cli import output, progress
-from penstock.cli.commands.service import connecting, customer_keys, started, targets
+from penstock.cli.commands.service import connecting
+from penstock.cli.commands.service.exports import customer_keys, started, targets
 from penstock.cli.options import shared, tasks
 from penstock.client import CustomerKey, Downloaded, Export
 from penstock.client import exports as client_exports

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from penstock import errors
 from penstock.cli import output
-from penstock.cli.commands.service import customer_keys, started
+from penstock.cli.commands.service.exports import customer_keys, started
 from penstock.cli.options import exporting, shared
 from penstock.client import CustomerKey, Export, SearchJob
 

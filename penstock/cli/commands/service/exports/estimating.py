@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from penstock.cli import output
 from penstock.cli.commands import field_choice
-from penstock.cli.commands.service import all_fields, connecting
+from penstock.cli.commands.service import connecting
+from penstock.cli.commands.service.exports import all_fields
 from penstock.cli.options import exporting
 
 

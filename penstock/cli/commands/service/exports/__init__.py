@@ -1,0 +1,1 @@
+"""`penstock export`, `estimate`, `download`: an export from its start to its file."""
