@@ -23,6 +23,7 @@ import sqlalchemy as sa
 
 from penstock import errors
 from penstock.control import faults
+from penstock.control.schema import revision
 
 LOCK_TIMEOUT_SECONDS = 30
 """How long a transaction waits for another's lock before it gives up with `database_locked`."""
@@ -90,12 +91,27 @@ class Database:
             ConfigurationError: `database_too_new`: a later version of Penstock has migrated it.
             StorageError, ConfigurationError: as `begin`.
         """
-        from penstock.control import migrations
-
         if self.is_sqlite:
             _create_private(pathlib.Path(str(self._url.database)))
+        if self._is_current():
+            return
+        from penstock.control import migrations  # brings Alembic, which takes longer to load than most commands have
+
         with self.begin() as tx:
             migrations.upgrade(tx)
+
+    def _is_current(self) -> bool:
+        """The tables are those of this version. One query; anything unexpected is left to Alembic."""
+        with self._translated(), self._engine.connect() as connection:
+            if self.is_sqlite:
+                connection = connection.execution_options(**{_READ_ONLY: True})
+            try:
+                found = connection.exec_driver_sql(revision.QUERY).scalars().all()
+            except (sa.exc.ProgrammingError, sa.exc.OperationalError) as error:
+                if isinstance(error, sa.exc.ProgrammingError) or "no such table" in str(error):
+                    return False
+                raise
+        return found == [revision.newest()]
 
     def check(self) -> None:
         """Raises unless the database answers and its tables are up to date: for readiness.

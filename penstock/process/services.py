@@ -15,6 +15,7 @@ from penstock.base import clock as clocks
 from penstock.control import database, secrets
 from penstock.evidence import manifest
 from penstock.lake import table
+from penstock.storage import opening
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ class Services:
         master_keys = secrets.MasterKeys.load(settings)
         opened = database.Database(settings.resolved_database_url)
         opened.migrate()
-        store = storage.open_service_store(settings, signing_key=master_keys.derive("storage-urls"), clock=clock)
+        store = opening.open_service_store(settings, signing_key=master_keys.derive("storage-urls"), clock=clock)
         return cls(settings=settings, database=opened, master_keys=master_keys, store=store, clock=clock)
 
     @functools.cached_property
@@ -60,12 +61,12 @@ class Services:
         return self._tables.setdefault(community_uuid, open_table(self.settings, community_uuid))
 
     def customer_store(self, bucket: storage.CustomerBucket, *, patience_seconds: float = math.inf) -> storage.Store:
-        """A store in a customer's bucket; see `storage.open_customer_store`.
+        """A store in a customer's bucket; see `opening.open_customer_store`.
 
         Raises:
             DestinationError: the endpoint is not allowed.
         """
-        return storage.open_customer_store(bucket, self.settings, patience_seconds=patience_seconds)
+        return opening.open_customer_store(bucket, self.settings, patience_seconds=patience_seconds)
 
     def close(self) -> None:
         """Closes the database's connections."""

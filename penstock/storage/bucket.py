@@ -76,7 +76,7 @@ class CustomerBucket:
     def parse(cls, members: Mapping[str, Any]) -> Self:
         """A bucket from the `s3` member of a request; members it does not know are ignored (the `sse_customer_*` ones).
 
-        Only the text is judged here. `storage.open_customer_store` judges the endpoint, its `probe` the bucket.
+        Only the text is judged here. `opening.open_customer_store` judges the endpoint, its `probe` the bucket.
 
         Raises:
             DestinationError: `incomplete_s3_settings` (names every missing member), `invalid_s3_settings` (a member

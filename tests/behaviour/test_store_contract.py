@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from penstock import errors, storage
+from penstock import errors
 from penstock import settings as settings_module
-from penstock.storage import CustomerBucket, CustomerKey, Receipt, Secret, Upload
+from penstock.storage import CustomerBucket, CustomerKey, Receipt, Secret, Upload, opening
 from penstock.storage.contract import MIN_PART_BYTES
 
 KEY = CustomerKey.generate()
@@ -517,10 +517,10 @@ def test_a_customer_s_bucket_is_reached_through_the_guard(ceph: Any) -> None:
     members = {"bucket_name": ceph.bucket, "access_key_id": "test", "secret_access_key": "testtest"}
     bucket = CustomerBucket.parse({**members, "prefix": "customer", "endpoint_url": ceph.url})
     with pytest.raises(errors.DestinationError) as refusal:
-        storage.open_customer_store(bucket, settings_module.Settings(customer_ca_file=ceph.ca_file))
+        opening.open_customer_store(bucket, settings_module.Settings(customer_ca_file=ceph.ca_file))
     assert refusal.value.code == "endpoint_not_allowed"
     allowed = settings_module.Settings(customer_ca_file=ceph.ca_file, endpoint_allow_list=("127.0.0.0/8",))
-    store = storage.open_customer_store(CustomerBucket.from_bytes(bucket.seal_bytes()), allowed)
+    store = opening.open_customer_store(CustomerBucket.from_bytes(bucket.seal_bytes()), allowed)
     store.probe(KEY)
     upload = store.begin("customer/x.gz", KEY, **CONTENT)
     store.complete(upload, [store.put_part(upload, 1, BIG, KEY), store.put_part(upload, 2, TAIL, KEY)], KEY)

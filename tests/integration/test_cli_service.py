@@ -21,7 +21,7 @@ from support.cli_world import AMBIENT, OWN_KEY, QUERY, Ran, World, lines_of
 from penstock import errors
 from penstock.base import clock
 from penstock.cli import output
-from penstock.cli.commands import generating, operator
+from penstock.cli.commands import generating, local
 from penstock.cli.commands.operate import initializing
 from penstock.client import Penstock
 from penstock.process import server
@@ -352,7 +352,7 @@ def test_export_after_its_window_is_over_says_so(tmp_path: pathlib.Path, monkeyp
     """In a home of its own: the worker of the shared one would finish the export with a window of a day."""
     monkeypatch.setenv("PENSTOCK_HOME", str(tmp_path / "home"))
     made = initializing.make_home("acme", if_missing=False)
-    settings = operator.settings(host="127.0.0.1", port=0, download_window_seconds=3)
+    settings = local.settings(host="127.0.0.1", port=0, download_window_seconds=3)
     with server.running(settings) as listening, Penstock(listening.url, made["api_key"]) as penstock:
         generating.fill(listening.services, made["community_uuid"], events=1000, seed=1, start=None, days=2.0)
         export = penstock.search(QUERY, earliest="-3d").export()

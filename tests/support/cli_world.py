@@ -18,7 +18,7 @@ import structlog
 from penstock import cli
 from penstock import settings as settings_module
 from penstock.cli import home
-from penstock.cli.commands import generating, operator
+from penstock.cli.commands import generating, local
 from penstock.cli.commands.operate import initializing
 from penstock.process import logs, server
 
@@ -70,7 +70,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             patch.delenv(name, raising=False)
         patch.setenv("PENSTOCK_HOME", str(folder))
         made = initializing.make_home("acme", if_missing=False)
-        settings = operator.settings(host="127.0.0.1", port=0, exports_per_search_job=1000)
+        settings = local.settings(host="127.0.0.1", port=0, exports_per_search_job=1000)
         with logged_to(folder / "service.log", settings), server.running(settings) as listening:
             generating.fill(listening.services, made["community_uuid"], events=EVENTS, seed=1, start=None, days=2.0)
             announcement = home.Announcement()

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 
 from penstock import errors, export, query
 from penstock.cli import elapsed, output, progress
-from penstock.cli.commands import field_choice, operator
+from penstock.cli.commands import field_choice, local, owning
 from penstock.cli.options import lake, shared
-from penstock.control import database
 from penstock.fields import presets, selection
 from penstock.lake import table
 from penstock.lake.read import names, plan
@@ -25,26 +24,31 @@ def dump(options: lake.Dump) -> None:
         )
     chosen = field_choice.chosen(options.choice)
     node = query.parse(options.query)
-    settings = operator.settings()
-    with operator.database() as opened:
-        owner = operator.community_of(opened, options.community)
-        snapshot = table.EventTable(settings.resolved_lake_path, owner.uuid).snapshot()
-        fields = _all_fields(snapshot) if options.choice.all_fields else _checked(snapshot, chosen)
-        with progress.progress("Writing", unit="events", total=None) as update:
-            report = export.dump(
-                snapshot,
-                node=node,
-                time_range=_time_range(options.earliest, options.latest),
-                fields=fields,
-                path=output.Stdout() if to_stdout else options.target,
-                threads=settings.encoding_threads,
-                slice_rows=settings.slice_rows,
-                slice_bytes=settings.slice_bytes,
-                part_bytes=settings.part_bytes,
-                compression=settings.compression,
-                progress=lambda done: update(done, None),
-            )
-        _record(opened, owner.uuid, options, fields, report)
+    settings = local.settings()
+    owner = owning.community_uuid(settings, options.community)
+    snapshot = table.EventTable(settings.resolved_lake_path, owner).snapshot()
+    fields = _all_fields(snapshot) if options.choice.all_fields else _checked(snapshot, chosen)
+    with progress.progress("Writing", unit="events", total=None) as update:
+        report = export.dump(
+            snapshot,
+            node=node,
+            time_range=_time_range(options.earliest, options.latest),
+            fields=fields,
+            path=output.Stdout() if to_stdout else options.target,
+            threads=settings.encoding_threads,
+            slice_rows=settings.slice_rows,
+            slice_bytes=settings.slice_bytes,
+            part_bytes=settings.part_bytes,
+            compression=settings.compression,
+            progress=lambda done: update(done, None),
+        )
+    detail = {
+        "query": options.query,
+        "fields": list(fields),
+        "events": report.events,
+        "file": str(options.target),
+    }
+    owning.record(settings, "events.dumped", owner, detail)
     seconds = elapsed.seconds()
     if options.as_json:
         output.emit_json({**dataclasses.asdict(report), "file": str(options.target), "seconds": round(seconds, 3)})
@@ -74,24 +78,3 @@ def _time_range(earliest: str | None, latest: str | None) -> plan.TimeRange:
     now = dt.datetime.now(dt.UTC)
     start, end = query.resolve_range(earliest or ever.earliest.isoformat(), latest or ever.latest.isoformat(), now)
     return plan.TimeRange(earliest=start, latest=end)
-
-
-def _record(
-    opened: database.Database,
-    community_uuid: str,
-    options: lake.Dump,
-    fields: Sequence[str],
-    report: export.DumpReport,
-) -> None:
-    with opened.begin() as tx:
-        operator.record(
-            tx,
-            "events.dumped",
-            community_uuid=community_uuid,
-            detail={
-                "query": options.query,
-                "fields": list(fields),
-                "events": report.events,
-                "file": str(options.target),
-            },
-        )

@@ -4,51 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import getpass
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
 
 from penstock import errors
-from penstock import settings as settings_module
 from penstock.cli import home
+from penstock.cli.commands import local
 from penstock.control import audit, communities
 from penstock.control import database as database_module
-
-
-def name() -> str:
-    """Who is at the terminal, for the audit."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # an account without a name, as in some containers
-        return f"uid {os.getuid()}"
-
-
-def settings(**values: Any) -> settings_module.Settings:
-    """The settings in force. The home must be there, unless everything that would lie in it lies elsewhere.
-
-    Raises:
-        UsageError: `home_missing`, `invalid_settings`.
-    """
-    loaded = settings_module.load(**values)
-    elsewhere = (
-        loaded.database_url and loaded.lake_path and loaded.storage == "s3" and loaded.master_key.get_secret_value()
-    )
-    if not elsewhere and not loaded.home.is_dir():
-        raise errors.UsageError(
-            "home_missing",
-            f"There is no home folder {loaded.home}.",
-            "Make it with `penstock init`, or set PENSTOCK_HOME to the one you mean.",
-        )
-    return loaded
 
 
 @contextlib.contextmanager
 def database() -> Iterator[database_module.Database]:
     """The control plane alone, its tables brought up to date: for commands that need no more."""
-    opened = database_module.Database(settings().resolved_database_url)
+    opened = database_module.Database(local.settings().resolved_database_url)
     try:
         opened.migrate()
         yield opened
@@ -87,7 +58,7 @@ def record(
     audit.record(
         tx,
         now=now or dt.datetime.now(dt.UTC),
-        actor=name(),
+        actor=local.operator(),
         actor_type="operator",
         action=action,
         community_uuid=community_uuid,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import polars as pl
-from numpy import typing as npt
 
 from penstock.fields import types
 
-Instants = npt.NDArray[np.int64]
+if TYPE_CHECKING:  # a fifth of what NumPy takes to load, for annotations only
+    from numpy import typing as npt
+
+    Instants: TypeAlias = npt.NDArray[np.int64]
 
 BUDGET_INSTANTS = 8_388_608
 """Timestamps in sight at once, over all files of a group. Memory: 3 x 8 bytes x this, 192 MiB."""

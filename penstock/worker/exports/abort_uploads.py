@@ -13,7 +13,7 @@ from penstock.process import services
 log = structlog.get_logger(__name__)
 
 PATIENCE_SECONDS = 5.0
-"""Of a customer's store, see `storage.open_customer_store`: each call takes five times as long at the most."""
+"""Of a customer's store, see `opening.open_customer_store`: each call takes five times as long at the most."""
 
 
 def abort_at_customer(

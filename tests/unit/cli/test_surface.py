@@ -120,6 +120,13 @@ def test_commands_of_a_client_load_neither_the_lake_nor_the_database() -> None:
     assert loaded(["quota", "--api-host", "127.0.0.1:1"], names) == []
 
 
+def test_a_dump_of_a_home_loads_neither_sqlalchemy_nor_what_stores_need(run: Any, tmp_path: pathlib.Path) -> None:
+    assert run("init")[0] == 0
+    assert loaded(["dump", "-o", str(tmp_path / "x.gz")], ["polars"]) == ["polars"]
+    names = ["sqlalchemy", "alembic", "pydantic", "cryptography", "boto3", "httpx", "fastapi"]
+    assert loaded(["dump", "-o", str(tmp_path / "x.gz")], names) == []
+
+
 @pytest.mark.parametrize("command", table.COMMANDS, ids=lambda command: command.name)
 def test_the_work_of_a_command_takes_its_options(command: table.Command) -> None:
     options = importlib.import_module(f"penstock.cli.options.{command.options}")

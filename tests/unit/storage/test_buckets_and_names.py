@@ -16,7 +16,7 @@ import pytest
 
 from penstock import errors, storage, testing
 from penstock import settings as settings_module
-from penstock.storage import CustomerBucket, CustomerKey, Secret, naming
+from penstock.storage import CustomerBucket, CustomerKey, Secret, naming, opening
 from penstock.storage.embedded import byte_ranges
 from penstock.storage.embedded import store as embedded
 from penstock.storage.s3 import store as s3
@@ -181,7 +181,7 @@ def settings(**values: object) -> settings_module.Settings:
 
 
 def open_service(**values: object) -> storage.Store:
-    return storage.open_service_store(settings(**values), signing_key=b"k" * 32, clock=testing.ManualClock())
+    return opening.open_service_store(settings(**values), signing_key=b"k" * 32, clock=testing.ManualClock())
 
 
 def test_the_default_store_is_embedded_in_the_home_folder(tmp_path: pathlib.Path) -> None:

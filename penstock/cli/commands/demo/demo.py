@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from penstock import errors
 from penstock.cli import home, output, progress, tables
-from penstock.cli.commands import generating, operator
+from penstock.cli.commands import generating, local
 from penstock.cli.commands.demo import looking
 from penstock.cli.commands.operate import initializing
 from penstock.cli.commands.service import verifying
@@ -89,7 +89,7 @@ class _Demo:
         self._tell("A home folder: master key, database, first community, first API key")
         made = initializing.make_home("demo", if_missing=False)
         _say(f"{made['home']}, community {made['community']}")
-        settings = operator.settings()
+        settings = local.settings()
         logs.configure(settings)
         log_file = (self._folder / "service.log").open("w")
         with log_file:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from penstock import errors
 from penstock.cli import home, output, tables
-from penstock.cli.commands import operator
+from penstock.cli.commands import local, operator
 from penstock.cli.options import administering
 from penstock.control import apikeys, communities, limits, secrets
 from penstock.control import audit as audit_log
@@ -129,7 +129,7 @@ def apikey_revoke(options: administering.ApikeyRevoke) -> None:
 
 def keys_rotate(options: administering.KeysRotate) -> None:
     """Puts a new sealing key in front, and seals everything again with it."""
-    settings = operator.settings()
+    settings = local.settings()
     keys = secrets.MasterKeys.load(settings).rotated()
     # Keys from the setting lie in the operator's secret store, which must know the new one before it seals anything.
     if settings.master_key.get_secret_value():

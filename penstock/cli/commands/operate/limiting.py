@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from penstock import errors
 from penstock.cli import output, tables
-from penstock.cli.commands import operator
+from penstock.cli.commands import local, operator
 from penstock.cli.options import administering
 from penstock.control import communities, limits
 
@@ -16,7 +16,7 @@ _DEFAULT = "default"
 
 def community_limits(options: administering.CommunityLimits) -> None:
     """Sets the limits that are named, then shows all in force."""
-    settings = operator.settings()
+    settings = local.settings()
     with operator.database() as database:
         with database.begin() as tx:
             uuid = communities.by_name_or_uuid(tx, options.community).uuid

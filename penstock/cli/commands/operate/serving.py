@@ -9,7 +9,7 @@ from typing import Any
 
 from penstock import worker as worker_module
 from penstock.cli import home, output
-from penstock.cli.commands import opening, operator
+from penstock.cli.commands import local, opening
 from penstock.cli.options import operating
 from penstock.process import logs, server
 
@@ -17,7 +17,7 @@ from penstock.process import logs, server
 def serve(options: operating.Serve) -> None:
     """Runs the service until it is told to stop; other commands find it meanwhile."""
     given: dict[str, Any] = {"host": options.host, "port": options.port}
-    settings = operator.settings(**{name: value for name, value in given.items() if value is not None})
+    settings = local.settings(**{name: value for name, value in given.items() if value is not None})
     announcement = home.Announcement()
 
     def announce(listening: server.Listening) -> None:
@@ -37,7 +37,7 @@ def worker(_: operating.Worker) -> None:
     stop = threading.Event()
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        settings = operator.settings()
+        settings = local.settings()
         logs.configure(settings)
         with opening.services() as services:
             working = worker_module.Worker(services)

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from penstock import errors, storage
+from penstock import errors
 from penstock import settings as settings_module
-from penstock.storage import CustomerBucket, CustomerKey, Secret
+from penstock.storage import CustomerBucket, CustomerKey, Secret, opening
 from penstock.storage.s3 import endpoint_guard
 from penstock.storage.s3 import store as s3
 
@@ -398,7 +398,7 @@ def test_an_endpoint_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://evil.example.com")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://evil.example.com")
     bucket = CustomerBucket(bucket_name="bucket", access_key_id="id", secret_access_key=Secret("secret"))
-    store = storage.open_customer_store(bucket, settings_module.Settings())
+    store = opening.open_customer_store(bucket, settings_module.Settings())
     url = store.presign("k", KEY, expires_in_seconds=60, filename="f")
     assert url.startswith("https://bucket.s3.amazonaws.com/k?")
 
@@ -410,8 +410,8 @@ def test_opening_a_customer_store_refuses_what_resolves_near_by() -> None:
 
     for endpoint in ("https://127.0.0.1:7443", "http://s3.example.com", "https://localhost", "https://10.0.0.1"):
         with pytest.raises(errors.DestinationError) as refusal:
-            storage.open_customer_store(bucket(endpoint), settings_module.Settings())
+            opening.open_customer_store(bucket(endpoint), settings_module.Settings())
         assert refusal.value.code == "endpoint_not_allowed"
     allowed = settings_module.Settings(endpoint_allow_list=("127.0.0.0/8",))
-    storage.open_customer_store(bucket("https://127.0.0.1:7443"), allowed)
-    storage.open_customer_store(bucket("https://does-not-resolve.invalid"), settings_module.Settings())
+    opening.open_customer_store(bucket("https://127.0.0.1:7443"), allowed)
+    opening.open_customer_store(bucket("https://does-not-resolve.invalid"), settings_module.Settings())
