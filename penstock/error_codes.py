@@ -159,6 +159,8 @@ CODES: Mapping[str, Code] = {
     "permission_missing": Code(errors.PermissionMissing, "api.md"),
     "plain_http_refused": Code(errors.ConfigurationError, "errors.md"),
     "plan_is_fixed": Code(errors.Conflict, "errors.md"),
+    "profile_not_found": Code(errors.UsageError, "user-guide.md"),
+    "profile_not_writable": Code(errors.UsageError, "user-guide.md"),
     "query_not_computable": Code(errors.InvalidRequest, "query.md"),
     "query_syntax": Code(errors.QuerySyntaxError, "query.md"),
     "seal_broken": Code(errors.ConfigurationError, "errors.md"),

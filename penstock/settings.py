@@ -26,7 +26,7 @@ _CORES = os.cpu_count() or 1
 _PREFIX = "PENSTOCK_"
 _S3_PART_BYTES = 5 * 1024 * 1024  # S3 refuses smaller ones; the embedded store takes any, which tests use
 
-OTHER_VARIABLES = frozenset({"PENSTOCK_DEBUG"})
+OTHER_VARIABLES = frozenset({"PENSTOCK_DEBUG", "PENSTOCK_PROFILE"})
 """Variables of Penstock that are no settings. Those that begin with PENSTOCK_TEST or PENSTOCK_KERNEL are tools'."""
 
 _TOOLS = ("PENSTOCK_TEST", "PENSTOCK_KERNEL")

@@ -81,6 +81,18 @@ COMMANDS = (
         ("penstock serve", "penstock serve --port 0", "penstock serve --tls --host 0.0.0.0 --port 8443"),
     ),
     Command(
+        "login",
+        START,
+        "login",
+        "service.login",
+        "Keep a service and its API key under a name, so that neither is typed again.",
+        (
+            "penstock login penstock.example:8443 --ca-file ca.pem",
+            "penstock login https://other.example --name other",
+            "penstock login --list",
+        ),
+    ),
+    Command(
         "search",
         SEARCH,
         "searching",

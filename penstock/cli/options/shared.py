@@ -38,13 +38,19 @@ class Period:
 class Connection:
     """Which service a command talks to, and whom it trusts."""
 
+    profile: Annotated[
+        str | None,
+        declare.option(
+            "--profile", metavar="NAME", help="A service kept by `penstock login`. Default: PENSTOCK_PROFILE."
+        ),
+    ] = None
     api_host: Annotated[
         str | None,
         declare.option(
             "--api-host",
             metavar="HOST",
             help="The service: HOST (https), HOST:PORT or a URL. Default: API_HOST, else the service running from "
-            "PENSTOCK_HOME.",
+            "PENSTOCK_HOME, else the last `penstock login`.",
         ),
     ] = None
     ca_file: Annotated[
