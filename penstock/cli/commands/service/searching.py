@@ -45,7 +45,7 @@ def run(
     """A search job that is done; what it covers and what the query probably did not mean is said on stderr.
 
     Args:
-        as_json: False: its UUID is printed on stdout as soon as it is known.
+        as_json: False: its UUID is printed on stdout, before the wait.
     """
     uuids = [communities.pick(penstock.communities(), name) for name in names] if names else None
     job = penstock.search(query, earliest=period.earliest, latest=period.latest, communities=uuids, wait=False)
