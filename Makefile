@@ -4,8 +4,10 @@ BIN := .venv/bin
 SOURCES := penstock tests benchmarks setup.py
 KERNEL := $(wildcard penstock/kernels/*.pyx penstock/kernels/include/*.h penstock/kernels/include/*/*.h) setup.py
 # The build's own tools first: a new environment brings an older setuptools than pyproject.toml asks for.
-INSTALL = $(BIN)/pip install -q -c constraints.txt 'setuptools>=77' 'Cython>=3.1' && \
-	$(BIN)/pip install -q -c constraints.txt --no-build-isolation --config-settings editable_mode=compat
+# pip says what it does: the first set-up takes most of a minute, and nobody waits for that in silence.
+INSTALL = echo 'Setting up: downloading packages and compiling three modules takes about a minute.' && \
+	$(BIN)/pip install -c constraints.txt --progress-bar on 'setuptools>=77' 'Cython>=3.1' && \
+	$(BIN)/pip install -c constraints.txt --progress-bar on --no-build-isolation --config-settings editable_mode=compat
 PYTEST ?= $(BIN)/pytest -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help

@@ -85,7 +85,6 @@ CODES: Mapping[str, Code] = {
     "download_url_rejected": Code(errors.AccessDenied, "user-guide.md"),
     "duplicate_field": Code(errors.FieldSelectionError, "api.md"),
     "empty_selection": Code(errors.FieldSelectionError, "api.md"),
-    "encryption_required": Code(errors.Refused, "user-guide.md"),
     "endpoint_not_allowed": Code(errors.DestinationError, "api.md"),
     "expired_credentials": Code(errors.BucketRefused, "storage.md"),
     "export_attempts_exhausted": Code(errors.ExportFailed, "errors.md"),

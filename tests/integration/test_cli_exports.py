@@ -14,8 +14,12 @@ from typing import Any
 import pytest
 from support.cli_world import QUERY, World, lines_of
 
+from penstock import cli
+from penstock.cli.commands import generating, local
+from penstock.cli.commands.operate import initializing
 from penstock.cli.commands.service.exports import started, targets
 from penstock.client import CustomerKey, SearchJob
+from penstock.process import server
 
 pytestmark = pytest.mark.xdist_group("cli_exports")
 PERIOD = ("--earliest", "-3d")
@@ -184,3 +188,21 @@ def test_interrupted_search_is_canceled(penstock: Any, monkeypatch: pytest.Monke
     assert ran.code == 130
     assert canceled == [ran.out.strip()]
     assert f"Search job {canceled[0]} is canceled." in ran.err
+
+
+def test_plain_export_where_the_operator_allows_it(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PENSTOCK_HOME", str(tmp_path / "home"))
+    made = initializing.make_home("acme", if_missing=False)
+    with server.running(local.settings(port=0, allow_unencrypted_exports=True)) as listening:
+        generating.fill(listening.services, made["community_uuid"], events=1000, seed=1, start=None, days=2.0)
+        host = ["--api-host", listening.url]
+        query = ["--query", QUERY, *PERIOD, "--interval", "0.05"]
+        assert cli.run(["export", *query, "--no-sse-c", "--no-download", "--json", *host]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert "sse_customer_key" not in found
+        assert cli.run(["download", found["task_uuid"], "-o", "x.gz", *host]) == 0
+    assert len(lines_of(tmp_path / "x.gz")) == found["events"] > 0
+    assert kept() == []

@@ -47,6 +47,9 @@ def test_guide_does_what_it_says(tmp_path: pathlib.Path) -> None:
     assert "is exactly what was exported" in ran.stdout
     assert "events streamed" in ran.stdout
     assert (tmp_path / "later.jsonl.gz").exists()
+    assert "Note [unknown_field]: " in ran.stderr, "a mistyped field is answered with those that were meant"
+    assert "Error [wait_timeout]" in ran.stderr
+    assert (tmp_path / "hour.jsonl.gz").exists(), "what was interrupted is fetched with the key that was kept"
 
 
 def test_guide_has_blocks_to_run() -> None:

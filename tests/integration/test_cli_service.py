@@ -152,7 +152,8 @@ def test_wrong_configuration_exits_2(penstock: Any, job: str, arguments: list[st
 def test_unencrypted_export_is_refused(penstock: Any, job: str) -> None:
     ran = penstock("export", job, "--no-sse-c")
     assert ran.code == 1
-    assert ran.err.startswith("Error [encryption_required]: ")
+    assert ran.err.startswith("Error [customer_key_required]: ")
+    assert "--no-sse-c" in ran.err
 
 
 def test_status_shows_the_task_and_json_shows_the_answer(penstock: Any, job: str, total: int) -> None:

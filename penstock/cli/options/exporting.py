@@ -55,13 +55,18 @@ class Export:
         bool,
         declare.option(
             "--no-sse-c",
-            help="Refused for exports: this service encrypts every export.",
+            help="Send no key: for a service whose operator allows plain exports.",
             panel="Encryption",
         ),
     ] = False
     key: shared.Key
     connection: shared.Connection
     as_json: shared.Json = False
+
+    @property
+    def has_key(self) -> bool:
+        """A customer key encrypts the file: neither does the bucket, nor is it to be plain."""
+        return not self.no_sse_c and self.bucket.s3_encryption in (None, "sse-c")
 
     @property
     def writes_to_stdout(self) -> bool:

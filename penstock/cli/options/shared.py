@@ -140,6 +140,20 @@ class Bucket:
         declare.option("--s3-region", metavar="NAME", help="Region. Default: S3_REGION_NAME.", panel=_BUCKET),
     ] = None
 
+    s3_encryption: Annotated[
+        str | None,
+        declare.option(
+            "--s3-encryption",
+            metavar="WAY",
+            help="sse-c (a key of yours, the default), sse-kms or bucket-default.",
+            panel=_BUCKET,
+        ),
+    ] = None
+    s3_kms_key_id: Annotated[
+        str | None,
+        declare.option("--s3-kms-key-id", metavar="ID", help="Key of the bucket's KMS, for sse-kms.", panel=_BUCKET),
+    ] = None
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Key:

@@ -22,7 +22,7 @@ def download(options: tasks.Download) -> None:
     with connecting.connect(options.connection) as penstock:
         wanted = penstock.export(options.task_uuid)
         task = wanted.require_finished()
-        if key is None and not options.no_sse_c:
+        if key is None and not options.no_sse_c and task.sse_customer_key_md5 is not None:
             key = started.key_of(task.sse_customer_key_md5) or customer_keys.asked_key()
             if key is None:
                 raise answers.missing_customer_key()

@@ -15,12 +15,6 @@ from penstock.client import Penstock, SearchJob, Task
 
 def export(options: exporting.Export) -> None:
     """Runs an export to its end, or as far as the options say."""
-    if options.no_sse_c:
-        raise errors.Refused(
-            "encryption_required",
-            "--no-sse-c is refused: every export of this service is encrypted.",
-            "Leave it out. Without a key of your own, one is generated and shown once.",
-        )
     if options.as_json and options.writes_to_stdout:
         raise errors.UsageError(
             "json_and_stdout",
@@ -56,12 +50,10 @@ def _job(penstock: Penstock, options: exporting.Export) -> SearchJob:
 
 def _finish(done: starting.Started, options: exporting.Export) -> None:
     """Waits and downloads. With --json the one document is printed also when that fails: it may hold the key."""
-    found: dict[str, Any] = {
-        "task_uuid": done.export.task_uuid,
-        "status": "PENDING",
-        "sse_customer_key_md5": done.key.md5,
-    }
-    if done.is_generated:
+    found: dict[str, Any] = {"task_uuid": done.export.task_uuid, "status": "PENDING"}
+    if done.key is not None:
+        found["sse_customer_key_md5"] = done.key.md5
+    if done.key is not None and done.is_generated:
         found["sse_customer_key"] = done.key.base64
     try:
         if not options.no_wait:

@@ -24,13 +24,13 @@ class Started:
 
     Attributes:
         export: the export.
-        key: the key that encrypts it.
+        key: the key that encrypts it; None where none does.
         is_generated: the key was made here, and is in no file of the caller's: it must be shown.
         record: where the key is kept; None for a key of the caller's own.
     """
 
     export: Export
-    key: CustomerKey
+    key: CustomerKey | None
     is_generated: bool
     record: started.Record | None
 
@@ -42,6 +42,9 @@ def start(job: SearchJob, fields: Sequence[str] | None, options: exporting.Expor
         The refusals of the service: then nothing was started, and nothing is kept.
         NetworkError, KeyboardInterrupt: whether it was started was asked for and said.
     """
+    if not options.has_key:
+        export = job.export(fields, destination=bucket(options.bucket), encrypt=False)
+        return Started(export=export, key=None, is_generated=False, record=None)
     own_key = customer_keys.given_key(options.key)
     key, key_file = own_key or CustomerKey.generate(), options.key.key_file
     record = None
@@ -75,7 +78,10 @@ def show(done: Started, options: exporting.Export) -> None:
     """Says what was started, and shows the key unless it is the caller's or in a file of the caller's."""
     tell = output.note if options.as_json or options.writes_to_stdout else output.say
     tell(f"Export started. Task UUID: {done.export.task_uuid}")
-    if options.key.key_file is not None and not done.is_generated:
+    if done.key is None:
+        way = options.bucket.s3_encryption
+        tell("Not encrypted by a key of yours." if options.no_sse_c else f"Encrypted by the bucket: {way}.")
+    elif options.key.key_file is not None and not done.is_generated:
         tell(f"The encryption key is in {options.key.key_file}. Keep it: without it nobody can read the export.")
     elif not done.is_generated:
         tell("Encrypted with your key.")
@@ -94,6 +100,8 @@ def bucket(options: shared.Bucket) -> dict[str, str]:
         "secret_access_key": options.s3_secret_key or os.environ.get("S3_SECRET_ACCESS_KEY"),
         "endpoint_url": options.s3_endpoint or os.environ.get("S3_ENDPOINT_URL"),
         "region_name": options.s3_region or os.environ.get("S3_REGION_NAME"),
+        "encryption": options.s3_encryption,
+        "kms_key_id": options.s3_kms_key_id,
     }
     return {name: value for name, value in wanted.items() if value}
 
