@@ -9,6 +9,7 @@ PenstockError                    status  raised when
 │  ├─ NotAuthenticated             401     no API key, or an unknown one
 │  ├─ PermissionMissing            403     the key lacks the permission
 │  ├─ NotFound                     404     the object does not exist, or belongs to another community
+│  ├─ RequestTooSlow               408     the body comes too slowly, or not at all
 │  ├─ Conflict                     409     the object's state forbids it
 │  ├─ BodyTooLarge                 413     the body is larger than one request may be
 │  ├─ UnsupportedEncoding          415     the body is packed in a way the service cannot unpack
@@ -17,6 +18,7 @@ PenstockError                    status  raised when
 │  │  ├─ QuerySyntaxError            ·       the query text; carries position, expectation, caret line
 │  │  └─ DestinationError            ·       the customer's bucket, endpoint or key
 │  │     └─ CustomerKeyMismatch        ·       the key and the MD5 that came with it
+│  ├─ TooManyRequests              429     the key has too many requests of this kind under way
 │  └─ QuotaExhausted               429     the community's monthly bytes are used up
 ├─ IngestError                     422   a file cannot be taken in (truncated, unreadable, unknown format)
 │  └─ ColumnConflict                 ·     the table cannot hold a column beside those it has
@@ -115,6 +117,20 @@ class Conflict(Refused):
 
     status = 409
     title = "Conflict"
+
+
+class RequestTooSlow(Refused):
+    """The body comes too slowly, or not at all."""
+
+    status = 408
+    title = "Request too slow"
+
+
+class TooManyRequests(Refused):
+    """The API key has as many requests of this kind under way as it may."""
+
+    status = 429
+    title = "Too many requests"
 
 
 class BodyTooLarge(Refused):

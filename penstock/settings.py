@@ -83,6 +83,12 @@ class Settings:
     host: str = _field("127.0.0.1", "Address the API listens on.")
     port: int = _field(8080, "Port the API listens on.", most=65_535)
     public_url: str = _field("", "URL under which clients reach the API; empty: derived from host and port.")
+    max_connections: int = _field(2000, "Connections of clients at once.", least=16)
+    connections_per_address: int = _field(256, "Connections of one address at once; 0: no bound, as behind a proxy.")
+    request_head_seconds: float = _field(10.0, "How long the head of a request may take.", least=0.1)
+    request_body_seconds: float = _field(900.0, "How long the body of a request may take.", least=1)
+    request_least_bytes_per_second: int = _field(1000, "A body that comes slower, after 10 s, is given up.")
+    ingest_requests_per_key: int = _field(16, "Ingest requests of one API key at once.", least=1)
     log_level: Literal["debug", "info", "warning", "error"] = _field("info", "Least severe log level written.")
     log_format: Literal["text", "json"] = _field("text", "How log events are written.")
 

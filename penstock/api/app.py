@@ -74,6 +74,7 @@ def create_app(services: services_module.Services, *, worker: worker_module.Work
         measures=measures,
         heavy=anyio.CapacityLimiter(context.HEAVY_THREADS),
         ingest=anyio.CapacityLimiter(context.INGEST_THREADS),
+        ingests=context.Ingests(services.settings.ingest_requests_per_key),
     )
     app.state.known_keys = auth.KnownKeys(services)
     for prefix in PREFIXES:
@@ -85,6 +86,11 @@ def create_app(services: services_module.Services, *, worker: worker_module.Work
         app.include_router(router, responses=_PROBLEM_RESPONSES)
     app.openapi = functools.partial(_documented, app.openapi)  # type: ignore[method-assign]
     problems.install(app)
+    app.add_middleware(
+        middleware.BodyPace,
+        body_seconds=services.settings.request_body_seconds,
+        least_bytes_per_second=services.settings.request_least_bytes_per_second,
+    )
     app.add_middleware(middleware.RequestBounds, ingest_path_suffix=ingest.PATH_SUFFIX)
     app.add_middleware(middleware.HeadAsGet, own_prefixes=("/storage/",))
     app.add_middleware(middleware.RequestFrame, measures=measures, prefixes=PREFIXES)

@@ -1,7 +1,8 @@
-"""The body of an ingest request: pulled from the connection by a thread, unpacked, bounded, spooled to disk.
+"""The body of an ingest request: received by the event loop, then unpacked on a thread; bounded, spooled to disk.
 
 It is taken whole before a line of it is read: too large a body, a broken archive or a connection that ends early leaves
-nothing behind. Memory stays at `_SPOOL_MEMORY_BYTES` and one chunk, whatever is sent.
+nothing behind. No thread waits for a sender, so slow ones cannot keep others from the few threads. Memory stays at
+`_SPOOL_MEMORY_BYTES` and one chunk, whatever is sent.
 """
 
 from __future__ import annotations
@@ -11,81 +12,71 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from typing import IO
 
-import anyio
-import anyio.from_thread
 import starlette.requests
 
 from penstock import errors
 from penstock.base import unpack
 
-CHUNK_TIMEOUT_SECONDS = 60
-"""A sender that is silent for so long is given up: each holds one of few threads."""
+_SPOOL_MEMORY_BYTES = 1024 * 1024
+"""Of each body that is on its way; more of it lies in a file."""
 
-_SPOOL_MEMORY_BYTES = 8 * 1024 * 1024
+_READ_BYTES = 256 * 1024
 
 
-@contextlib.contextmanager
-def spooled(stream: AsyncIterator[bytes], encoding: str, max_bytes: int) -> Iterator[IO[bytes]]:
-    """The whole body, unpacked, as a file at its beginning. Call on a thread of the app's event loop.
-
-    Args:
-        stream: the request's chunks.
-        encoding: value of Content-Encoding; empty for none.
-        max_bytes: bound, before and after unpacking.
+@contextlib.asynccontextmanager
+async def received(stream: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[IO[bytes]]:
+    """The whole body as it was sent, as a file at its beginning.
 
     Raises:
         BodyTooLarge: `body_too_large`.
-        UnsupportedEncoding: `unsupported_content_encoding`.
-        IngestError: `truncated_body` (the archive or the connection ends early), `damaged_body`.
+        IngestError: `truncated_body`: the connection ended early.
     """
-    unpacker = _unpacker(encoding)
     with tempfile.SpooledTemporaryFile(max_size=_SPOOL_MEMORY_BYTES) as spool:
-        received = written = 0
+        size = 0
         try:
-            for chunk in _pulled(stream):
-                received += len(chunk)
-                _check_size(received, max_bytes)
-                for piece in unpacker.feed(chunk) if unpacker else (chunk,):
-                    written += len(piece)
-                    _check_size(written, max_bytes)
-                    spool.write(piece)
-            if unpacker:
-                unpacker.finish()
-        except unpack.UnpackError as error:
-            raise _refusal(error) from error
+            async for chunk in stream:
+                size += len(chunk)
+                _check_size(size, max_bytes)
+                spool.write(chunk)  # to the page cache at worst: shorter than a hop to a thread
+        except starlette.requests.ClientDisconnect as error:
+            raise errors.IngestError(
+                "truncated_body",
+                "The connection ended in the middle of the body.",
+                "Send it again; nothing was taken in.",
+            ) from error
         spool.seek(0)
         yield spool
 
 
-def _pulled(stream: AsyncIterator[bytes]) -> Iterator[bytes]:
-    """The stream's chunks, pulled one by one from a thread."""
-    try:
-        while True:
-            yield anyio.from_thread.run(_next_chunk, stream)
-    except _StreamEnd:
+@contextlib.contextmanager
+def unpacked(body: IO[bytes], encoding: str, max_bytes: int) -> Iterator[IO[bytes]]:
+    """The body, unpacked whole, as a file at its beginning.
+
+    Args:
+        body: as it was sent.
+        encoding: value of Content-Encoding; empty for none.
+        max_bytes: bound after unpacking.
+
+    Raises:
+        BodyTooLarge: `body_too_large`.
+        UnsupportedEncoding: `unsupported_content_encoding`.
+        IngestError: `truncated_body` (the archive ends early), `damaged_body`.
+    """
+    unpacker = _unpacker(encoding)
+    if unpacker is None:
+        yield body
         return
-    except starlette.requests.ClientDisconnect as error:
-        raise errors.IngestError(
-            "truncated_body", "The connection ended in the middle of the body.", "Send it again; nothing was taken in."
-        ) from error
-
-
-class _StreamEnd(Exception):
-    """The end of a stream, for the other side of the event loop (StopAsyncIteration does not cross it)."""
-
-
-async def _next_chunk(stream: AsyncIterator[bytes]) -> bytes:
-    try:
-        with anyio.fail_after(CHUNK_TIMEOUT_SECONDS):
-            return await anext(stream)
-    except StopAsyncIteration:
-        raise _StreamEnd from None
-    except TimeoutError:
-        raise errors.IngestError(
-            "truncated_body",
-            f"Nothing of the body came for {CHUNK_TIMEOUT_SECONDS} seconds.",
-            "Send it again; nothing was taken in.",
-        ) from None
+    with tempfile.SpooledTemporaryFile(max_size=_SPOOL_MEMORY_BYTES) as spool:
+        size = 0
+        try:
+            for piece in unpack.unpacked(iter(lambda: body.read(_READ_BYTES), b""), unpacker):
+                size += len(piece)
+                _check_size(size, max_bytes)
+                spool.write(piece)
+        except unpack.UnpackError as error:
+            raise _refusal(error) from error
+        spool.seek(0)
+        yield spool
 
 
 def _unpacker(encoding: str) -> unpack.Unpacker | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
 import fastapi
 
+from penstock import errors
 from penstock.api import metrics
 from penstock.process import services as services_module
 
@@ -18,7 +21,10 @@ HEAVY_THREADS = 4
 """Scans, counts and probes at once; the light routes keep threads of their own, so that reading a task never waits."""
 
 INGEST_THREADS = 4
-"""Ingests at once; a slow sender holds one for as long as it sends."""
+"""Ingests at once, each with its whole body at hand."""
+
+INGEST_THREADS_PER_KEY = 3
+"""Of one API key: one thread is always left to the others."""
 
 _Params = ParamSpec("_Params")
 _Result = TypeVar("_Result")
@@ -33,12 +39,14 @@ class Context:
         measures: metrics.
         heavy: bound on scans and probes at once.
         ingest: bound on ingests at once.
+        ingests: requests under way, by API key.
     """
 
     services: services_module.Services
     measures: metrics.Measures
     heavy: anyio.CapacityLimiter
     ingest: anyio.CapacityLimiter
+    ingests: Ingests
 
     async def run_heavy(
         self, function: Callable[_Params, _Result], *args: _Params.args, **kwargs: _Params.kwargs
@@ -53,10 +61,46 @@ class Context:
         return await anyio.to_thread.run_sync(functools.partial(function, *args, **kwargs))
 
     async def run_ingest(
-        self, function: Callable[_Params, _Result], *args: _Params.args, **kwargs: _Params.kwargs
+        self, key: str, function: Callable[_Params, _Result], *args: _Params.args, **kwargs: _Params.kwargs
     ) -> _Result:
-        """Runs an ingest on a thread, waiting for a free one."""
-        return await anyio.to_thread.run_sync(functools.partial(function, *args, **kwargs), limiter=self.ingest)
+        """Runs an ingest of the API key `key` on a thread, waiting for a free one, and for those of this key."""
+        async with self.ingests.threads_of(key):
+            return await anyio.to_thread.run_sync(functools.partial(function, *args, **kwargs), limiter=self.ingest)
+
+
+class Ingests:
+    """Ingest requests under way, by API key.
+
+    Args:
+        most_requests: of one key at once.
+    """
+
+    def __init__(self, most_requests: int) -> None:
+        self._most_requests = most_requests
+        self._requests: collections.Counter[str] = collections.Counter()
+        self._threads: dict[str, anyio.CapacityLimiter] = {}
+
+    @contextlib.contextmanager
+    def one_of(self, key: str) -> Iterator[None]:
+        """Counts a request of this key while it lasts. Raises TooManyRequests `too_many_requests`."""
+        if self._requests[key] >= self._most_requests:
+            raise errors.TooManyRequests(
+                "too_many_requests",
+                f"This API key has {self._most_requests} ingest requests under way, the most it may have.",
+                "Wait for the answers of some, or send more events in each.",
+            )
+        self._requests[key] += 1
+        try:
+            yield
+        finally:
+            self._requests[key] -= 1
+            if not self._requests[key]:
+                del self._requests[key]
+                self._threads.pop(key, None)
+
+    def threads_of(self, key: str) -> anyio.CapacityLimiter:
+        """Bounds the threads of a key whose request is counted."""
+        return self._threads.setdefault(key, anyio.CapacityLimiter(INGEST_THREADS_PER_KEY))
 
 
 def of(request: fastapi.Request) -> Context:

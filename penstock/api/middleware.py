@@ -8,16 +8,21 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+import anyio
 import fastapi
 import starlette.exceptions
 import structlog
 from starlette import types
 
+from penstock import errors
 from penstock.api import metrics, problems
 
 REQUEST_ID_HEADER = "X-Request-Id"
 JSON_BODY_MAX_BYTES = 1024 * 1024
 """Largest body of every request but an ingest (whose own bound is the setting `request_max_bytes`)."""
+
+GRACE_SECONDS = 10.0
+"""Before the least rate of a body is asked for."""
 
 _LOG = structlog.get_logger("penstock.api")
 _SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}\Z")
@@ -133,6 +138,59 @@ class HeadAsGet:
             await self._app(scope, receive, send_without_body)
         finally:
             scope["method"] = "HEAD"  # for log and metrics
+
+
+class BodyPace:
+    """Gives up bodies that come too slowly: a deadline for the whole, a least rate after the first seconds.
+
+    Nothing but the connection waits for a body, so a slow sender costs memory of one chunk; the bound is for many of
+    them.
+
+    Args:
+        body_seconds: from the request's head to the end of its body.
+        least_bytes_per_second: on average, after `GRACE_SECONDS`; 0: any rate.
+    """
+
+    def __init__(self, app: types.ASGIApp, body_seconds: float, least_bytes_per_second: int) -> None:
+        self._app = app
+        self._body_seconds = body_seconds
+        self._least_bytes_per_second = least_bytes_per_second
+
+    async def __call__(self, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.monotonic()
+        received = 0
+        is_whole = False
+
+        async def paced_receive() -> types.Message:
+            nonlocal received, is_whole
+            if is_whole:  # what is awaited now is the client's hanging up, which may take as long as it likes
+                return await receive()
+            try:
+                with anyio.fail_after(max(0.0, began + self._allowed_seconds(received) - time.monotonic())):
+                    message = await receive()
+            except TimeoutError:
+                raise self._too_slow(received, time.monotonic() - began) from None
+            received += len(message.get("body", b""))
+            is_whole = not message.get("more_body", False)
+            return message
+
+        await self._app(scope, paced_receive, send)
+
+    def _allowed_seconds(self, received: int) -> float:
+        """From the beginning to the next byte."""
+        rate = self._least_bytes_per_second
+        return min(self._body_seconds, GRACE_SECONDS + received / rate) if rate else self._body_seconds
+
+    def _too_slow(self, received: int, seconds: float) -> errors.RequestTooSlow:
+        return errors.RequestTooSlow(
+            "request_too_slow",
+            f"{received:,} bytes of the body came in {seconds:.0f} s; expected are {self._least_bytes_per_second:,} a "
+            f"second, and the whole within {self._body_seconds:g} s.",
+            "Send it again, in smaller requests over a slow line; nothing was done.",
+        )
 
 
 class RequestBounds:

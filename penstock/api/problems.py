@@ -96,6 +96,8 @@ def of_error(request: fastapi.Request, error: errors.PenstockError) -> Problem:
     )
     if error.status in _PASSING_STATUSES:
         problem.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if isinstance(error, errors.TooManyRequests):
+        problem.headers["Retry-After"] = "1"
     if isinstance(error, errors.QuotaExhausted):
         problem.headers["Retry-After"] = str(_seconds_until(request, error.extra["resets_at"]))
     return problem

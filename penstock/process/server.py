@@ -26,7 +26,7 @@ from penstock import settings as settings_module
 from penstock import worker as worker_module
 from penstock.api import app as app_module
 from penstock.process import certificates as tls
-from penstock.process import logs
+from penstock.process import connections, logs
 from penstock.process import services as services_module
 
 log = structlog.get_logger(__name__)
@@ -156,6 +156,11 @@ def _prepared(
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=DRAIN_SECONDS,
+                **connections.options(
+                    most=settings.max_connections,
+                    most_per_address=settings.connections_per_address,
+                    head_seconds=settings.request_head_seconds,
+                ),
                 ssl_certfile=str(files.certificate_file) if files else None,
                 ssl_keyfile=str(files.key_file) if files else None,
             )

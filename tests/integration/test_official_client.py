@@ -11,10 +11,11 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -72,11 +73,13 @@ class Service:
                 return uuid
         raise AssertionError(f"the search job does not end: {job}")
 
-    def run(self, *arguments: str, cwd: pathlib.Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, cwd: pathlib.Path, client: Sequence[str] = (str(CLIENT),), **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Runs the official client with only what its documentation names in its environment."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("S3_", "EXPORT_", "API_"))}
         return subprocess.run(
-            [str(CLIENT), *arguments],
+            [*client, *arguments],
             cwd=cwd,
             env=clean
             | {"API_KEY": self.token, "API_HOST": self.host, "REQUESTS_CA_BUNDLE": self.ca_file, "PYTHONUTF8": "1"}
@@ -357,3 +360,100 @@ def test_progress_is_shown_while_a_task_waits(idle_service: Service, tmp_path: p
     assert idle_service.http.post(f"/v1/tasks/{task}/cancel").status_code == 202
     canceled = idle_service.run("status", task, cwd=tmp_path)
     assert "Task canceled" in canceled.stdout
+
+
+# Published versions, each as its users have it: with its own dependencies, beside nothing of ours
+
+VERSIONS = ("0.4.0", "0.5.5", "0.6.0")
+CLIENTS = pathlib.Path(__file__).parents[2] / "build" / "clients"
+RUN_CLIENT = "import sys; sys.path.insert(0, {folder!r}); from sekoia_event_exporter import main; sys.exit(main())"
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def published(request: pytest.FixtureRequest) -> Sequence[str]:
+    """The command of a published version. Installed once, under `build/`; without a network the tests are skipped."""
+    folder = CLIENTS / request.param
+    if not folder.exists():
+        made = folder.with_name(f"{request.param}.{os.getpid()}")
+        wanted = f"sekoia-event-exporter=={request.param}"
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            "--target",
+            str(made),
+            wanted,
+        ]
+        installed = subprocess.run(pip, capture_output=True, text=True, timeout=300)
+        if installed.returncode:
+            shutil.rmtree(made, ignore_errors=True)
+            if os.environ.get("CI") == "true":
+                pytest.fail(installed.stderr)
+            pytest.skip(f"{wanted} cannot be installed here")
+        with contextlib.suppress(OSError):  # another process was first
+            made.rename(folder)
+    # -I and -S: neither PYTHONPATH nor the packages of this environment.
+    return sys.executable, "-X", "utf8", "-I", "-S", "-c", RUN_CLIENT.format(folder=str(folder))
+
+
+def test_a_published_version_exports_and_downloads(
+    service: Service, published: Sequence[str], tmp_path: pathlib.Path
+) -> None:
+    job = service.done_search()
+    done = service.run("export", job, "--interval", "0", "-o", "out.gz", cwd=tmp_path, client=published)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = rows(tmp_path / "out.gz")
+    assert len(found) == len(EVENTS)
+    assert {name for row in found for name in row} <= {"@timestamp", "message"}
+
+
+def test_a_published_version_takes_up_a_task_with_its_key(
+    service: Service, published: Sequence[str], tmp_path: pathlib.Path
+) -> None:
+    job = service.done_search()
+    started = service.run(
+        "export", job, "--interval", "0", "--no-download", "--s3-sse-c-key", OWN_KEY, cwd=tmp_path, client=published
+    )
+    assert started.returncode == 0, started.stdout + started.stderr
+    verbs = service.run("--help", cwd=tmp_path, client=published).stdout
+    verb = "download" if "download" in verbs else "status"  # 0.4.0 downloads with `status`
+    task = re.search(r"[0-9a-f]{8}-[0-9a-f-]{27}", started.stdout.replace(job, ""))
+    assert task, started.stdout
+    done = service.run(verb, task[0], "--s3-sse-c-key", OWN_KEY, "-o", "later.gz", cwd=tmp_path, client=published)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(rows(tmp_path / "later.gz")) == len(EVENTS)
+
+
+def test_a_published_version_without_a_key_is_refused_before_anything_starts(
+    service: Service, published: Sequence[str], tmp_path: pathlib.Path
+) -> None:
+    """It would drop the key that the service makes: a file that nobody can read, charged to the quota."""
+    job = service.done_search()
+    before = service.http.get("/v1/tasks").json()["total"]
+    done = service.run("export", job, "--no-sse-c", cwd=tmp_path, client=published)
+    assert done.returncode == 1
+    assert "customer_key_required" in done.stderr
+    assert service.http.get("/v1/tasks").json()["total"] == before
+
+
+@pytest.fixture(scope="module")
+def allowing_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose operator allows unencrypted exports."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PENSTOCK_ALLOW_UNENCRYPTED_EXPORTS", "true")
+        with served(tmp_path_factory.mktemp("allowing")) as running:
+            yield running
+
+
+def test_where_allowed_a_published_version_exports_without_a_key(
+    allowing_service: Service, published: Sequence[str], tmp_path: pathlib.Path
+) -> None:
+    job = allowing_service.done_search()
+    done = allowing_service.run(
+        "export", job, "--no-sse-c", "--interval", "0", "-o", "plain.gz", cwd=tmp_path, client=published
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(rows(tmp_path / "plain.gz")) == len(EVENTS)

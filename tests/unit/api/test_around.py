@@ -13,7 +13,7 @@ import zstandard
 from api_world import JOBS, World, events, problem
 
 from penstock import errors
-from penstock.control import states
+from penstock.control import audit, states
 
 # Events in
 
@@ -228,6 +228,21 @@ def test_metrics_count_by_route_and_not_by_path(world: World) -> None:
     assert "some-task-of-mine" not in text
     assert re.search(r'penstock_active_exports\{status="pending"\} \d', text)
     assert "penstock_ingested_events_total" in text
+
+
+def test_events_that_are_in_are_reported_so_though_the_audit_is_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that is told 502 sends them again, and has them twice."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise errors.StorageError("database_unavailable", "The database does not answer.", "Start it.")
+
+    monkeypatch.setattr(audit, "record", fail)
+    answer = world.post(f"/v1/communities/{world.acme.uuid}/events", content=b'{"@timestamp":"2026-03-01T11:00:00Z"}\n')
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
+    monkeypatch.undo()
+    assert world.get(f"{JOBS}/{world.done_search(earliest_time='-1d')}").json()["total"] == 1
 
 
 # The API key that asks

@@ -375,8 +375,8 @@ def test_export_jobs_are_listed_newest_first(world: World, job: str) -> None:
     done = page["items"][1]
     assert set(done) == {
         "task_uuid", "status", "fields", "events", "export_size", "export_size_compressed", "download_url",
-        "manifest_url", "expire_at", "sse_customer_key_md5", "destination", "created_at", "ended_at", "error",
-        "error_code",
+        "manifest_url", "expire_at", "encryption", "sse_customer_key_md5", "destination", "created_at", "ended_at",
+        "error", "error_code",
     }  # fmt: skip
     assert (done["status"], done["events"], done["fields"]) == ("FINISHED", 10, ["message"])
     assert done["export_size"] == sum(len(f'{{"message":"event {n}"}}\n') for n in range(10))

@@ -67,15 +67,17 @@ NEEDED = {
         ("POST", JOBS), ("GET", JOBS), ("GET", f"{JOBS}/{{u}}"), ("GET", f"{JOBS}/{{u}}/events"),
         ("GET", f"{JOBS}/{{u}}/histogram"), ("GET", f"{JOBS}/{{u}}/fields"),
         ("POST", f"{JOBS}/{{u}}/cancel"), ("DELETE", f"{JOBS}/{{u}}"),
-        ("GET", "/v1/communities/{u}/fields"), ("GET", "/v1/field-presets"),
+        ("GET", "/v1/communities/{u}/fields"), ("GET", "/v1/communities/{u}/field-values"),
+        ("GET", "/v1/field-presets"),
     ],
     "SIC_MASSIVE_EXPORT_EVENTS": [
         ("POST", f"{JOBS}/{{u}}/export"), ("POST", f"{JOBS}/{{u}}/export/estimate"),
         ("GET", f"{JOBS}/{{u}}/export-jobs"),
         ("GET", "/v1/tasks"), ("GET", "/v1/tasks/{u}"), ("POST", "/v1/tasks/{u}/cancel"),
+        ("POST", "/v1/destinations/try"),
     ],
     "SIC_WRITE_EVENTS": [("POST", "/v1/communities/{u}/events")],
-    "ADMIN": [("POST", "/v1/communities"), ("GET", "/v1/audit")],
+    "ADMIN": [("POST", "/v1/communities"), ("GET", "/v1/audit"), ("GET", "/v1/health")],
 }  # fmt: skip
 
 
@@ -92,7 +94,14 @@ def test_each_permission_opens_its_routes_and_no_other_does(world: World, permis
 
 def test_every_route_with_a_key_is_in_the_permission_table(world: World) -> None:
     any_key = {
-        ("GET", path) for path in ("/v1/communities", "/v1/communities/{u}/quota", "/v1/auth/validate", "/v1/me")
+        ("GET", path)
+        for path in (
+            "/v1/communities",
+            "/v1/communities/{u}/quota",
+            "/v1/communities/{u}/quota/days",
+            "/v1/auth/validate",
+            "/v1/me",
+        )
     }
     listed = any_key | {route for found in NEEDED.values() for route in found}
     documented = {(method, re.sub(r"\{\w+\}", "{u}", path)) for method, path in routes(world) if path not in OPEN}

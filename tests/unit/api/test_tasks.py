@@ -48,6 +48,7 @@ def test_a_waiting_task_has_every_member(world: World, job: str) -> None:
                 "earliest_time": "2026-02-28T12:00:00Z", "latest_time": "2026-03-01T12:00:00Z",
                 "created_by": world.acme.key.uuid, "created_by_name": "everything", "fields": ["message", "source.ip"],
             "download_url": None, "manifest_url": None, "export_size": 0, "export_size_compressed": 0,
+            "encryption": "sse-c",
             "sse_customer_key_md5": started["sse_customer_key_md5"], "destination": "service", "expire_at": None,
             "error": None, "error_code": None,
         },
