@@ -112,7 +112,7 @@ class Settings:
 
     # Lake
     lake_max_columns: int = _field(2000, "Columns a table may have; further new fields live in the overflow.", least=1)
-    ingest_batch_events: int = _field(50_000, "Events per ingest batch.", least=1)
+    ingest_batch_bytes: int = _field(16 * 1024 * 1024, "Text of an ingest batch, in bytes.", least=1)
     ingest_max_line_bytes: int = _field(16 * 1024 * 1024, "A longer line is rejected.", least=1)
     request_max_bytes: int = _field(
         256 * 1024 * 1024, "Largest body of an ingest request, after decompression.", least=1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the encoder's tests against a kernel built with AddressSanitizer and UndefinedBehaviorSanitizer.
+# Runs the tests of the kernels against a kernel built with AddressSanitizer and UndefinedBehaviorSanitizer.
 #
 # The kernel is built into a temporary copy of the package, so the checkout's own stays as it is.
 # PYTHONMALLOC=malloc lets the sanitizer see Python's objects too. Leak detection is off: the interpreter
@@ -35,10 +35,12 @@ export HYPOTHESIS_STORAGE_DIRECTORY="$root/.hypothesis" # its tables of Unicode 
 export ASAN_OPTIONS="detect_leaks=0:abort_on_error=1:allocator_may_return_null=1" UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1"
 cd "$work"
 "$python" -P -c '
-import penstock.kernels.bloom, penstock.kernels.deflate, penstock.kernels.lines
-for kernel in (penstock.kernels.bloom, penstock.kernels.deflate, penstock.kernels.lines):
+import penstock.kernels.bloom, penstock.kernels.deflate, penstock.kernels.intake, penstock.kernels.lines
+kernels = penstock.kernels
+for kernel in (kernels.bloom, kernels.deflate, kernels.intake, kernels.lines):
     built = open(kernel.__file__, "rb").read()
     assert kernel.__file__.startswith("'"$work"'"), kernel.__file__
     assert b"__asan_report" in built and b"__ubsan_handle" in built, "the kernel was built without sanitizers"
 '
-"$python" -P -m pytest -q --capture=sys -p no:cacheprovider -c "$root/pyproject.toml" --rootdir "$root" "$root/tests/unit/encode" "$root/tests/unit/kernels" "$@"
+"$python" -P -m pytest -q --capture=sys -p no:cacheprovider -c "$root/pyproject.toml" --rootdir "$root" "$root/tests/unit/encode" "$root/tests/unit/kernels" \
+    "$root/tests/unit/intake/test_kernel.py" "$@"

@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "base",
         "errors",
         "fields",
+        "kernels",
         "lake",
         "settings",
     },

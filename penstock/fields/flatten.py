@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from penstock.fields import refused
@@ -11,29 +12,45 @@ MAX_DEPTH = 200
 Python's recursion limit."""
 
 
-def flatten(event: dict[str, Any]) -> dict[str, Any]:
+FREE_NAME_BYTES = 65_536
+NAME_BYTES_A_BYTE = 32
+"""Bytes that the dotted names of an event may have: so many in any case, and so many for each byte of its text. In a
+text that nests deep, each value's name repeats the whole path: 16 MB of it could become a terabyte of names."""
+
+
+def name_budget(text_bytes: int) -> int:
+    """Bytes that the dotted names of an event of this length may have."""
+    return FREE_NAME_BYTES + NAME_BYTES_A_BYTE * text_bytes
+
+
+def flatten(event: dict[str, Any], name_bytes: int | None = None) -> dict[str, Any]:
     """The event under dotted names, in its order. Lists and empty objects are values.
 
     `a` and `a.b` may both come out, where the event has `{"a": 1, "a.b": 2}`.
 
     Raises:
         EventRefused: `duplicate_name` when two paths give one name (`{"a.b": 1, "a": {"b": 2}}`); `too_deep` when
-            objects and lists nest more than `MAX_DEPTH` levels.
+            objects and lists nest more than `MAX_DEPTH` levels; `too_large` when the names together have more than
+            `name_bytes` bytes.
     """
     flat: dict[str, Any] = {}
-    _walk(event, "", flat, 1)
+    _walk(event, "", flat, 1, [sys.maxsize if name_bytes is None else name_bytes])
     return flat
 
 
-def _walk(members: dict[str, Any], prefix: str, flat: dict[str, Any], depth: int) -> None:
+def _walk(members: dict[str, Any], prefix: str, flat: dict[str, Any], depth: int, left: list[int]) -> None:
+    """`left`: bytes of names that may still come."""
     if depth > MAX_DEPTH:
         raise too_deep()
     for key, value in members.items():
         name = prefix + key
         if isinstance(value, dict) and value:
-            _walk(value, name + ".", flat, depth + 1)
+            _walk(value, name + ".", flat, depth + 1, left)
             continue
-        if isinstance(value, list):
+        left[0] -= len(name) if name.isascii() else len(name.encode(errors="surrogatepass"))
+        if left[0] < 0:
+            raise refused.EventRefused("too_large", "its dotted names have far more bytes than its text")
+        if isinstance(value, list) and value:
             check_depth(value, depth + 1)
         if name in flat:
             raise refused.EventRefused("duplicate_name", f"two paths of the event give the one name {name!r}")

@@ -23,6 +23,7 @@ _DAY_US = 86_400_000_000
 _FIRST_US = (1 - _EPOCH_DAY) * _DAY_US
 _END_US = (dt.date.max.toordinal() + 1 - _EPOCH_DAY) * _DAY_US
 
+_SPACES = re.compile("[ \t\n\r]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CANONICAL_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.(?:[0-9]{3}){1,2})?Z")
 _DATE = re.compile(
@@ -63,8 +64,33 @@ def loads(text: str | bytes) -> Any:
         EventRefused: `invalid_utf8`; `invalid_json` (with line and column); `invalid_number` (NaN, Infinity);
             `duplicate_name` (twice the same name in one object); `too_deep`.
     """
+    return _decoded(text, _DECODER.decode)
+
+
+def load_all(text: str | bytes) -> list[Any]:
+    """The JSON values of a text that holds one, or several objects with nothing or spaces between them.
+
+    Raises what `loads` raises.
+    """
+    found: list[Any] = _decoded(text, _values)
+    return found
+
+
+def _values(text: str) -> list[Any]:
+    found: list[Any] = []
+    at = _SPACES.match(text, 0).end()  # type: ignore[union-attr]  # it always matches
+    while not found or at < len(text):
+        if found and text[at] != "{":
+            raise json.JSONDecodeError("Extra data", text, at)
+        value, at = _DECODER.raw_decode(text, at)
+        found.append(value)
+        at = _SPACES.match(text, at).end()  # type: ignore[union-attr]
+    return found
+
+
+def _decoded(text: str | bytes, decode: Callable[[str], Any]) -> Any:
     try:
-        return _DECODER.decode(text if isinstance(text, str) else text.decode())
+        return decode(text if isinstance(text, str) else text.decode())
     except json.JSONDecodeError as error:
         detail = f"not valid JSON: {error.msg} at column {error.colno}"
         raise refused.EventRefused("invalid_json", detail) from error

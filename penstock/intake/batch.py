@@ -1,138 +1,192 @@
-"""Events to frames: a batch of events, nested or dotted, becomes one frame; nothing is lost, nothing is coerced."""
+"""Lines of JSON to frames, batch by batch, by the kernel; nothing is lost, nothing is coerced."""
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import polars as pl
 
-from penstock.fields import flatten, refused, types, values
-from penstock.intake import build as ingest_build
-from penstock.intake import typing_fields
-from penstock.lake import layout
+from penstock import settings
+from penstock.fields import refused, values
+from penstock.fields.types import FieldType
+from penstock.intake import parse, times, typing_fields
+from penstock.kernels import intake as kernel
 
-RUN_EVENTS = 4096
-"""Events that lie in memory as Python values at once: their columns are made while the values are in the processor's
-cache, nearly twice as fast as at the end of a batch of 50,000."""
+MAX_CELLS = 4_000_000
+"""Rows times columns of a frame, at most: a wide batch becomes several frames, so that few events with many columns
+cost no more memory than many with few."""
 
-_MAX_NAMES = 100_000
-_SCALARS = frozenset({str, int, float, bool, type(None), values.Number})
-_STRINGS = frozenset({str})
+_MIN_ROWS = 1024
+
+_FLAT_BYTES = 128 * 1024 * 1024
+_NEW_NAMES = 8 * 1024 * 1024
+"""A batch ends early where its values' dotted names, which the overflow repeats, or new names have so many bytes."""
+
+_CODES = {
+    FieldType.KEYWORD: kernel.STRING,
+    FieldType.TEXT: kernel.STRING,
+    FieldType.IP: kernel.STRING,
+    FieldType.LONG: kernel.LONG,
+    FieldType.DOUBLE: kernel.DOUBLE,
+    FieldType.BOOLEAN: kernel.BOOLEAN,
+    FieldType.DATE: kernel.DATE,
+    FieldType.KEYWORD_LIST: kernel.STRINGS,
+    FieldType.JSON: kernel.JSON,
+}
+
+_VOTES = (
+    FieldType.KEYWORD,
+    FieldType.IP,
+    FieldType.LONG,
+    FieldType.DOUBLE,
+    FieldType.BOOLEAN,
+    FieldType.DATE,
+    FieldType.KEYWORD_LIST,
+    FieldType.JSON,
+)
+"""What each count of `Scanner.votes` is of."""
 
 
-class _Names(dict[str, tuple[str, "_Names"]]):
-    """Members of an object at one place: key -> (its dotted name, the names below it)."""
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """How much at once. Memory of an ingest, whatever the size of its sources: about ten times `batch_bytes`, and what
+    the lake holds back for a file.
 
-    __slots__ = ("prefix",)
-
-    def __init__(self, prefix: str) -> None:
-        super().__init__()
-        self.prefix = prefix
-
-    def enter(self, key: str) -> tuple[str, _Names]:
-        """Notes a key that was not seen here before."""
-        name = self.prefix + key
-        if not values.is_unicode(name):
-            raise refused.EventRefused("invalid_name", f"the name {name!r} is no valid Unicode (a lone surrogate)")
-        entry = self[key] = (name, _Names(name + "."))
-        return entry
-
-
-class Batch:
-    """Events that become one frame. `add` them, then `build`.
-
-    Every RUN_EVENTS events become columns at once, so that a new field's type is that of most of its values in the
-    first run that brings it.
+    Attributes:
+        batch_bytes: text of a batch, at most (and a piece more).
+        max_line_bytes: a longer line is rejected.
+        max_columns: columns a table may have; further new fields live in the overflow.
+        max_bytes: bytes a source may have after decompression; None: no bound.
     """
 
-    def __init__(self, known: typing_fields.Columns) -> None:
-        self._columns = known
-        self._names = _Names("")
-        self._known_names = 0
-        self._shapes: dict[tuple[str, ...], ingest_build.Shape] = {}
-        self._run_events = 0
-        self._runs: list[pl.DataFrame] = []
-        self.events = 0
+    batch_bytes: int = 16 * 1024 * 1024
+    max_line_bytes: int = 16 * 1024 * 1024
+    max_columns: int = 2000
+    max_bytes: int | None = None
 
-    def add(self, event: dict[str, Any]) -> None:
-        """Takes in an event, nested or dotted, of values as `fields.values.loads` gives them.
+    @classmethod
+    def of(cls, wanted: settings.Settings, *, request: bool = False) -> Limits:
+        """The limits that the settings set: for files, or for the body of a request."""
+        return cls(
+            batch_bytes=wanted.ingest_batch_bytes,
+            max_line_bytes=wanted.ingest_max_line_bytes,
+            max_columns=wanted.lake_max_columns,
+            max_bytes=wanted.request_max_bytes if request else None,
+        )
 
-        Raises:
-            EventRefused: `duplicate_name`, `too_deep`, `invalid_name`. The batch is as before.
-        """
-        names: list[str] = []
-        row: list[Any] = []
-        self._flatten(event, self._names, names, row, 1)
-        self._put(tuple(names), row)
 
-    def add_if_plain(self, event: dict[str, Any]) -> bool:
-        """As `add`, unless the event holds a float or a list of anything but strings: then False, and nothing is added.
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Refused:
+    """A line that was not taken in.
 
-        For a parser that proves every other value exactly.
-        """
-        names: list[str] = []
-        row: list[Any] = []
-        if not self._flatten(event, self._names, names, row, 1):
-            return False
-        self._put(tuple(names), row)
-        return True
+    Attributes:
+        line: its number in the block, from 0.
+        refusal: why.
+        raw: its bytes.
+    """
 
-    def _flatten(self, members: dict[str, Any], known: _Names, names: list[str], row: list[Any], depth: int) -> bool:
-        """`fields.flatten.flatten` for speed: names come out of a tree of those seen before. True if all is plain."""
-        plain = True
-        for key, value in members.items():
-            entry = known.get(key) or known.enter(key)
-            kind = type(value)
-            if kind is not str and kind is not int:
-                if kind is dict and value:
-                    if depth >= flatten.MAX_DEPTH:
-                        raise flatten.too_deep()
-                    plain = self._flatten(value, entry[1], names, row, depth + 1) and plain
-                    continue
-                if kind is list:
-                    if not _STRINGS.issuperset(map(type, value)):
-                        plain = False
-                        if not _SCALARS.issuperset(map(type, value)):
-                            flatten.check_depth(value, depth + 1)
-                elif kind is float or kind is values.Number:
-                    plain = False
-            names.append(entry[0])
-            row.append(value)
-        return plain
+    line: int
+    refusal: refused.EventRefused
+    raw: bytes
 
-    def _put(self, names: tuple[str, ...], row: list[Any]) -> None:
-        shape = self._shapes.get(names)
-        if shape is None:
-            if len(set(names)) != len(names):
-                twice = next(name for place, name in enumerate(names) if name in names[:place])
-                raise refused.EventRefused("duplicate_name", f"two paths of the event give the one name {twice!r}")
-            shape = self._shapes[names] = ingest_build.Shape()
-            self._known_names += len(names)
-        shape.ordinals.append(self._run_events)
-        shape.values.extend(row)
-        self.events += 1
-        self._run_events += 1
-        if self._run_events == RUN_EVENTS:
-            self._end_run()
 
-    def build(self, arrived_us: int) -> pl.DataFrame:
-        """The events as one frame in the order in which they were added; the batch is empty afterwards.
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """Events read at once.
 
-        Columns: TIMESTAMP, every other column that has a value, OVERFLOW if any event needs one.
+    Attributes:
+        events: how many there are.
+        untimed: those of them that had no usable time, and got the one of their arrival.
+        refused: the lines that were not taken in.
+        end_line: number in the block of the line behind the last one read.
+        events_before: how many of the events stand in lines of the block before the one given.
+        frames: the events sorted by @timestamp (of equals, the one that came first is first), in frames of bounded
+            size with the same columns: TIMESTAMP, those that the fields earned and that have a value, OVERFLOW if any
+            event needs it. To be read before the next batch.
+    """
+
+    events: int
+    untimed: int
+    refused: Sequence[Refused]
+    end_line: int
+    events_before: Callable[[int], int]
+    frames: Iterable[pl.DataFrame]
+
+
+class Reader:
+    """Reads blocks of lines into batches. For one thread at a time.
+
+    `intake.reference` is the specification, and says the same of every line, value and column.
+    """
+
+    def __init__(self, columns: typing_fields.Columns, time_fields: Sequence[str], max_line_bytes: int) -> None:
+        self._columns = columns
+        self._max_line_bytes = max_line_bytes
+        self._time_fields = tuple(time_fields)
+        self._scanner = kernel.Scanner(self._time_fields)
+
+    def read(self, block: kernel.Block, stop: int, arrived_us: int) -> Iterator[Batch]:
+        """The events of block[:stop], mostly as one batch.
 
         Args:
-            arrived_us: @timestamp of events without a usable one, microseconds since 1970.
+            arrived_us: @timestamp of events without a usable time, microseconds since 1970.
         """
-        self._end_run()
-        frame = pl.concat(self._runs, how="diagonal")
-        self._runs = []
-        self.events = 0
-        return frame.with_columns(pl.col(types.TIMESTAMP).fill_null(pl.lit(arrived_us).cast(layout.TIMESTAMP_DTYPE)))
+        scanner = self._scanner
+        scanner.begin()
+        at = 0
+        while at < stop:
+            scanner.reset()
+            at = scanner.scan(block, at, stop, self._max_line_bytes, _FLAT_BYTES, _NEW_NAMES)
+            found = list(self._look_again(block))
+            for row in scanner.unsure():
+                name, us = times.first((name, values.loads(text)) for name, text in scanner.times(row))
+                scanner.set_time(row, us, name == "@timestamp")
+            yield Batch(
+                events=scanner.rows,
+                untimed=scanner.arrive(arrived_us),
+                refused=found,
+                end_line=scanner.lines,
+                events_before=scanner.rows_before,
+                frames=self._frames(),
+            )
 
-    def _end_run(self) -> None:
-        """Makes columns of the events since the last run."""
-        self._runs.append(ingest_build.build(self._columns, self._shapes))
-        self._shapes = {}
-        self._run_events = 0
-        if self._known_names > _MAX_NAMES:  # events with ever new names must not fill the memory
-            self._names, self._known_names = _Names(""), 0
+    def _look_again(self, block: kernel.Block) -> Iterator[Refused]:
+        """The lines that are no events; what only the reference takes in, goes in."""
+        for line, start, stop in self._scanner.refused():
+            raw = block.text(start, stop)
+            try:
+                events = parse.events(raw, self._max_line_bytes)
+            except refused.EventRefused as refusal:
+                bare = refused.EventRefused(refusal.code, refusal.detail)  # without a traceback, which holds the event
+                yield Refused(line=line, refusal=bare, raw=raw)
+            else:
+                for event in events:
+                    self._scanner.add(block, values.dumps(event).encode(), line)
+
+    def _frames(self) -> Iterator[pl.DataFrame]:
+        scanner = self._scanner
+        if not scanner.rows:
+            return
+        present = scanner.present(max(1, int(scanner.rows * typing_fields.EARNS_SHARE_ECS)))
+        places = {name: field for field, name, _ in present}
+        earned = self._columns.earned([(name, rows) for _, name, rows in present], scanner.rows, self._infer(places))
+        names = sorted(earned)
+        fields = [places[name] for name in names]
+        codes = [_CODES[earned[name]] for name in names]
+        scanner.sort()
+        step = max(_MIN_ROWS, MAX_CELLS // (len(names) + 2))
+        for start in range(0, scanner.rows, step):
+            yield pl.DataFrame(scanner.frame(start, min(start + step, scanner.rows), fields, names, codes))
+
+    def _infer(self, places: dict[str, int]) -> typing_fields.Infer:
+        def infer(names: Sequence[str]) -> list[FieldType | None]:
+            return [_winner(counts) for counts in self._scanner.votes([places[name] for name in names])]
+
+        return infer
+
+
+def _winner(counts: Sequence[int]) -> FieldType | None:
+    """The type with the most votes; of equals, the one that comes first in FieldType; None without votes."""
+    votes = dict(zip(_VOTES, counts, strict=True))
+    return max(FieldType, key=lambda kind: votes.get(kind, 0)) if any(counts) else None

@@ -1,4 +1,4 @@
-"""What is in a source: JSON Lines, JSON documents, an array of events, Parquet; events with their line numbers."""
+"""What is in a source: JSON Lines, JSON documents, an array of events, Parquet; as text, with its line numbers."""
 
 from __future__ import annotations
 
@@ -6,58 +6,49 @@ import codecs
 import dataclasses
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from penstock import errors
-from penstock.fields import refused
-from penstock.intake import documents, parquet, streams
-
-KEPT_BYTES = 4096
-"""Bytes that are kept of a line that is too long."""
+from penstock.fields import refused, values
+from penstock.intake import streams
+from penstock.intake.shapes import documents, parquet
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
+class Text:
+    """The next bytes of JSON Lines; a line may go on in the next piece."""
+
+    piece: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Blank:
+    """Blank lines at the start of a source.
+
+    Attributes:
+        lines: how many line ends they have.
+        bytes: their length.
+    """
+
+    lines: int
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Lines:
     """JSON texts, each of which should be an event.
 
     Attributes:
-        numbers: line number of each text (1-based; of its first line where it has several).
-        texts: the texts, without their line ends.
+        numbers: line number of each text (1-based; of its first line where it has several), or its row number.
+        texts: the texts; any of them may go over several lines.
+        refused: what cannot even be written as such a text: its number, why, and its bytes if there are any.
     """
 
     numbers: Sequence[int]
     texts: Sequence[bytes]
+    refused: Sequence[tuple[int, refused.EventRefused, bytes]] = ()
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Rows:
-    """Events that were no JSON text.
-
-    Attributes:
-        numbers: row number of each event, 1-based.
-        events: the events; or why one cannot be one.
-    """
-
-    numbers: Sequence[int]
-    events: Sequence[dict[str, Any] | refused.EventRefused]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class TooLong:
-    """A line that is longer than allowed.
-
-    Attributes:
-        number: its line number.
-        start: its first KEPT_BYTES bytes.
-        size: its length in bytes.
-    """
-
-    number: int
-    start: bytes
-    size: int
-
-
-Item = Lines | Rows | TooLong
+Item = Text | Blank | Lines
 
 
 def read(source: streams.Opened, *, max_line_bytes: int, max_bytes: int | None = None) -> Iterator[Item]:
@@ -67,7 +58,7 @@ def read(source: streams.Opened, *, max_line_bytes: int, max_bytes: int | None =
     first line that is no document while the first lines together are, JSON Lines otherwise.
 
     Raises:
-        IngestError: after all items before the damage: see `ingest_streams`; `invalid_array`, `invalid_parquet`,
+        IngestError: after all items before the damage: see `streams`; `invalid_array`, `invalid_parquet`,
             `too_many_bytes`.
     """
     if source.is_parquet:
@@ -75,23 +66,36 @@ def read(source: streams.Opened, *, max_line_bytes: int, max_bytes: int | None =
         return
     pieces = streams.bounded(source.plain_pieces(), max_bytes, source.name)
     head = _Head(pieces)
+    if head.blank_bytes:
+        yield Blank(head.blank_lines, head.blank_bytes)
     if head.first == b"[":
         yield from _texts(documents.documents(source.name, head.pieces(), max_line_bytes, in_array=True))
     elif head.first == b"{" and _is_spread_over_lines(head, max_line_bytes):
         yield from _texts(documents.documents(source.name, head.pieces(), max_line_bytes, in_array=False))
     else:
-        yield from _lines(head.pieces(), max_line_bytes)
+        for piece in head.pieces():
+            yield Text(piece)
 
 
 class _Head:
-    """The first pieces of a text, looked at before it is read. A byte order mark is left out."""
+    """The first pieces of a text, looked at before it is read. A byte order mark is left out.
+
+    Attributes:
+        text: what was looked at, without the blank pieces before it.
+        blank_lines, blank_bytes: line ends and bytes of those.
+    """
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._rest = pieces
         self._failure: errors.IngestError | None = None
         self.text = b""
-        while not self.text.strip() and self.more():
-            pass
+        self.blank_lines = self.blank_bytes = 0
+        while not self.text.strip():
+            self.blank_lines += self.text.count(b"\n")
+            self.blank_bytes += len(self.text)
+            self.text = b""
+            if not self.more():
+                break
         if self.text.startswith(codecs.BOM_UTF8):
             self.text = self.text[len(codecs.BOM_UTF8) :]
 
@@ -141,55 +145,7 @@ def _is_spread_over_lines(head: _Head, max_line_bytes: int) -> bool:
 
 def _texts(items: Iterable[tuple[list[int], list[bytes]]]) -> Iterator[Item]:
     for numbers, texts in items:
-        yield Lines(numbers=numbers, texts=texts)
-
-
-def _lines(pieces: Iterable[bytes], max_line_bytes: int) -> Iterator[Item]:
-    """The lines of a text. A line without its line end at the end of the text is one, unless the text breaks off."""
-    held: list[bytes] = []
-    held_bytes = 0
-    dropped = 0
-    number = 1
-    for piece in pieces:
-        cut = piece.rfind(b"\n")
-        if dropped or (cut < 0 and held_bytes + len(piece) > max_line_bytes):
-            first_end = piece.find(b"\n")
-            if not dropped:
-                held = [b"".join([*held, piece[: first_end if first_end >= 0 else None]])[:KEPT_BYTES]]
-                dropped = held_bytes
-            if first_end < 0:
-                dropped += len(piece)
-                continue
-            yield TooLong(number=number, start=held[0], size=dropped + first_end)
-            number += 1
-            held, held_bytes, dropped = [], 0, 0
-            piece = piece[first_end + 1 :]
-            cut = piece.rfind(b"\n")
-        if cut >= 0:
-            texts = b"".join([*held, piece[:cut]]).split(b"\n")
-            yield from _bounded_lines(texts, number, max_line_bytes)
-            number += len(texts)
-            held, held_bytes = [], 0
-        rest = piece[cut + 1 :]
-        held.append(rest)
-        held_bytes += len(rest)
-    if dropped:
-        yield TooLong(number=number, start=held[0], size=dropped)
-    elif held_bytes:
-        yield from _bounded_lines([b"".join(held)], number, max_line_bytes)
-
-
-def _bounded_lines(texts: list[bytes], number: int, max_line_bytes: int) -> Iterator[Item]:
-    """The lines as one item, or as several where some are too long."""
-    start = 0
-    for place, text in enumerate(texts):
-        if len(text) > max_line_bytes:
-            if place > start:
-                yield Lines(numbers=range(number + start, number + place), texts=texts[start:place])
-            yield TooLong(number=number + place, start=text[:KEPT_BYTES], size=len(text))
-            start = place + 1
-    if start < len(texts):
-        yield Lines(numbers=range(number + start, number + len(texts)), texts=texts[start:])
+        yield Lines(numbers, texts)
 
 
 def _parquet(source: streams.Opened, max_bytes: int | None) -> Iterator[Item]:
@@ -204,8 +160,15 @@ def _parquet(source: streams.Opened, max_bytes: int | None) -> Iterator[Item]:
         yield from _rows(parquet.rows(source.name, copy.name))
 
 
-def _rows(batches: Iterable[list[dict[str, Any] | refused.EventRefused]]) -> Iterator[Item]:
+def _rows(batches: Iterable[Sequence[parquet.Event]]) -> Iterator[Item]:
     number = 1
     for events in batches:
-        yield Rows(numbers=range(number, number + len(events)), events=events)
+        numbers, texts, others = [], [], []
+        for place, event in enumerate(events, number):
+            if isinstance(event, refused.EventRefused):
+                others.append((place, event, b""))
+            else:
+                numbers.append(place)
+                texts.append(values.dumps(event).encode())
+        yield Lines(numbers, texts, others)
         number += len(events)

@@ -10,6 +10,9 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+KEPT_BYTES = 4096
+"""Bytes that are kept of a line that is too long."""
+
 DETAILS = 100
 """Rejected lines that a report tells of one by one."""
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import pathlib
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Protocol, runtime_checkable
@@ -95,6 +96,13 @@ class Opened:
         return piece
 
 
+def name_of(source: Source, name: str | None = None) -> str:
+    """What messages call a source; `name` if it is a stream."""
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)
+    return name or str(getattr(source, "name", "stream"))
+
+
 @contextlib.contextmanager
 def opened(source: Source, name: str | None = None) -> Iterator[Opened]:
     """Opens a source; a stream given by the caller stays open.
@@ -102,18 +110,21 @@ def opened(source: Source, name: str | None = None) -> Iterator[Opened]:
     Raises:
         IngestError: `unreadable_source`.
     """
+    name = name_of(source, name)
     if not isinstance(source, (str, os.PathLike)):
-        yield Opened(name or str(getattr(source, "name", "stream")), source, None, None)
-    elif os.fspath(source) == "-":
-        yield Opened("-", sys.stdin.buffer, None, None)
+        yield Opened(name, source, None, None)
+    elif name == "-":
+        yield Opened(name, sys.stdin.buffer, None, None)
     else:
         path = pathlib.Path(source)
         try:
             file: BinaryIO = path.open("rb")
         except OSError as error:
-            raise _unreadable(str(path), error) from error
+            raise _unreadable(name, error) from error
         with file:
-            yield Opened(str(path), file, path, os.fstat(file.fileno()).st_size)
+            state = os.fstat(file.fileno())
+            is_file = stat.S_ISREG(state.st_mode)  # else a pipe, which has no size and is read once
+            yield Opened(name, file, path if is_file else None, state.st_size if is_file else None)
 
 
 class Body(io.RawIOBase):

@@ -93,6 +93,30 @@ class EventTable:
         with self._lock, translated(self.root):
             return self._refreshed().transaction_version(_batch_mark(batch_id)) is not None
 
+    def add_columns(self, wanted: Mapping[str, FieldType]) -> Mapping[str, FieldType]:
+        """Adds the columns that the table lacks and can hold beside its own; all that it has afterwards.
+
+        An ingest asks before it writes, so that two at once never give one column two types.
+
+        Raises:
+            StorageError: `lake_failed`, `lake_busy`.
+        """
+
+        def attempt() -> int:
+            delta = self._refreshed()
+            taken = {name.lower() for name in (*columns.recorded_types(delta.schema()), types.OVERFLOW, types.DAY)}
+            missing = []
+            for name, field_type in wanted.items():
+                if name.lower() not in taken:
+                    taken.add(name.lower())
+                    missing.append(columns.delta_field(name, field_type))
+            if missing:
+                delta.alter.add_columns(missing)
+            return delta.version()
+
+        self._until_done(attempt)
+        return self.snapshot().columns
+
     def append(
         self, frames: Iterable[pl.DataFrame], *, types: Mapping[str, FieldType], batch_id: str | None = None
     ) -> int:

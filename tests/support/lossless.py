@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.fields import flatten, refused, values
+from penstock.intake import times
 
 TIMESTAMP = "@timestamp"
 
@@ -20,15 +21,8 @@ def expected(text: bytes, arrived: str) -> dict[str, Any] | None:
         return None
     if any(not values.is_unicode(name) for name in flat):
         return None
-    original = flat.get(TIMESTAMP)
-    us = values.parse_timestamp(original)
-    if TIMESTAMP in flat and us is None:
-        name = "@timestamp.original"
-        while name in flat:
-            name += ".original"
-        flat[name] = original
-    flat[TIMESTAMP] = arrived if us is None else values.render_timestamp(us)
-    return flat
+    rest, us = times.settle(flat, times.candidates(None))
+    return {**rest, TIMESTAMP: arrived if us is None else values.render_timestamp(us)}
 
 
 def line(flat: dict[str, Any], fields: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -11,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.encode import reference
-from penstock.fields import flatten, refused, values
+from penstock.fields import values
 from penstock.fields.types import OVERFLOW, FieldType
-from penstock.intake import batch as batches
-from penstock.intake import conflicts, parse, typing_fields
+from penstock.intake import batch, times, typing_fields
+from penstock.kernels import intake as kernel
 from penstock.lake import layout
 from tests.support import hostile_events, lossless
 
@@ -24,14 +25,14 @@ ARRIVED = values.render_timestamp(ARRIVED_US)
 
 def built(lines: list[bytes], known: typing_fields.Columns) -> tuple[pl.DataFrame, list[bytes]]:
     """The frame of a batch of lines, and the lines it refused."""
-    batch = batches.Batch(known)
-    rejected = []
-    for line in lines:
-        try:
-            parse.add_line(batch, line)
-        except refused.EventRefused:
-            rejected.append(line)
-    return batch.build(ARRIVED_US), rejected
+    block = kernel.Block(1)
+    block.append(b"".join(line + b"\n" for line in lines))
+    reader = batch.Reader(known, times.candidates(None), 1 << 30)
+    frames, rejected = [pl.DataFrame(schema={"@timestamp": layout.TIMESTAMP_DTYPE})], []
+    for found in reader.read(block, len(block), ARRIVED_US):
+        frames += list(found.frames)
+        rejected += [line.raw for line in found.refused]
+    return pl.concat(frames, how="diagonal"), rejected
 
 
 def frame_of(*events: Any, existing: dict[str, FieldType] | None = None, max_columns: int = 2000) -> pl.DataFrame:
@@ -52,6 +53,7 @@ def check_lossless(lines: list[bytes], known: typing_fields.Columns) -> pl.DataF
     wanted = [lossless.expected(line, ARRIVED) for line in lines]
     assert rejected == [line for line, flat in zip(lines, wanted, strict=True) if flat is None]
     flats = [flat for flat in wanted if flat is not None]
+    flats.sort(key=lambda flat: values.parse_timestamp(flat["@timestamp"]) or 0)
     fields = list(dict.fromkeys(name for flat in flats for name in flat)) or ["@timestamp"]
     assert frame.height == len(flats)
     if flats:
@@ -75,40 +77,6 @@ def test_every_hostile_event_comes_out_to_the_letter(
         assert len(known.types) <= max(max_columns, 3)
         folded = [name.lower() for name in frame.columns]
         assert len(set(folded)) == len(folded)
-
-
-@given(hostile_events.EVENTS, st.integers(0, 2**32))
-def test_the_fast_way_gives_what_the_exact_way_gives(event: dict[str, Any], seed: int) -> None:
-    text = hostile_events.render(event, random.Random(seed)).encode()
-    frames = []
-    for add in (parse.add_line, lambda batch, text: batch.add(parse.parse(text))):
-        batch = batches.Batch(typing_fields.Columns({}, 2000))
-        try:
-            add(batch, text)
-        except refused.EventRefused as refusal:
-            frames.append(refusal.code)
-        else:
-            frames.append(batch.build(ARRIVED_US).to_dicts())
-    assert frames[0] == frames[1]
-
-
-@given(hostile_events.EVENTS)
-def test_the_tree_of_names_flattens_as_the_specification_does(event: dict[str, Any]) -> None:
-    parsed = values.loads(hostile_events.render(event))
-    batch = batches.Batch(typing_fields.Columns({}, 9))
-    wanted, code = None, ""
-    try:
-        wanted = flatten.flatten(parsed)
-    except refused.EventRefused as refusal:
-        code = refusal.code
-    if wanted is None:
-        with pytest.raises(refused.EventRefused) as raised:
-            batch.add(parsed)
-        assert raised.value.code == code
-        return
-    batch.add(parsed)
-    ((names, shape),) = batch._shapes.items()
-    assert list(zip(names, shape.values, strict=True)) == list(wanted.items())
 
 
 def test_known_fields_take_ecs_types_and_others_what_most_values_have() -> None:
@@ -190,8 +158,8 @@ def test_events_keep_their_order_whatever_their_shape() -> None:
 
 def test_names_that_differ_only_in_case_share_no_column() -> None:
     frame = frame_of({"ProcessId": 1, "ProcessID": 2}, {"ProcessID": 3})
-    assert frame["ProcessId"].to_list() == [1, None]
-    assert frame[OVERFLOW].to_list() == ['{"ProcessID":2}', '{"ProcessID":3}']
+    assert frame["ProcessID"].to_list() == [2, 3]  # the commoner one
+    assert frame[OVERFLOW].to_list() == ['{"ProcessId":1}', None]
 
 
 def test_reserved_names_live_in_the_overflow() -> None:
@@ -246,47 +214,25 @@ def test_an_event_without_a_usable_timestamp_gets_its_arrival_and_keeps_what_it_
     assert frame["@timestamp.original.original"].to_list()[3] == ["x"]
 
 
-def test_a_batch_is_empty_after_it_was_built() -> None:
-    batch = batches.Batch(typing_fields.Columns({}, 10))
-    parse.add_line(batch, b'{"a":1}')
-    assert batch.build(ARRIVED_US).height == 1
-    assert batch.events == 0
-    parse.add_line(batch, b'{"b":1}')
-    assert batch.build(ARRIVED_US).columns == ["@timestamp", "b"]
+def test_a_rare_field_has_no_column_unless_ecs_names_it() -> None:
+    events = [{"n": n} for n in range(998)]
+    frame = frame_of(*events, {"rare": 1, "source.ip": "10.0.0.1"}, {"n": 1, "twice": 2})
+    assert frame.columns == ["@timestamp", "n", "source.ip", OVERFLOW]
+    assert frame[OVERFLOW].drop_nulls().to_list() == ['{"rare":1}', '{"twice":2}']
+    frame = frame_of(*events, *({"rare": n} for n in range(11)))
+    assert frame["rare"].drop_nulls().to_list() == list(range(11))
 
 
-def test_a_refused_event_leaves_the_batch_as_it_was() -> None:
-    batch = batches.Batch(typing_fields.Columns({}, 10))
-    parse.add_line(batch, b'{"a":1}')
-    for bad in (b'{"a.b":1,"a":{"b":2}}', b'{"x":', b'{"\\ud800":1}', b"7"):
-        with pytest.raises(refused.EventRefused):
-            parse.add_line(batch, bad)
-    assert batch.events == 1
-    assert batch.build(ARRIVED_US)["a"].to_list() == [1]
+def test_a_rare_field_of_the_table_keeps_its_type_for_files_where_it_is_common() -> None:
+    existing = {"v": FieldType.KEYWORD}
+    assert OVERFLOW in frame_of(*({"n": n} for n in range(500)), {"v": "x"}, existing=existing).columns
+    assert frame_of({"v": "x"}, {"v": 1}, existing=existing)["v"].to_list() == ["x", None]
 
 
-def test_settling_a_lost_race_moves_columns_to_the_overflow_to_the_letter() -> None:
-    known = typing_fields.Columns({}, 2000)
-    lines = [
-        b'{"n":1,"s":"a","j":{"x":[1.50]},"d":"2024-01-01T00:00:00.100Z","l":["a"],"b":true,"f":1.5,"z":null}',
-        b'{"n":2,"k":"K"}',
-    ]
-    lines[0] = lines[0].replace(b'"j":{"x":[1.50]}', b'"j":[{"x":1.50}]')
-    frame, _ = built(lines, known)
-    now = {
-        "@timestamp": FieldType.DATE,
-        "n": FieldType.KEYWORD,
-        "S": FieldType.KEYWORD,
-        "j": FieldType.KEYWORD,
-        "d": FieldType.LONG,
-        "l": FieldType.JSON,
-        "b": FieldType.LONG,
-        "f": FieldType.LONG,
-        "k": FieldType.IP,
-    }
-    (settled,) = conflicts.settle([frame], known, now)
-    assert settled.columns == ["@timestamp", "k", OVERFLOW]
-    fields = list("nsjdlbfzk")
-    assert exported(settled, fields, known.types) == exported(frame, fields, {"j": FieldType.JSON})
-    assert "s" not in known.types
-    assert known.types["n"] is FieldType.KEYWORD
+def test_columns_that_the_table_has_meanwhile_go_before_those_wanted() -> None:
+    def publish(wanted: Mapping[str, FieldType]) -> dict[str, FieldType]:
+        assert wanted == {"v": FieldType.LONG, "name": FieldType.KEYWORD}
+        return {"@timestamp": FieldType.DATE, "v": FieldType.KEYWORD, "Name": FieldType.KEYWORD}
+
+    frame, _ = built([b'{"v":1,"name":"a"}'], typing_fields.Columns({}, 2000, publish))
+    assert frame[OVERFLOW].to_list() == ['{"v":1,"name":"a"}']

@@ -16,7 +16,7 @@ import zstandard
 
 from penstock import errors, testing
 from penstock.fields import values
-from penstock.intake import ingest, readers, streams
+from penstock.intake import ingest, rejects, run, streams
 from penstock.lake import table
 
 LINES = b"".join(b'{"n":%d,"message":"line %d"}\n' % (n, n) for n in range(1, 1001))
@@ -44,7 +44,7 @@ def stored(events: table.EventTable, *names: str) -> list[tuple[Any, ...]]:
 
 
 def take(events: table.EventTable, source: Any, **options: Any) -> ingest.IngestReport:
-    limits = ingest.Limits(**{"batch_events": 300, **options.pop("limits", {})})
+    limits = ingest.Limits(**{"batch_bytes": 10_000, **options.pop("limits", {})})
     sources = source if isinstance(source, list) else [source]
     return ingest.ingest(events, sources, clock=testing.ManualClock(), limits=limits, **options)
 
@@ -68,33 +68,39 @@ def test_json_lines_come_in_whole_and_in_order(events: table.EventTable, tmp_pat
 def test_no_piece_size_changes_what_is_read(piece_bytes: int, kind: str) -> None:
     data = COMPRESSORS[kind](LINES[:6000])
 
-    class Slow(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
-            return super().read(piece_bytes)
-
-    opened = streams.Opened("slow", Slow(data), None, None)
+    opened = streams.Opened("slow", Pieces(data, piece_bytes), None, None)
     assert b"".join(opened.plain_pieces()) == LINES[:6000]
 
 
-def read_lines(pieces: list[bytes], max_line_bytes: int) -> list[tuple[int, bytes | int]]:
-    found: list[tuple[int, bytes | int]] = []
-    for item in readers._lines(iter(pieces), max_line_bytes):
-        if isinstance(item, readers.TooLong):
-            found.append((item.number, item.size))
-        else:
-            assert isinstance(item, readers.Lines)
-            found += zip(item.numbers, item.texts, strict=True)
-    return found
+class Pieces(io.BytesIO):
+    """A stream that gives few bytes at once."""
+
+    def __init__(self, data: bytes, piece_bytes: int) -> None:
+        super().__init__(data)
+        self._piece_bytes = piece_bytes
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(self._piece_bytes)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 100])
-def test_lines_are_numbered_and_bounded_wherever_the_pieces_break(size: int) -> None:
-    data = b"a\nbb\n\n" + b"c" * 10 + b"\nd\n" + b"e" * 11 + b"\n" + b"f" * 9
-    pieces = [data[start : start + size] for start in range(0, len(data), size)]
-    expected = [(1, b"a"), (2, b"bb"), (3, b""), (4, 10), (5, b"d"), (6, 11), (7, b"f" * 9)]
-    assert read_lines(pieces, 9) == expected
-    assert read_lines([*pieces, b"\n"], 9) == expected
-    assert read_lines([*pieces, b"ff"], 9) == [*expected[:-1], (7, 11)]
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 100, 1000])
+@pytest.mark.parametrize("end", [b"", b"\n"])
+@pytest.mark.parametrize("batch_bytes", [1, 40, 10_000])
+def test_lines_are_numbered_and_bounded_wherever_the_pieces_break(
+    events: table.EventTable, size: int, end: bytes, batch_bytes: int
+) -> None:
+    def line(number: int, length: int) -> bytes:
+        return b'{"n":%d,"s":"%s"}' % (number, b"x" * (length - 14))
+
+    data = b"\n".join(
+        [b"bad", line(2, 50), b"", line(4, 51), line(5, 20), b"x" * 500, line(7, 50), line(8, 80), line(9, 50)]
+    )
+    report = take(events, Pieces(data + end, size), limits={"max_line_bytes": 50, "batch_bytes": batch_bytes})
+    assert stored(events, "n") == [(2,), (5,), (7,), (9,)]
+    found = {reject.line: reject.reason for reject in report.rejects}
+    assert sorted(found) == [1, 4, 6, 8]
+    assert found[6] == "the line has 500 bytes, more than 50"
+    assert report.bytes == len(data + end)
 
 
 def test_blank_lines_line_ends_and_a_byte_order_mark_are_no_matter(
@@ -203,7 +209,7 @@ def test_a_truncated_file_keeps_what_was_whole_and_says_how_far(
     file = tmp_path / "f"
     file.write_bytes(data[: len(data) // 2])
     with pytest.raises(errors.IngestError) as raised:
-        take(events, file, limits={"batch_events": 5000})
+        take(events, file, limits={"batch_bytes": 100_000})
     error = raised.value
     taken = error.extra["source_accepted"]
     assert error.code == "truncated_input"
@@ -346,7 +352,7 @@ def test_a_line_of_ten_megabytes_is_an_event_and_a_longer_than_allowed_is_reject
     assert rejected(report) == [(2, "line_too_long")]
     assert report.rejects[0].reason == f"the line has {len(longer)} bytes, more than 16777216"
     entry = json.loads((tmp_path / "rejects").read_text())
-    assert entry["raw"] == longer[: readers.KEPT_BYTES].decode()
+    assert entry["raw"] == longer[: rejects.KEPT_BYTES].decode()
     assert (entry["truncated"], entry["bytes"]) == (True, len(longer))
 
 
@@ -430,11 +436,10 @@ def test_with_a_batch_id_each_of_several_files_is_one_commit_and_taken_in_once(
     assert before < events.snapshot().version
 
 
-def test_without_a_batch_id_a_file_is_committed_every_few_batches(
-    events: table.EventTable, tmp_path: pathlib.Path
+def test_without_a_batch_id_files_are_committed_every_few_batches(
+    events: table.EventTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = tmp_path / "f"
-    file.write_bytes(LINES)
+    monkeypatch.setattr(run, "COMMIT_BATCHES", 2)
     seen: list[int] = []
     append = events.append
 
@@ -444,8 +449,11 @@ def test_without_a_batch_id_a_file_is_committed_every_few_batches(
         return append(frames, **options)
 
     events.append = counted  # type: ignore[method-assign]
-    take(events, file, limits={"batch_events": 100})
-    assert seen == [400, 400, 200]
+    first, second = LINES[:13_000], LINES[13_000:]
+    take(events, [Pieces(first, 500), Pieces(b"\n" + second, 500)], limits={"batch_bytes": 4000})
+    assert len(seen) > 3
+    assert max(seen) < 350
+    assert sum(seen) == 999  # the line that is cut in two is rejected twice
 
 
 def test_a_request_is_taken_in_whole_or_not_at_all(events: table.EventTable) -> None:
@@ -500,6 +508,6 @@ def test_a_column_that_another_ingest_made_meanwhile_costs_no_value(
 def test_the_settings_give_the_limits() -> None:
     from penstock import settings
 
-    wanted = settings.Settings(ingest_batch_events=7, ingest_max_line_bytes=8, lake_max_columns=9, request_max_bytes=10)
-    assert ingest.Limits.of(wanted) == ingest.Limits(batch_events=7, max_line_bytes=8, max_columns=9)
+    wanted = settings.Settings(ingest_batch_bytes=7, ingest_max_line_bytes=8, lake_max_columns=9, request_max_bytes=10)
+    assert ingest.Limits.of(wanted) == ingest.Limits(batch_bytes=7, max_line_bytes=8, max_columns=9)
     assert ingest.Limits.of(wanted, request=True).max_bytes == 10

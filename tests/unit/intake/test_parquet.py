@@ -13,7 +13,8 @@ import pytest
 
 from penstock import errors, testing
 from penstock.fields import refused, values
-from penstock.intake import ingest, parquet
+from penstock.intake import ingest
+from penstock.intake.shapes import parquet
 from penstock.lake import table
 
 INSTANT = dt.datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=dt.UTC)
