@@ -113,7 +113,7 @@ class FileWriter:
         _check(frame, wanted)
         if not frame.height:
             return
-        frame = frame.select(s for s in frame if s.null_count() < frame.height)
+        frame = _without_nulls(frame)
         self.columns |= set(frame.columns) - {types.OVERFLOW}
         self._types.update(wanted)
         if self._waiting and not _fit_in_a_file([*self._waiting, frame]):
@@ -126,7 +126,7 @@ class FileWriter:
         """Writes what waits for more."""
         if not self._waiting:
             return
-        frame = pl.concat(self._waiting, how="diagonal")
+        frame = pl.concat(self._waiting, how="diagonal") if len(self._waiting) > 1 else self._waiting[0]
         self._waiting = []
         self.written.append(write_file(self._root, frame, f"{self._prefix}-{len(self.written):06d}", self._types))
         if time.monotonic() - self._refreshed > _REFRESH_SECONDS:
@@ -152,6 +152,12 @@ def delete(root: str, written: Sequence[Written]) -> None:
             os.unlink(location)
 
 
+def refresh(root: str, written: Iterable[Written]) -> None:
+    """Makes files young again before a commit names them. OSError if one is gone: a vacuum has taken it."""
+    for each in written:
+        os.utime(os.path.join(root, each.file.path))
+
+
 def touch(root: str, paths: Iterable[str]) -> None:
     """Makes files young again, so that `vacuum` leaves them alone for a while; never raises."""
     for path in paths:
@@ -167,7 +173,7 @@ def write_file(root: str, frame: pl.DataFrame, order: str, columns: Mapping[str,
     """
     if not frame[types.TIMESTAMP].is_sorted():
         frame = frame.sort(types.TIMESTAMP, maintain_order=True)
-    frame = frame.select(s for s in frame if s.null_count() < frame.height)
+    frame = _without_nulls(frame)
     rows = group_rows(frame)
     has_overflow = types.OVERFLOW in frame.columns
     names = layout.overflow_names(frame[types.OVERFLOW]) if has_overflow else frozenset()
@@ -206,6 +212,12 @@ def write_file(root: str, frame: pl.DataFrame, order: str, columns: Mapping[str,
     )
     fields = catalog.Fields(columns=frozenset(frame.columns) - {types.OVERFLOW}, overflow=names)
     return Written(file=file, modified_ms=int(state.st_mtime * 1000), fields=fields)
+
+
+def _without_nulls(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame without its columns of nulls."""
+    present = [column for column in frame if column.null_count() < frame.height]
+    return frame if len(present) == frame.width else pl.DataFrame(present)
 
 
 def group_rows(frame: pl.DataFrame) -> int:

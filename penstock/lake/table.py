@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import itertools
 import os
 import random
 import threading
@@ -18,7 +20,7 @@ from deltalake import transaction
 from penstock import errors
 from penstock.fields import types
 from penstock.fields.types import FieldType
-from penstock.lake import catalog, files, snapshots
+from penstock.lake import catalog, files, joining, snapshots
 from penstock.lake import layout as columns
 from penstock.lake.files import DataFile
 
@@ -35,7 +37,15 @@ _Action = transaction.AddAction | transaction.RemoveAction
 _CONFIGURATION = {
     "delta.dataSkippingNumIndexedCols": "2",  # @timestamp and the overflow: all that planning needs
     "delta.checkpointInterval": "20",
+    "delta.deletedFileRetentionDuration": "interval 1 days",  # what vacuum does not need, a checkpoint need not hold
 }
+
+_TINY_ROWS = 4_096
+_TINY_FILES = 64
+"""An append that leaves so many files of few events at the end joins them: nobody waits for upkeep to find that out."""
+
+_MOST_TINY_FILES = 256
+"""Files that an append joins at most; more are upkeep's."""
 
 
 class Stopped(Exception):
@@ -91,7 +101,7 @@ class EventTable:
     def has_batch(self, batch_id: str) -> bool:
         """Whether an append with this batch id was committed."""
         with self._lock, translated(self.root):
-            return self._refreshed().transaction_version(_batch_mark(batch_id)) is not None
+            return _is_taken(self._refreshed(), batch_id)
 
     def add_columns(self, wanted: Mapping[str, FieldType]) -> Mapping[str, FieldType]:
         """Adds the columns that the table lacks and can hold beside its own; all that it has afterwards.
@@ -135,18 +145,51 @@ class EventTable:
         """
         writer = files.FileWriter(self.root)
         try:
-            if batch_id is not None and self.has_batch(batch_id):
-                return self.snapshot().version
-            with translated(self.root):
-                self._check(types)
+            with self._lock, translated(self.root):
+                delta = self._refreshed()
+                if batch_id is not None and _is_taken(delta, batch_id):
+                    return delta.version()
+                self._check(delta, types)
             for frame in frames:  # what the caller's iterator raises is the caller's
                 with translated(self.root):
                     writer.write(frame, types)
             with translated(self.root):
                 writer.finish()
-            return self._commit(writer, types, batch_id)
+            version = self._commit(writer, types, batch_id)
         finally:
             writer.close()
+        self._join_tiny_files()
+        return version
+
+    def _join_tiny_files(self) -> None:
+        """Joins the files of few events at the end of the table, if there are many.
+
+        The events are committed: what fails here is left to upkeep.
+        """
+        with contextlib.suppress(errors.StorageError), translated(self.root):
+            with self._lock:
+                snapshot = self._as_snapshot(self._open())
+            newest = snapshot.files[-_MOST_TINY_FILES:]
+            tiny = list(itertools.takewhile(lambda file: file.rows < _TINY_ROWS, reversed(newest)))[::-1]
+            if len(tiny) >= _TINY_FILES:
+                part = dataclasses.replace(snapshot, files=tuple(tiny))
+                for run in joining.runs(part, min_files=_TINY_FILES // 4, target=joining.Target()):
+                    self.join(part, run)
+
+    def join(self, snapshot: Snapshot, run: Sequence[DataFile], should_stop: Callable[[], bool] | None = None) -> bool:
+        """Joins files that follow one another into one; False if another writer has taken some of them away.
+
+        Raises:
+            Stopped: `should_stop` said so; nothing was changed.
+            StorageError: `lake_failed`, `lake_busy`.
+        """
+        with translated(self.root):
+            written = joining.join(snapshot, run, lambda: check_stop(should_stop))
+        if self.replace(run, [written]) is None:
+            files.delete(self.root, [written])
+            return False
+        files.touch(self.root, [file.path for file in run])  # `vacuum` counts a file's age from here
+        return True
 
     def replace(self, removed: Sequence[DataFile], added: Sequence[files.Written]) -> int | None:
         """Swaps files for others that hold the same events; the version, or None if `removed` are no longer there."""
@@ -172,17 +215,18 @@ class EventTable:
         used = {name: wanted[name] for name in sorted(writer.columns - {types.TIMESTAMP})}
 
         def attempt() -> int:
-            delta = self._refreshed()
+            delta = self._open()  # a look at the log costs as much as a commit; who lost a race opens the table again
             self._add_columns(delta, used)
             partitioned = _is_partitioned(delta)
             actions = [files.add_action(each, partitioned=partitioned, data_change=True) for each in writer.written]
             # From here on `delta` is not refreshed: the commit must fail if the batch came in after this look.
-            if batch_id is not None and delta.transaction_version(_batch_mark(batch_id)) is not None:
+            if batch_id is not None and _is_taken(delta, batch_id):
                 return delta.version()
             if not actions and batch_id is None:
                 return delta.version()
             if writer.is_offered and actions and actions[0].path in self._as_snapshot(delta).files_by_path:
                 return delta.version()  # an attempt that seemed to fail went through
+            files.refresh(self.root, writer.written)
             writer.is_offered = True
             return self._offer(delta, actions, None if batch_id is None else _batch_mark(batch_id))
 
@@ -210,15 +254,15 @@ class EventTable:
 
     def _add_columns(self, delta: deltalake.DeltaTable, used: Mapping[str, FieldType]) -> None:
         """Adds the columns that are missing."""
-        self._check(used)
-        known = columns.recorded_types(delta.schema())
+        known = self._check(delta, used)
         missing = [columns.delta_field(name, field_type) for name, field_type in used.items() if name not in known]
         if missing:
             delta.alter.add_columns(missing)
+            delta.update_incremental()
 
-    def _check(self, wanted: Mapping[str, FieldType]) -> None:
-        """Refuses columns that the table cannot hold beside those it has."""
-        known = columns.recorded_types(self._refreshed().schema())
+    def _check(self, delta: deltalake.DeltaTable, wanted: Mapping[str, FieldType]) -> Mapping[str, FieldType]:
+        """Refuses columns that the table cannot hold beside those it has; those it has."""
+        known = columns.recorded_types(delta.schema())
         by_fold = {name.lower(): name for name in (*known, types.OVERFLOW, types.DAY)}
         clashes = []
         for name, field_type in wanted.items():
@@ -232,6 +276,7 @@ class EventTable:
                 "Keep values of another type, and names that differ only in case, in the overflow.",
                 columns=clashes,
             )
+        return known
 
     def _offer(
         self,
@@ -303,6 +348,11 @@ def translated(root: str) -> Iterator[None]:
 
 def _batch_mark(batch_id: str) -> str:
     return f"batch:{batch_id}"
+
+
+def _is_taken(delta: deltalake.DeltaTable, batch_id: str) -> bool:
+    """Whether `delta` has seen the batch."""
+    return delta.transaction_version(_batch_mark(batch_id)) is not None
 
 
 def _is_partitioned(delta: deltalake.DeltaTable) -> bool:

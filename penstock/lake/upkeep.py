@@ -7,10 +7,14 @@ import dataclasses
 import math
 import pathlib
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 
 from penstock.fields import types
-from penstock.lake import files, joining, needles, table
+from penstock.lake import joining, needles, table
+
+SAFE_SECONDS = 600.0
+"""Least age at which `penstock lake vacuum` deletes a file: an ingest that is under way says every minute that its
+files are in use, and a reader needs time to pin what it has opened."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,8 +71,7 @@ def compact(
         for run in joining.runs(snapshot, min_files=min_files, target=target or joining.Target()):
             if time.monotonic() >= until:
                 break
-            written = joining.join(snapshot, run, lambda: table.check_stop(should_stop))
-            if _swap(events, run, written):
+            if events.join(snapshot, run, should_stop):
                 removed, added = removed + len(run), added + 1
                 rows += sum(file.rows for file in run)
     return CompactReport(version=events.snapshot().version, files_removed=removed, files_added=added, rows=rows)
@@ -112,12 +115,3 @@ def _files_older_than(root: str, instant: float) -> Iterator[tuple[str, int]]:
             state = path.stat()
             if state.st_mtime <= instant:
                 yield str(path.relative_to(root)), state.st_size
-
-
-def _swap(events: table.EventTable, run: Sequence[files.DataFile], written: files.Written) -> bool:
-    """Commits the joined file in place of the run; False if another compaction was faster."""
-    if events.replace(run, [written]) is None:
-        files.delete(events.root, [written])
-        return False
-    files.touch(events.root, [file.path for file in run])  # `vacuum` counts a file's age from here
-    return True

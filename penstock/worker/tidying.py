@@ -16,6 +16,9 @@ log = structlog.get_logger(__name__)
 KEEP_SECONDS = 86_400.0
 """A file that no snapshot in use needs is kept this long: a reader that has just opened a snapshot may be slow."""
 
+TABLE_SECONDS = 60.0
+"""No new files of one table are joined after this long, so that the others have their turn; the next pass goes on."""
+
 
 class Tidying:
     """One pass is `tidy`. A table that cannot be tidied is logged and does not keep the others from it.
@@ -43,7 +46,7 @@ class Tidying:
 
     def _table(self, community_uuid: str) -> None:
         events = self._services.table(community_uuid)
-        joined = upkeep.compact(events, should_stop=self._should_stop)
+        joined = upkeep.compact(events, max_seconds=TABLE_SECONDS, should_stop=self._should_stop)
         with self._services.database.read() as tx:
             pinned = searches.pinned_versions(tx, community_uuid, self._services.clock.now())
         deleted = upkeep.vacuum(events, pinned_versions=pinned, keep_seconds=KEEP_SECONDS)

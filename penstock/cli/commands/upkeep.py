@@ -33,7 +33,7 @@ def lake_vacuum(options: lake.LakeVacuum) -> None:
         report = upkeep.vacuum(
             services.table(owner.uuid),
             pinned_versions=pinned,
-            keep_seconds=options.keep_hours * 3600,
+            keep_seconds=max(options.keep_hours * 3600, upkeep.SAFE_SECONDS),
             dry_run=options.dry_run,
         )
     if options.as_json:

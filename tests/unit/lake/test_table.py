@@ -135,6 +135,44 @@ def test_a_batch_is_taken_once(events: table.EventTable) -> None:
     assert len(data_files(events)) == 1
 
 
+def test_many_small_posts_leave_few_files_in_their_order(events: table.EventTable) -> None:
+    for n in range(150):
+        events.append([frame([7], n=[n])], types=N, batch_id=f"post {n}")
+    snapshot = events.snapshot()
+    assert len(snapshot.files) < 70
+    assert [n for file in snapshot.files for n in pl.read_parquet(snapshot.location(file.path))["n"]] == list(
+        range(150)
+    )
+
+
+def test_a_join_that_fails_does_not_fail_the_append_before_it(
+    events: table.EventTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> Iterator[None]:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(table, "_TINY_FILES", 1)
+    monkeypatch.setattr(table.joining, "runs", fail)
+    events.append([frame([1])], types={})
+    assert events.snapshot().rows == 1
+
+
+def test_an_append_whose_file_a_vacuum_took_fails_and_names_no_lost_file(
+    events: table.EventTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = files.FileWriter.finish
+
+    def finish_and_lose(writer: files.FileWriter) -> None:
+        finish(writer)
+        for path in data_files(events):
+            path.unlink()
+
+    monkeypatch.setattr(files.FileWriter, "finish", finish_and_lose)
+    with pytest.raises(errors.StorageError):
+        events.append([frame([1])], types={})
+    assert events.snapshot().files == ()
+
+
 def test_an_empty_batch_is_remembered_too(events: table.EventTable) -> None:
     events.append([], types={}, batch_id="nothing")
     assert events.has_batch("nothing")

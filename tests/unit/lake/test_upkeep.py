@@ -158,13 +158,13 @@ def test_two_compactions_at_once_join_each_file_once(events: table.EventTable, m
         append(events, [rng.randrange(50) for _ in range(20)], 20 * n)
     expected, before = export(events.snapshot()), paths(events)
     ready = threading.Barrier(3, timeout=30)
-    swap = upkeep._swap
+    replace = table.EventTable.replace
 
-    def swap_together(*args: Any) -> bool:
+    def replace_together(*args: Any) -> int | None:
         ready.wait()
-        return swap(*args)
+        return replace(*args)
 
-    monkeypatch.setattr(upkeep, "_swap", swap_together)
+    monkeypatch.setattr(table.EventTable, "replace", replace_together)
     tables = [table.EventTable(str(pathlib.Path(events.root).parent), "community") for _ in range(3)]
     with futures.ThreadPoolExecutor(3) as pool:
         reports = list(pool.map(lambda t: upkeep.compact(t, min_files=2), tables))
