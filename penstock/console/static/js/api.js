@@ -107,9 +107,8 @@ export async function ifKnown(asked) {
 }
 
 const encode = encodeURIComponent;
+/** @returns {Promise<import("penstock-api").Me>} */
 export const me = (token) => call("GET", "me", { token });
-/** @returns {Promise<import("penstock-api").CommunityPage>} */
-export const communities = (token) => call("GET", "communities", { token });
 /** @returns {Promise<SearchJob>} */
 export const startSearch = (body, signal) => call("POST", JOBS, { body, signal });
 /** @returns {Promise<SearchJob>} */
@@ -119,27 +118,33 @@ export const cancelSearch = (uuid) => call("POST", `${JOBS}/${encode(uuid)}/canc
 export const events = (uuid, limit, offset, signal) => call("GET", `${JOBS}/${encode(uuid)}/events`, { query: { limit, offset, flat: true }, signal, exact: true });
 /** @returns {Promise<import("penstock-api").Histogram>} */
 export const histogram = (uuid, signal) => call("GET", `${JOBS}/${encode(uuid)}/histogram`, { signal });
-export const searchFields = (uuid, match, signal) => call("GET", `${JOBS}/${encode(uuid)}/fields`, { query: { match, limit: 100 }, signal });
+/** @returns {Promise<import("penstock-api").FoundFieldPage>} */
+export const searchFields = (uuid, match, signal) => call("GET", `${JOBS}/${encode(uuid)}/fields`, { query: { match, limit: 200 }, signal });
 /** @returns {Promise<import("penstock-api").Estimate>} */
 export const estimate = (uuid, body, signal) => call("POST", `${JOBS}/${encode(uuid)}/export/estimate`, { body, signal });
 /** @returns {Promise<import("penstock-api").StartedExport>} */
 export const startExport = (uuid, body, idempotencyKey) => call("POST", `${JOBS}/${encode(uuid)}/export`, { body, headers: { "Idempotency-Key": idempotencyKey } });
+/** @returns {Promise<import("penstock-api").TriedDestination>} */
 export const tryDestination = (body, signal) => call("POST", "destinations/try", { body, signal });
 /** @returns {Promise<Task>} */
 export const task = (uuid, signal) => call("GET", `tasks/${encode(uuid)}`, { signal });
 /** @returns {Promise<import("penstock-api").TaskPage>} */
 export const tasks = (query, signal) => call("GET", "tasks", { query, signal });
+/** @returns {Promise<Task>} */
 export const cancelTask = (uuid) => call("POST", `tasks/${encode(uuid)}/cancel`);
 /** @returns {Promise<import("penstock-api").Quota>} */
 export const quota = (community, signal) => call("GET", `communities/${encode(community)}/quota`, { signal });
+/** @returns {Promise<import("penstock-api").QuotaDays>} */
 export const quotaDays = (community, signal) => call("GET", `communities/${encode(community)}/quota/days`, { signal });
 /** @returns {Promise<import("penstock-api").FieldPage>} */
 export const fields = (community, signal) => call("GET", `communities/${encode(community)}/fields`, { signal });
+/** @returns {Promise<import("penstock-api").CommonValues>} */
 export const fieldValues = (community, name, prefix, signal) => call("GET", `communities/${encode(community)}/field-values`, { query: { field: name, prefix }, signal });
 /** @returns {Promise<import("penstock-api").PresetPage>} */
 export const presets = (signal) => call("GET", "field-presets", { signal });
 /** @returns {Promise<import("penstock-api").AuditPage>} */
 export const audit = (query, signal) => call("GET", "audit", { query, signal });
+/** @returns {Promise<import("penstock-api").HealthReport>} */
 export const health = (signal) => call("GET", "health", { signal });
 /** @returns {Promise<import("penstock-api").ManifestKey>} */
 export const manifestKey = (signal) => call("GET", "manifest-key", { signal });

@@ -16,7 +16,9 @@ export function histogram({ onrange }) {
   let buckets = [];
   let from = -1, to = -1, at = 0, dragging = false, isWhole = false;
   const svg = s("svg", { "aria-hidden": "true" });
-  const read = h("span.grow", {}), actions = h("span.row", {});
+  const read = h("span.grow", {});
+  // Made once: a press on one of them takes the focus from the plot, which draws again, and must still meet its release.
+  const actions = h("span.row", { hidden: true }, h("button.btn.soft", { type: "button", onclick: () => apply() }, "Use this time"), h("button.btn.quiet", { type: "button", onclick: () => clear() }, "Clear"));
   const plot = h("div.plot", { tabindex: 0, role: "slider", "aria-label": "Time on the histogram", "aria-describedby": "brush-help", "aria-valuemin": 0, "aria-valuemax": 1, "aria-valuenow": 0 }, svg);
   const figure = h("figure.histogram", { "aria-label": "Histogram" }, h("figcaption", {}, read, actions),
     plot, h("p.sr", { id: "brush-help" }, "Arrow keys move. Hold Shift to select a range. Enter searches in it. Escape clears it."));
@@ -28,14 +30,14 @@ export function histogram({ onrange }) {
   const isPointed = () => plot.matches(":hover, :focus-visible");
 
   function tell() {
-    if (!buckets.length) { fill(read, "Counting over time"); return fill(actions); }
+    actions.hidden = !isChosen();
+    if (!buckets.length) return fill(read, "Counting over time");
     const [a, b] = ends(), text = span(buckets[a].start, buckets[b].end), events = f.plural(sum(a, b), "event");
     plot.setAttribute("aria-valuemax", buckets.length - 1);
     plot.setAttribute("aria-valuenow", b);
     plot.setAttribute("aria-valuetext", `${text}, ${events}${isChosen() ? ", selected" : ""}`);
     fill(read, isChosen() || isPointed() ? [h("strong", {}, text), ` · ${events}`]
       : [`One bar is ${f.lasts((buckets[0].end - buckets[0].start) / 1e3)}`, h("span.wide-only", {}, isWhole ? " · draw across the bars to choose a time" : " · still counting")]);
-    fill(actions, isChosen() && [h("button.btn.soft", { type: "button", onclick: apply }, "Use this time"), h("button.btn.quiet", { type: "button", onclick: clear }, "Clear")]);
   }
   function apply() { const [a, b] = ends(); onrange(buckets[a].start, buckets[b].end); clear(); }
   function clear() { from = to = -1; draw(); }

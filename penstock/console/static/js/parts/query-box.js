@@ -99,9 +99,12 @@ function caretLines(line, arrow, position) {
 }
 
 function notes(list, query, onsearch) {
-  return h("ul.notes", { "aria-label": "Notes on the query" }, list.map((note) => h("li", {}, icon("info"), h("span", {}, note.detail, " ", note.hint),
+  return h("ul.notes", { "aria-label": "Notes on the query" }, list.map((note) => h("li", {}, icon("info"), h("span", {}, codes(`${note.detail} ${note.hint}`)),
     repairs(note, query).map(([word, better]) => h("button.link", { type: "button", onclick: () => onsearch(better) }, word)))));
 }
+
+/** A sentence, with what stands between backticks as code. */
+const codes = (sentence) => sentence.split("`").map((text, n) => (n % 2 ? h("code", {}, plain(text)) : text));
 
 /** Ways to apply a note: [words of the button, the repaired query]. */
 function repairs(note, query) {

@@ -2,8 +2,8 @@
 // @ts-check
 import { isObject, scalar } from "../format.js";
 
-/** Whether a term can be written that finds this value: not for null, objects and lists of several. */
-export const isRefinable = (name, value) => name !== "@timestamp" && value !== null && value !== undefined && !isObject(value);
+/** Whether a term can be written that finds this value: not for null, objects, lists of several, and texts with a NUL. */
+export const isRefinable = (name, value) => name !== "@timestamp" && value !== null && value !== undefined && !isObject(value) && !`${name}${scalar(value)}`.includes("\0");
 
 /** `field:value`, quoted and escaped where the language wants it. */
 export function term(name, value) {

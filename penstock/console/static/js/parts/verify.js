@@ -27,7 +27,7 @@ export function verifyBox({ manifestText, signal }) {
       fill(answer, h("div.stack.tight", {}, h("p.hint", {}, `Checking ${f.clip(f.plain(file.name), 80)}, ${f.bytes(file.size)}`), bar));
       const found = await verify(file, text, (bytes) => { bar.value = bytes; }, signal);
       fill(answer, notice("good", "check", h("p", {}, h("strong", {}, `The file is whole and unchanged: ${f.plural(found.events, "event")}${found.isSigned ? ", signed by this service" : ""}.`)), !found.isSigned && h("p", {}, "This browser cannot check the signature. The command line can: penstock verify.")));
-    } catch (error) {
+    } catch (/** @type {any} */ error) {
       if (api.isAbort(error)) return;
       if (!(error instanceof manifests.Damaged || error instanceof api.Problem)) console.error(error);
       fill(answer, notice("bad", "fail", h("p", {}, h("strong", {}, error instanceof manifests.Damaged ? "This is not the exported file." : "The file could not be checked.")), h("p", {}, String(error.message))));

@@ -15,14 +15,15 @@ const COLUMNS = /** @type {[string, string?][]} */ ([["Query"], ["State"], ["Eve
 
 export default function exportsPage({ signal, fail }) {
   let group = "All", match = "", total = 0;
-  /** @type {import("penstock-api").Task[] | null} */
-  let tasks = null;
+  /** @type {import("penstock-api").Task[]} */
+  let tasks = [];
+  let isRead = false;
   const body = h("div.stack");
   const find = findBox("Find an export", "Query or key", (text) => { match = text; draw(); });
   const states = segments("State", Object.keys(GROUPS).map((name) => [name, () => { group = name; draw(); }, name === group]));
 
   function draw() {
-    if (!tasks) return fill(body, card("Exports", list("Exports", COLUMNS, ghostRows(5, 7))));
+    if (!isRead) return fill(body, card("Exports", list("Exports", COLUMNS, ghostRows(5, 7))));
     if (!tasks.length) return fill(body, h("div.card", {}, blank("export", "No exports yet", "Search for events, then press Export. Only your key opens the file.", h("a.btn.solid", { href: "#/search" }, "Go to search"))));
     const rows = tasks.filter((x) => (!GROUPS[group] || GROUPS[group].includes(stateOf(x))) && words(x).includes(match));
     fill(body, rows.length ? card("Exports", list("Exports", COLUMNS, rows.map(row))) : h("div.card", {}, blank("search", "No export fits", "Change the state or the words.")),
@@ -33,14 +34,15 @@ export default function exportsPage({ signal, fail }) {
     total = page.total;
     return page.items;
   }
-  const more = () => load(tasks?.length ?? 0, PAGE).then((added) => { tasks = [...tasks ?? [], ...added]; draw(); }, (error) => { if (!api.isAbort(error)) fail(error); });
+  const more = () => load(tasks.length, PAGE).then((added) => { tasks = [...tasks, ...added]; draw(); }, (error) => { if (!api.isAbort(error)) fail(error); });
   async function follow() {
     tasks = await load(0, PAGE);
+    isRead = true;
     draw();
     while (tasks.length) {
       const active = tasks.some((x) => ["running", "pending"].includes(stateOf(x)));
       await api.pauseUntilSeen(active ? 2000 : 15_000, signal);
-      const fresh = await api.persist(() => load(0, Math.min(100, tasks?.length || PAGE)), signal);
+      const fresh = await api.persist(() => load(0, Math.min(100, tasks.length)), signal);
       const changed = JSON.stringify(fresh) !== JSON.stringify(tasks.slice(0, fresh.length));
       tasks = [...fresh, ...tasks.slice(fresh.length)];
       if (changed && !body.contains(document.activeElement)) draw();

@@ -54,7 +54,7 @@ export default function searchPage({ params, signal }) {
   const end = (node) => { fill(found); fill(below, node); };
 
   async function start() {
-    fill(found, counting(null, 0));
+    fill(found, counting());
     ready();
     const begun = performance.now();
     const body = { term: at.q, term_lang: "dork", earliest_time: forApi(at.from), latest_time: forApi(at.to), community_uuids: [session.community] };
@@ -69,39 +69,25 @@ export default function searchPage({ params, signal }) {
   }
   const again = () => h("button.btn.solid", { type: "button", onclick: () => run() }, icon("retry"), "Search again");
 
-  /** Asks for the job until it is over; shows what is counted so far. */
+  /** Asks for the job until it is over. */
   async function follow(started) {
     let now = started;
     for (let wait = 60; !isOver(now); wait = Math.min(1000, wait * 1.5)) {
       await api.pauseUntilSeen(wait, signal);
       now = job = await api.persist(() => api.search(started.uuid, signal), signal);
-      if (!isOver(now)) await partial(now);
     }
     return now;
   }
-  let showsPartial = true;
-  async function partial(now) {
-    if (!showsPartial) return;
-    try {
-      const counted = await api.histogram(now.uuid, signal);
-      chart.show(counted, false);
-      fill(found, counting(now, counted.buckets.reduce((n, x) => n + x.count, 0)));
-    } catch (error) {
-      if (api.isAbort(error)) throw error;
-      if (error instanceof api.Problem && error.code === "search_job_not_done" && now.status === 1) showsPartial = false;
-    }
-  }
-
   async function show(done, milliseconds) {
     query.note(notesOf(done));
     if (!done.total) return end(nothing());
     fill(found, total(done.total, `events in ${rangeWords(at.from, at.to).replace(/^L/, "the l")}`, `counted in ${f.lasts(milliseconds / 1e3)}`, done));
     ready();
-    last = { at: { ...at }, total: done.total, community: session.community };
+    last = { uuid: done.uuid, total: done.total, community: session.community };
     await Promise.all([
       panel.show(done.uuid, signal),
       api.histogram(done.uuid, signal).then((counted) => { last.histogram = counted; chart.show(counted, true); }),
-      api.events(done.uuid, FIRST_EVENTS, 0, signal).then(({ items }) => { last.events = items; table.show(items, done.total); panel.seen(items.slice(0, 50).flatMap(Object.keys)); }),
+      api.events(done.uuid, FIRST_EVENTS, 0, signal).then(({ items }) => { last.events = items; table.show(items, done.total); }),
     ]);
   }
 
@@ -110,10 +96,9 @@ export default function searchPage({ params, signal }) {
       done && h("button.btn.quiet.wide-only", { type: "button", onclick: () => copy(new URL(address("search", own()), location.href).href, "Link copied") }, icon("link"), "Copy link"),
       done && may("SIC_MASSIVE_EXPORT_EVENTS") && h("button.btn.soft", { type: "button", "data-key": "e", onclick: () => openExport(done) }, icon("export"), "Export", h("kbd", { "aria-hidden": "true" }, "e")));
   }
-  function counting(now, soFar) {
-    const share = Number(now?.progress ?? 0) * 100;
-    return h("div.stack.tight", {}, h("div.found", {}, h("div.total.grow", { role: "status", "aria-label": "Total" }, h("strong", {}, soFar ? f.count(soFar) : "…"), soFar ? "events so far" : "counting"),
-      h("button.btn", { type: "button", onclick: () => { if (job.uuid) api.cancelSearch(job.uuid).catch(() => {}); } }, icon("stop"), "Stop counting")), h("div.thin", {}, h("i", share ? { share } : { class: "endless" })));
+  function counting() {
+    return h("div.stack.tight", {}, h("div.found", {}, h("div.total.grow", { role: "status", "aria-label": "Total" }, h("strong", {}, "…"), "counting"),
+      h("button.btn", { type: "button", onclick: () => { if (job.uuid) api.cancelSearch(job.uuid).catch(() => {}); } }, icon("stop"), "Stop counting")), h("div.thin", {}, h("i.endless", {})));
   }
   function nothing() {
     const length = (parse(at.to) ?? 0) - (parse(at.from) ?? 0), wider = WIDER.find(([from]) => Date.now() - (parse(from) ?? 0) > length * 1.01), shorter = withoutLast(at.q);
@@ -130,7 +115,7 @@ export default function searchPage({ params, signal }) {
       ready();
       chart.show(last.histogram, true);
       table.show(last.events, last.events.length);
-      panel.seen(last.events.slice(0, 50).flatMap(Object.keys));
+      panel.show(last.uuid, signal);
     } else end(null);
   }
 
@@ -151,7 +136,7 @@ export default function searchPage({ params, signal }) {
 }
 
 const isOver = (job) => !job.uuid || job.status >= 2;
-const notesOf = (job) => (Array.isArray(job.notes) ? job.notes : []);
+const notesOf = (job) => job.notes ?? [];
 const valid = (time) => (time && parse(time) !== null ? time : null);
 
 function columnsOf(params) {

@@ -99,19 +99,20 @@ function ready(task, signal, redraw) {
     fill(keyField);
     return typed;
   }
+  /** @type {AbortController | null} */
   let running = null;
   async function start() {
     if (running) return;
     const found = key();
     if (found === null) return;
-    running = new AbortController();
-    signal.addEventListener("abort", () => running?.abort());
+    const mine = running = new AbortController();
+    signal.addEventListener("abort", () => mine.abort());
     const bar = h("progress.progress", { "aria-label": "Download progress", max: 1, value: 0 }), words = h("p.hint.grow", {}, "Asking for the manifest");
-    fill(status, h("div.stack.tight", {}, bar, h("div.row", {}, words, h("button.btn", { type: "button", onclick: () => running?.abort() }, icon("stop"), "Stop"))));
+    fill(status, h("div.stack.tight", {}, bar, h("div.row", {}, words, h("button.btn", { type: "button", onclick: () => mine.abort() }, icon("stop"), "Stop"))));
     const tell = (bytes, total, state) => { bar.max = total; bar.value = bytes; words.textContent = state || `${f.bytes(bytes)} of ${f.bytes(total)}, checked while it comes`; };
     try {
-      const { public_key } = await api.manifestKey(running.signal);
-      const got = await download({ task, key: found, publicKey: public_key, signal: running.signal, progress: tell });
+      const { public_key } = await api.manifestKey(mine.signal);
+      const got = await download({ task, key: found, publicKey: public_key, signal: mine.signal, progress: tell });
       saveAs(got.file, got.name);
       const checked = got.isChecked ? `It is whole and unchanged${got.isSigned ? ", and its manifest is signed by this service" : ""}.` : "Browsers check files only on https or localhost: this one was not checked.";
       fill(status, notice(got.isChecked ? "good" : "warn", got.isChecked ? "check" : "warn", h("p", {}, h("strong", {}, `${f.plural(got.events, "event")}, now among your downloads.`)), h("p", {}, checked)));
