@@ -5,7 +5,7 @@ SOURCES := penstock tests benchmarks setup.py
 KERNEL := $(wildcard penstock/kernels/*.pyx penstock/kernels/include/*.h penstock/kernels/include/*/*.h) setup.py
 # The build's own tools first: a new environment brings an older setuptools than pyproject.toml asks for.
 # pip says what it does: the first set-up takes most of a minute, and nobody waits for that in silence.
-INSTALL = echo 'Setting up: downloading packages and compiling three modules takes about a minute.' && \
+INSTALL = echo 'Setting up: downloading packages and compiling four modules takes about two minutes.' && \
 	$(BIN)/pip install -c constraints.txt --progress-bar on 'setuptools>=77' 'Cython>=3.1' && \
 	$(BIN)/pip install -c constraints.txt --progress-bar on --no-build-isolation --config-settings editable_mode=compat
 PYTEST ?= $(BIN)/pytest -n 2 --dist loadgroup

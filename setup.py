@@ -23,4 +23,8 @@ kernels = [
     )
     for source in sorted(room.glob("*.pyx"))
 ]
-setup(ext_modules=cythonize(kernels, language_level=3, build_dir="build/cython"))
+cores = os.cpu_count() or 1
+setup(
+    ext_modules=cythonize(kernels, language_level=3, build_dir="build/cython", nthreads=cores),
+    options={"build_ext": {"parallel": cores}},
+)
