@@ -118,13 +118,16 @@ class Settings:
         256 * 1024 * 1024, "Largest body of an ingest request, after decompression.", least=1
     )
 
-    # The pipeline. Peak memory ~ base + encoding_threads x slice + upload_threads x part (docs/design.md, memory).
+    # The pipeline. Peak memory ~ base + (encoding_threads + 1) x slice + upload_threads x part (docs/operations.md).
     slice_rows: int = _field(131_072, "Most rows of one slice.", least=1)
     slice_bytes: int = _field(128 * 1024 * 1024, "Most uncompressed column bytes of one slice, as estimated.", least=1)
-    encoding_threads: int = _field(_CORES, "Slices scanned, encoded and compressed at once.", least=1)
+    encoding_threads: int = _field(
+        _CORES, "Cores to keep busy with scanning, encoding and compressing; one slice more is worked on.", least=1
+    )
     upload_threads: int = _field(2, "Parts uploaded at once.", least=1)
-    compression: Literal["fast", "small"] = _field(
-        "fast", "`fast`: Penstock's own deflater; `small`: zlib-ng, a sixth smaller."
+    compression: Literal["fastest", "fast", "small", "isal"] = _field(
+        "fast",
+        "`fast`, `fastest`: Penstock's own deflater; `small`: zlib-ng, a tenth smaller; `isal`: ISA-L instead of ours.",
     )
     part_bytes: int = _field(
         16 * 1024 * 1024, "Least bytes of a part (5 MiB or more); grows for huge exports.", least=1000

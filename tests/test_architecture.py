@@ -89,6 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "storage",
     },
     "export": {
+        "base",
         "encode",
         "errors",
         "evidence",
@@ -113,6 +114,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "usecases": {
         "base",
         "control",
+        "encode",
         "errors",
         "fields",
         "lake",

@@ -4,7 +4,7 @@
     segment = encode.gzip.encode_slice(encoder, frame, "fast")     # what the pipeline's threads call
     lines = encoder.encode(frame)                                  # the plain lines, for previews and tests
 
-`encode.reference` is the specification, `encode._jsonl` the compiled kernel that matches it byte for byte.
+`encode.reference` is the specification, `penstock.kernels.lines` the compiled kernel that matches it byte for byte.
 """
 
 from penstock.encode import gzip, reference

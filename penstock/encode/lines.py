@@ -8,7 +8,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from penstock import errors
 from penstock.encode import reference
@@ -33,6 +33,20 @@ class Lines:
 
     data: Any
     events: int
+
+
+class Chunk(NamedTuple):
+    """Some whole lines.
+
+    Attributes:
+        lines: bytes-like.
+        events: how many lines.
+        marks: where their values begin and end, for `kernels.deflate`; empty where that is not known.
+    """
+
+    lines: Any
+    events: int
+    marks: Any
 
 
 def cut(data: Any, chunk_bytes: int = CHUNK_BYTES) -> Iterator[memoryview]:
@@ -99,8 +113,8 @@ class LineEncoder:
         except ValueError as error:
             raise _corrupt(error) from error
 
-    def chunks(self, frame: Any, chunk_bytes: int = CHUNK_BYTES) -> Iterator[tuple[memoryview, int]]:
-        """The same lines piece by piece as (lines, events), each piece cut as `cut` does.
+    def chunks(self, frame: Any, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
+        """The same lines piece by piece, each piece cut as `cut` does.
 
         The memory of a piece is used again once nobody holds it, so a frame of any size needs about two pieces.
 
@@ -109,10 +123,10 @@ class LineEncoder:
         """
         if self._layout is None:
             for piece in cut(self.encode(frame).data, chunk_bytes):
-                yield piece, bytes(piece).count(b"\n")
+                yield Chunk(piece, bytes(piece).count(b"\n"), b"")
             return
         try:
-            yield from self._layout.chunks(frame, chunk_bytes)
+            yield from map(Chunk._make, self._layout.chunks(frame, chunk_bytes))
         except ValueError as error:
             raise _corrupt(error) from error
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from penstock import errors, query
+from penstock.base import direct
 from penstock.evidence.facts import PartFacts
-from penstock.export import direct, parts, run
+from penstock.export import parts, run
 from penstock.lake import table
 from penstock.lake.read import plan
 from penstock.storage import contract
@@ -60,8 +61,7 @@ def dump(
 
     Args:
         path: a file, or a stream that takes the bytes as they come.
-        threads: cores to keep busy. One slice more is worked on, since one mostly waits for its scan: 4 to 8 %
-            faster. A worker does not do so; it leaves that time to the API and the database.
+        threads: cores to keep busy.
         progress: called with the number of events encoded so far.
 
     Raises:
@@ -88,7 +88,7 @@ def dump(
             work,
             lambda part: _write(file, part),
             _Quiet(progress),
-            threads=threads + 1,
+            threads=threads,
             upload_threads=1,
             digests=False,
         )

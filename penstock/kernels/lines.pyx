@@ -7,7 +7,7 @@ The work is in the C headers beside this file; here capsules are opened, errors 
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
@@ -57,12 +57,19 @@ cdef extern from "lines/rows.h" nogil:
         uint8_t *start
         uint8_t *end
         pk_error error
+        pk_mark *marks
+        size_t n_marks
+        int keeps_marks
+
+    struct pk_mark:
+        pass
 
     struct pk_column:
         pk_kind kind
         int64_t offset
         int64_t length
         bint all_null
+        uint16_t mark_column
 
     struct pk_field:
         const uint8_t *key
@@ -89,6 +96,7 @@ cdef extern from "lines/rows.h" nogil:
         int64_t row
         uint32_t failed_field
 
+    const int PK_COLUMNS
     const int PK_KEY_STEP
     const int PK_POWER_FIRST
     const int PK_POWER_LAST
@@ -133,6 +141,7 @@ cdef class LineBuffer:
 
     def __dealloc__(self):
         free(self.out.start)
+        free(self.out.marks)
 
     def __len__(self):
         return self.used
@@ -150,6 +159,23 @@ cdef class LineBuffer:
         if block != NULL:
             self.out.start = block
             self.out.end = block + self.used
+
+
+cdef class Marks:
+    """Where the values of a buffer's lines begin and end, for the deflater (marks.h); bytes-like."""
+
+    cdef LineBuffer lines
+
+    def __cinit__(self, LineBuffer lines):
+        self.lines = lines
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        cdef pk_output *out = &self.lines.out
+        PyBuffer_FillInfo(view, self, out.marks, <Py_ssize_t>(out.n_marks * sizeof(pk_mark)), 1, flags)
+        self.lines.exports += 1
+
+    def __releasebuffer__(self, Py_buffer *view):
+        self.lines.exports -= 1
 
 
 cdef class Layout:
@@ -196,7 +222,8 @@ cdef class Layout:
         return lines, events
 
     def chunks(self, frame, size_t chunk_bytes):
-        """Yields (memoryview, events): whole lines, each piece ended by the row that brings it to `chunk_bytes`."""
+        """Yields (memoryview, events, memoryview of marks): whole lines, each piece ended by the row that brings it to
+        `chunk_bytes`."""
         cdef Writer writer = Writer(self, frame)
         cdef LineBuffer lines
         buffers = []
@@ -205,7 +232,7 @@ cdef class Layout:
             events = writer.fill(lines, chunk_bytes)
             if not events:
                 return
-            yield memoryview(lines), events
+            yield memoryview(lines), events, memoryview(Marks(lines))
 
 
 cdef LineBuffer _free_buffer(list buffers, size_t capacity):
@@ -215,6 +242,7 @@ cdef LineBuffer _free_buffer(list buffers, size_t capacity):
         if not lines.exports:
             return lines
     lines = LineBuffer(capacity)
+    lines.out.keeps_marks = 1
     buffers.append(lines)
     return lines
 
@@ -279,6 +307,7 @@ cdef class Writer:
                 if place >= 0:
                     raw = name in self.layout.json_fields
                     self.batch.columns[f] = open_column(schema.children[<int64_t>place], name, raw)
+                    self.batch.columns[f].mark_column = <uint16_t>(f % PK_COLUMNS)
             self.overflow_place = names.get(field_types.OVERFLOW, -1)
             if self.overflow_place >= 0:
                 self.overflow = open_column(schema.children[self.overflow_place], field_types.OVERFLOW, True)
@@ -333,6 +362,7 @@ cdef class Writer:
         cdef uint8_t *at = lines.out.start
         cdef int64_t before, events = 0
         lines.used = 0
+        lines.out.n_marks = 0
         while not self.ended and lines.used < enough:
             if self.batch.row == self.batch.length and not self.next_batch():
                 self.ended = True

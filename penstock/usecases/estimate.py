@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import zlib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import polars as pl
 import sqlalchemy as sa
 
-from penstock import errors
+from penstock import encode, errors
 from penstock.control import exports, limits, quota, states
-from penstock.fields import presets, values
+from penstock.fields import presets, types, values
 from penstock.lake.read import plan, scan
 from penstock.process import services as services_module
 from penstock.usecases import destinations, orders, suggest
@@ -31,9 +31,6 @@ START_SECONDS = 0.5
 """From the start to the first event: claim, plan, first slice."""
 
 PACE_OF_LAST = 20
-_COMPRESSION_LEVEL = 1
-"""The sample is compressed as exports are, at ISA-L's level 1, whose like this is."""
-
 _Result = TypeVar("_Result")
 
 
@@ -90,7 +87,7 @@ def estimate(
     tried(lambda: exporting.check_extent(extent, in_force))
     return Estimate(
         events=extent.events,
-        size_compressed=round(extent.events * _bytes_per_event(extent, fields)),
+        size_compressed=round(extent.events * _bytes_per_event(extent, fields, services.settings.compression)),
         seconds=round(START_SECONDS + extent.events / pace, 1),
         quota=usage,
         problems=tuple(problems),
@@ -110,18 +107,19 @@ def _events_per_second(tx: sa.Connection, caller: orders.Caller) -> float:
     return events / seconds if seconds > 0 else ASSUMED_EVENTS_PER_SECOND
 
 
-def _bytes_per_event(extent: exporting.Extent, fields: Sequence[str]) -> float:
-    """Compressed bytes of a line, from samples spread over the time range."""
+def _bytes_per_event(extent: exporting.Extent, fields: Sequence[str], compression: str) -> float:
+    """Compressed bytes of a line, from samples spread over the time range, encoded as the export will be."""
     if not extent.events:
         return 0.0
-    events = 0
-    text = bytearray()
-    for stretch in _stretches(extent):
-        for event in scan.newest(extent.snapshot, stretch, extent.predicate, SAMPLED_EVENTS):
-            line = {field: event[field] for field in fields if field in event}
-            text += values.dumps(line).encode() + b"\n"
-            events += 1
-    return len(zlib.compress(text, _COMPRESSION_LEVEL)) / events if events else 0.0
+    events = [
+        event
+        for stretch in _stretches(extent)
+        for event in scan.newest(extent.snapshot, stretch, extent.predicate, SAMPLED_EVENTS)
+    ]
+    columns = {field: [values.dumps(event[field]) if field in event else None for event in events] for field in fields}
+    encoder = encode.LineEncoder(fields, dict.fromkeys(fields, types.FieldType.JSON))
+    frame = pl.DataFrame(columns, schema=dict.fromkeys(fields, pl.String))
+    return len(encode.gzip.encode_slice(encoder, frame, compression).data) / len(events) if events else 0.0
 
 
 def _stretches(extent: exporting.Extent) -> list[plan.TimeRange]:

@@ -29,7 +29,7 @@ static int compare(struct pk_column *column, const uint8_t *s, size_t n)
 {
     char *expected = malloc(6 * n + 2);
     size_t wanted = naive(expected, s, n);
-    struct pk_output out = {malloc(PK_VALUE_BOUND), NULL, PK_OK};
+    struct pk_output out = {.start = malloc(PK_VALUE_BOUND)};
     out.end = out.start + PK_VALUE_BOUND;
     uint8_t *o = pk_put_value(&out, out.start, column, 0, 0);
     int same = o && (size_t)(o - out.start) == wanted && !memcmp(out.start, expected, wanted);

@@ -10,11 +10,12 @@ import warnings
 import zlib
 from collections.abc import Iterable
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from isal import isal_zlib
 
+from penstock import encode
 from penstock.encode import gzip, lines
 from penstock.samples import generate
 
@@ -49,6 +50,12 @@ def noise(size: int, seed: int) -> bytes:
 @functools.cache
 def sample_lines(events: int = 6000) -> bytes:
     return b"".join(f'{{"message":"{event["message"]}"}}\n'.encode() for event in generate.sample_events(events))
+
+
+@functools.cache
+def sample_frame(fields: tuple[str, ...]) -> pl.DataFrame:
+    events = list(generate.sample_events(20_000))
+    return pl.DataFrame({field: [event.get(field) for event in events] for field in fields}, strict=False)
 
 
 @CALM
@@ -118,12 +125,55 @@ def test_a_segment_knows_nothing_of_another() -> None:
     assert inflated(deflated(text) + deflated(text)) == text + text
 
 
-def test_log_lines_come_out_smaller_than_by_isa_l() -> None:
-    text = sample_lines(20_000)
-    compressor = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -15, 9)
-    isa_l = len(compressor.compress(text)) + len(compressor.flush())
-    assert len(deflated(text)) < 0.92 * isa_l
-    assert len(deflated(text)) < 1.12 * len(zlib.compress(text, 6))
+SELECTIONS = {
+    "default": ["@timestamp", "message"],
+    "network": ["@timestamp", "source.ip", "source.port", "destination.ip", "destination.port", "event.action"],
+    "endpoint": ["@timestamp", "host.name", "process.name", "process.executable", "file.hash.sha256", "user.name"],
+}
+
+
+@pytest.mark.parametrize("selection", SELECTIONS)
+def test_sample_events_come_out_at_most_a_tenth_larger_than_by_zlib(selection: str) -> None:
+    frame = sample_frame(tuple(SELECTIONS[selection]))
+    encoder = encode.LineEncoder(frame.columns, {})
+    text = bytes(encoder.encode(frame).data)
+    sizes = {
+        level: len(gzip.encode_slice(encoder, frame, level).data) for level in ("fastest", "fast", "small", "isal")
+    }
+    assert sizes["fast"] < 1.1 * len(zlib.compress(text, 6))
+    assert sizes["small"] < len(zlib.compress(text, 6))
+    assert sizes["fastest"] < 0.96 * sizes["isal"]
+
+
+def test_a_small_segment_has_no_codes_for_what_does_not_occur() -> None:
+    frame = sample_frame(tuple(SELECTIONS["network"])).head(20)
+    encoder = encode.LineEncoder(frame.columns, {})
+    text = bytes(encoder.encode(frame).data)
+    assert len(gzip.encode_slice(encoder, frame, "fast").data) < 1.15 * len(zlib.compress(text, 6))
+
+
+def test_an_unknown_level_is_refused() -> None:
+    with pytest.raises(ValueError, match="best"):
+        deflate.Deflater("best")
+
+
+@CALM
+@given(cuts=st.lists(st.integers(1, 2000), max_size=5), level=st.sampled_from(["fastest", "fast"]))
+def test_the_same_bytes_however_marked_lines_were_cut(cuts: list[int], level: str) -> None:
+    """Pieces end with rows; where they end must not show."""
+    frame = sample_frame(tuple(SELECTIONS["default"])).head(2000)
+    encoder = encode.LineEncoder(frame.columns, {})
+
+    def by_pieces(chunk_bytes: int) -> bytes:
+        deflater = deflate.Deflater(level)
+        for piece, _, marks in encoder.chunks(frame, chunk_bytes):
+            deflater.add(piece, marks)
+        return bytes(deflater.finish())
+
+    whole = by_pieces(1 << 30)
+    assert inflated(whole) == bytes(encoder.encode(frame).data)
+    for cut in cuts:
+        assert by_pieces(100 * cut) == whole
 
 
 def test_without_the_compiled_deflater_a_library_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 /* Columns: an Arrow schema's types understood once, its arrays' buffers bound per batch, one value written as JSON. */
-#ifndef PENSTOCK_JSONL_COLUMN_H
-#define PENSTOCK_JSONL_COLUMN_H
+#ifndef PENSTOCK_LINES_COLUMN_H
+#define PENSTOCK_LINES_COLUMN_H
 
 #include "arrow.h"
 #include "lines/number.h"
@@ -37,6 +37,9 @@ struct pk_column {
     enum pk_kind kind;
     enum pk_kind index_kind; /* of PK_DICTIONARY */
     int raw;                 /* strings hold JSON text */
+    unsigned quotes;         /* around a value: 1; a list's bracket and its first item's quote: 2 */
+    uint16_t mark_column;    /* of its values' marks; */
+    uint16_t mark_kind;      /* enum pk_mark_kind */
     int64_t per_second;      /* of PK_INSTANT */
     struct pk_column *child; /* items of a list, values of a dictionary */
     struct pk_clock clock;
@@ -113,6 +116,15 @@ PK_INLINE int pk_is_string(const struct pk_column *column)
     return column->kind == PK_VIEW || column->kind == PK_UTF8 || column->kind == PK_LARGE;
 }
 
+/* How the column's values are marked for the deflater. */
+static void pk_set_marks(struct pk_column *column)
+{
+    int is_list = column->kind == PK_LIST || column->kind == PK_LARGE_LIST, is_time = column->kind == PK_INSTANT || column->kind == PK_DAY;
+    int is_string = pk_is_string(column) && !column->raw;
+    column->quotes = is_list ? 2 : is_string || is_time;
+    column->mark_kind = is_time ? PK_MARK_TIME : is_list || pk_is_string(column) ? PK_MARK_TEXT : PK_MARK_NUMBER;
+}
+
 /* A column of a schema's type; NULL without memory, or with `*unknown` set to the format that has no JSON form here. */
 static struct pk_column *pk_column_open(const struct ArrowSchema *schema, int raw, int depth, const char **unknown)
 {
@@ -140,8 +152,10 @@ static struct pk_column *pk_column_open(const struct ArrowSchema *schema, int ra
     }
     if (known && raw && column->kind != PK_NULL && !pk_is_string(column))
         known = 0;
-    if (known)
+    if (known) {
+        pk_set_marks(column);
         return column;
+    }
     *unknown = schema->format;
     pk_column_close(column);
     return NULL;

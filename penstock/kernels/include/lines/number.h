@@ -1,6 +1,6 @@
 /* Numbers and times: integers, shortest round-trip doubles, RFC 3339 instants. None writes more than PK_NUMBER_BOUND. */
-#ifndef PENSTOCK_JSONL_NUMBER_H
-#define PENSTOCK_JSONL_NUMBER_H
+#ifndef PENSTOCK_LINES_NUMBER_H
+#define PENSTOCK_LINES_NUMBER_H
 
 #include "lines/output.h"
 

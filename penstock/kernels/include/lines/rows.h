@@ -1,6 +1,6 @@
 /* Rows: the selection laid out once (keys, hash of names), then the loop that writes line after line. */
-#ifndef PENSTOCK_JSONL_ROWS_H
-#define PENSTOCK_JSONL_ROWS_H
+#ifndef PENSTOCK_LINES_ROWS_H
+#define PENSTOCK_LINES_ROWS_H
 
 #include "lines/column.h"
 
@@ -40,7 +40,7 @@ struct pk_batch {
     uint32_t failed_field;       /* where `error` happened; n_fields: the overflow */
 };
 
-static uint32_t pk_hash(const uint8_t *s, size_t n)
+static uint32_t pk_name_hash(const uint8_t *s, size_t n)
 {
     uint32_t h = 2166136261u; /* FNV-1a */
     for (size_t i = 0; i < n; i++)
@@ -55,7 +55,7 @@ static void pk_layout_finish(struct pk_layout *layout)
     for (uint32_t f = 0; f < layout->n_fields; f++) {
         const struct pk_field *field = &layout->fields[f];
         layout->row_bound += field->key_bytes + PK_KEY_STEP + PK_VALUE_BOUND;
-        uint32_t slot = pk_hash(field->key + 1, field->key_bytes - 2) & (layout->slots - 1);
+        uint32_t slot = pk_name_hash(field->key + 1, field->key_bytes - 2) & (layout->slots - 1);
         while (layout->table[slot])
             slot = (slot + 1) & (layout->slots - 1);
         layout->table[slot] = f + 1;
@@ -65,7 +65,7 @@ static void pk_layout_finish(struct pk_layout *layout)
 /* Field of this name (as JSON writes it, quotes included), or -1. */
 static int64_t pk_field_of(const struct pk_layout *layout, const uint8_t *name, size_t bytes)
 {
-    uint32_t slot = pk_hash(name, bytes) & (layout->slots - 1);
+    uint32_t slot = pk_name_hash(name, bytes) & (layout->slots - 1);
     for (; layout->table[slot]; slot = (slot + 1) & (layout->slots - 1)) {
         const struct pk_field *field = &layout->fields[layout->table[slot] - 1];
         if (field->key_bytes - 2 == bytes && !memcmp(field->key + 1, name, bytes))
@@ -154,9 +154,21 @@ PK_INLINE uint8_t *pk_put_key(uint8_t *o, const struct pk_field *field)
     return o + field->key_bytes;
 }
 
+/* The value of a field in the row's overflow, with its key, and its mark. */
+static uint8_t *pk_put_span(struct pk_output *out, uint8_t *o, struct pk_span span, struct pk_mark **mark, uint32_t f, size_t rest)
+{
+    size_t start = (size_t)(o - out->start);
+    o = pk_put_raw(out, o, (struct pk_text){span.at, span.bytes, NULL}, rest);
+    if (!o)
+        return NULL;
+    int is_number = *span.at == '-' || (*span.at >= '0' && *span.at <= '9');
+    *mark = pk_note(out, *mark, start, o, *span.at == '"', f % PK_COLUMNS, is_number ? PK_MARK_NUMBER : PK_MARK_TEXT);
+    return o;
+}
+
 /* Fields of a row that has an overflow; the row bound is reserved. */
 static __attribute__((noinline)) uint8_t *pk_put_merged(
-    struct pk_output *out, uint8_t *o, struct pk_batch *batch, int64_t row, size_t rest)
+    struct pk_output *out, uint8_t *o, struct pk_batch *batch, int64_t row, struct pk_mark **mark, size_t rest)
 {
     const struct pk_layout *layout = batch->layout;
     struct pk_text text;
@@ -169,16 +181,43 @@ static __attribute__((noinline)) uint8_t *pk_put_merged(
         struct pk_column *column = batch->columns[f];
         if (column && pk_present(column, row + column->offset)) {
             o = pk_put_key(o, &layout->fields[f]);
+            size_t start = (size_t)(o - out->start);
             o = pk_put_value(out, o, column, row + column->offset, rest);
+            if (PK_LIKELY(o != NULL))
+                *mark = pk_note(out, *mark, start, o, column->quotes, column->mark_column, column->mark_kind);
         } else if (batch->spans[f].row == row) {
             o = pk_put_key(o, &layout->fields[f]);
-            o = pk_put_raw(out, o, (struct pk_text){batch->spans[f].at, batch->spans[f].bytes, NULL}, rest);
+            o = pk_put_span(out, o, batch->spans[f], mark, f, rest);
         }
         if (PK_UNLIKELY(!o)) {
             batch->failed_field = f;
             return NULL;
         }
     }
+    return o;
+}
+
+/* Fields of a row without an overflow; the row bound is reserved. */
+PK_INLINE uint8_t *pk_put_columns(
+    struct pk_output *out, uint8_t *o, struct pk_batch *batch, int64_t row, struct pk_mark **mark, size_t rest)
+{
+    struct pk_mark *next = *mark; /* a copy, so that it lives in a register */
+    for (uint32_t a = 0; a < batch->n_active; a++) {
+        uint32_t f = batch->active[a];
+        struct pk_column *column = batch->columns[f];
+        int64_t i = row + column->offset;
+        if (!pk_present(column, i))
+            continue;
+        o = pk_put_key(o, &batch->layout->fields[f]);
+        size_t start = (size_t)(o - out->start);
+        o = pk_put_value(out, o, column, i, rest);
+        if (PK_UNLIKELY(!o)) {
+            batch->failed_field = f;
+            return NULL;
+        }
+        next = pk_note(out, next, start, o, column->quotes, column->mark_column, column->mark_kind);
+    }
+    *mark = next;
     return o;
 }
 
@@ -190,30 +229,17 @@ static uint8_t *pk_put_rows(struct pk_output *out, uint8_t *o, struct pk_batch *
     const size_t rest = layout->row_bound; /* while a row is written, this much stays free behind the present value */
     int64_t row = batch->row;
     while (row < batch->length && (size_t)(o - out->start) < enough) {
-        o = pk_reserve(out, o, rest);
+        struct pk_mark *mark = pk_reserve_marks(out, layout->n_fields + 1);
+        o = mark ? pk_reserve(out, o, rest) : NULL;
         if (PK_UNLIKELY(!o))
             break;
         size_t begin = (size_t)(o - out->start);
-        if (batch->overflow && pk_present(batch->overflow, row + batch->overflow->offset)) {
-            o = pk_put_merged(out, o, batch, row, rest);
-            if (PK_UNLIKELY(!o))
-                break;
-        } else {
-            for (uint32_t a = 0; a < batch->n_active; a++) {
-                uint32_t f = batch->active[a];
-                struct pk_column *column = batch->columns[f];
-                int64_t i = row + column->offset;
-                if (!pk_present(column, i))
-                    continue;
-                o = pk_put_key(o, &layout->fields[f]);
-                o = pk_put_value(out, o, column, i, rest);
-                if (PK_UNLIKELY(!o)) {
-                    batch->failed_field = f;
-                    batch->row = row;
-                    return NULL;
-                }
-            }
-        }
+        if (batch->overflow && pk_present(batch->overflow, row + batch->overflow->offset))
+            o = pk_put_merged(out, o, batch, row, &mark, rest);
+        else
+            o = pk_put_columns(out, o, batch, row, &mark, rest);
+        if (PK_UNLIKELY(!o))
+            break;
         /* The first key's comma becomes the brace. */
         if (PK_LIKELY((size_t)(o - out->start) > begin))
             out->start[begin] = '{';
@@ -221,6 +247,9 @@ static uint8_t *pk_put_rows(struct pk_output *out, uint8_t *o, struct pk_batch *
             *o++ = '{';
         *o++ = '}';
         *o++ = '\n';
+        /* Marks count bytes in 32 bits. Of rows beyond that, which only a very long one can bring, none are kept. */
+        if (out->keeps_marks && PK_LIKELY((size_t)(o - out->start) <= UINT32_MAX))
+            out->n_marks = (size_t)(mark - out->marks);
         row++;
     }
     batch->row = row;

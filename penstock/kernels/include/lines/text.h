@@ -2,8 +2,8 @@
  *
  * Clean runs are tested and copied 16 bytes at a time. A wide load happens only where all its bytes lie inside the Arrow
  * buffer (`limit`), a wide store only where the output was reserved for it. */
-#ifndef PENSTOCK_JSONL_TEXT_H
-#define PENSTOCK_JSONL_TEXT_H
+#ifndef PENSTOCK_LINES_TEXT_H
+#define PENSTOCK_LINES_TEXT_H
 
 #include "lines/output.h"
 

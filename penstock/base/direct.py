@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import mmap
 import os
@@ -24,11 +25,14 @@ class DirectFile:
     all of it where the file system refuses, is written the usual way.
     """
 
-    def __init__(self, path: pathlib.Path) -> None:
-        """Creates the file, or empties it. Raises OSError."""
+    def __init__(self, file: pathlib.Path | int) -> None:
+        """Creates the file of a path, or empties it; or writes to the descriptor of an empty one, which stays open.
+
+        Raises OSError.
+        """
         self._buffer = mmap.mmap(-1, BUFFER_BYTES)  # begins on a page, as direct writing wants it
         self._used = 0
-        self._fd = _open(path)
+        self._fd = _take(file) if isinstance(file, int) else _open(file)
 
     def __enter__(self) -> DirectFile:
         return self
@@ -44,7 +48,7 @@ class DirectFile:
             os.close(self._fd)
             self._buffer.close()
 
-    def write(self, body: bytes) -> None:
+    def write(self, body: bytes | memoryview) -> None:
         """Appends `body`; it need not be in the file before the end of the `with` block. Raises OSError."""
         rest = memoryview(body)
         while rest:
@@ -80,6 +84,18 @@ def _open(path: pathlib.Path) -> int:
         if error.errno not in _REFUSED:
             raise
         return os.open(path, flags, 0o666)
+
+
+def _take(fd: int) -> int:
+    """A descriptor of our own for the same open file."""
+    own = os.dup(fd)
+    direct = getattr(os, "O_DIRECT", 0)
+    if direct:
+        import fcntl  # only where there is O_DIRECT, which is Unix
+
+        with contextlib.suppress(OSError):  # a file system that refuses it: through the cache, then
+            fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) | direct)
+    return own
 
 
 def _go_through_the_cache(fd: int) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from penstock.export import direct
+from penstock.base import direct
 
 BUFFER = 64 * 1024
 
@@ -108,3 +108,14 @@ def test_full_disk_is_told(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(OSError, match="No space"), direct.DirectFile(tmp_path / "file") as file:
         file.write(bytes(BUFFER))
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_descriptor_that_is_given_stays_open_and_goes_through_the_cache_again(tmp_path: pathlib.Path) -> None:
+    fd = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    try:
+        with direct.DirectFile(fd) as file:
+            file.write(b"x" * (2 * BUFFER + 5))
+        assert not is_direct(fd)
+        assert os.pread(fd, 3 * BUFFER, 0) == b"x" * (2 * BUFFER + 5)
+    finally:
+        os.close(fd)
