@@ -269,6 +269,7 @@ def test_a_link_reproduces_the_page(new_tab: Callable[..., Tab], bank: Community
 def test_time_is_drawn_on_the_histogram_or_written(tab: Tab, bank: Community) -> None:
     tab.sign_in(bank.token)
     tab.found(LOGINS)
+    expect(tab.page.get_by_role("figure", name="Histogram")).to_contain_text("One bar is")
     slider = tab.page.get_by_role("slider", name="Time on the histogram")
     box = slider.bounding_box()
     tab.page.mouse.move(box["x"] + box["width"] * 0.97, box["y"] + 20)

@@ -24,7 +24,7 @@ export function eventTable({ columns, refine, toggle, more }) {
   const after = h("div", {});
   const scroller = h("div.lines", { tabindex: 0, role: "region", "aria-label": "Events, scrolls" }, table, after);
   const title = h("h2.grow", {}, "Newest events");
-  const fieldsButton = h("button.btn.quiet", { type: "button", "aria-label": "Field panel" }, icon("fields"), "Fields");
+  const fieldsButton = h("button.btn.quiet", { type: "button", "aria-label": "Fields panel" }, icon("fields"), "Fields");
   const node = h("section.events.card", { "aria-label": "Newest events" },
     h("header", {}, title, fieldsButton,
       h("button.btn.quiet", { type: "button", "aria-haspopup": "dialog", "aria-expanded": "false", onclick: (e) => popover(e.currentTarget, chooser(), "Columns") }, icon("columns"), "Columns")), scroller);
