@@ -30,7 +30,9 @@ def rows(plane: Any) -> sweep.Swept:
         return sweep.rows(tx, plane.clock.now(), plane.settings)
 
 
-NOTHING = sweep.Swept(ended_exports=0, search_jobs=0, idempotency_keys=0, old_exports=0, audit_entries=0)
+NOTHING = sweep.Swept(
+    ended_exports=0, search_jobs=0, search_results=0, idempotency_keys=0, old_exports=0, audit_entries=0
+)
 
 
 def test_finished_object_is_left_until_its_window_closes_and_forgotten_once(plane: Any) -> None:

@@ -90,9 +90,9 @@ def test_a_home_that_turns_read_only_is_waited_out(tmp_path: pathlib.Path, small
 
 
 @linux_root
-def test_a_disk_that_stays_full_ends_the_export_with_a_sentence_and_no_charge(small_disk: pathlib.Path) -> None:
+def test_a_disk_that_stays_full_is_waited_for_until_the_deadline_and_costs_nothing(small_disk: pathlib.Path) -> None:
     database = f"sqlite:///{small_disk.parent / 'penstock.db'}"
-    more = {"PENSTOCK_EXPORT_MAX_ATTEMPTS": "1"}
+    more = {"PENSTOCK_EXPORT_MAX_ATTEMPTS": "1", "PENSTOCK_EXPORT_DEADLINE_SECONDS": "3600"}
     with house.opened_house(small_disk / "home", database, house.SMALL, more) as made:
         used_before, task_uuid = made.used_bytes(), made.start()
 
@@ -103,9 +103,11 @@ def test_a_disk_that_stays_full_ends_the_export_with_a_sentence_and_no_charge(sm
 
         drive(made, "part 2", fill)
         export = made.export(task_uuid)
-        assert (export.status, export.error_code) == ("FAILED", "storage_full")
-        assert "No space left" in (export.error_message or "")
-        assert "Free space" in (export.error_message or "")
+        assert (export.status, export.attempts) == ("RUNNING", 0)
+        assert "The disk of the service's storage is full." in (export.waiting_for or "")
+        assert str(small_disk) not in (export.waiting_for or "")
+        worker.Worker(made.late).sweep()  # two hours on
+        assert made.export(task_uuid).error_code == "export_deadline_exceeded"
         assert made.used_bytes() == used_before
         assert list(made.opened.store.list_unfinished()) == []
 

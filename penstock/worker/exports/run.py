@@ -16,8 +16,6 @@ from penstock.worker.exports import drive, ends, journal
 log = structlog.get_logger(__name__)
 
 _AGAIN = pacing.Pace(first_seconds=0.2, longest_seconds=5.0)
-_PATIENCE_SECONDS = 600.0
-"""How long a worker waits for its database to write an end down; without it there is nothing else it could do."""
 
 
 class ExportRun:
@@ -108,7 +106,7 @@ class ExportRun:
                 pacing.patiently(
                     lambda: self._write(end),
                     pace=_AGAIN,
-                    patience_seconds=_PATIENCE_SECONDS,
+                    patience_seconds=self._claim.lease_seconds,
                     clock=self._clock,
                     passes=_passes,
                     stop=self._shutdown,
@@ -154,7 +152,7 @@ class ExportRun:
             pacing.patiently(
                 self._write_forgiveness,
                 pace=_AGAIN,
-                patience_seconds=_PATIENCE_SECONDS,
+                patience_seconds=self._claim.lease_seconds,
                 clock=self._clock,
                 passes=_passes,
                 stop=self._shutdown,

@@ -1,7 +1,4 @@
 """The process that runs searches, one at a time, for a `children.Children` that may kill it at any moment.
-
-    python -m penstock.worker.searches.child
-
 Requests come on standard input, answers go to standard output, each as a length and a pickle. Nothing in it is worth
 saving: it holds no lease and no transaction, and it ends when its parent does.
 """
@@ -75,7 +72,3 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

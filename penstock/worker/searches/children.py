@@ -23,6 +23,9 @@ from penstock import settings as settings_module
 from penstock.control import searches
 from penstock.worker.searches import child, found
 
+_MAIN = f"from {child.__name__} import main; main()"
+"""Not `-m`: the package imports the module, which would then be there twice."""
+
 CHECK_SECONDS = 0.05
 """How often the caller's `check` is called while a search runs."""
 
@@ -79,7 +82,7 @@ class Children:
                     return process
                 _end(process)
         return subprocess.Popen(
-            [sys.executable, "-m", child.__name__],
+            [sys.executable, "-c", _MAIN],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # a Ctrl-C at the terminal is the service's to handle
