@@ -93,6 +93,7 @@ CODES: Mapping[str, Code] = {
     "export_deadline_exceeded": Code(errors.ExportFailed, "errors.md"),
     "export_failed": Code(errors.ExportFailed, "user-guide.md"),
     "export_in_progress": Code(errors.Conflict, "api.md"),
+    "export_key_missing": Code(errors.ConfigurationError, "control-plane.md"),
     "export_not_finished": Code(errors.Conflict, "user-guide.md"),
     "fields_and_preset": Code(errors.UsageError, "user-guide.md"),
     "fields_file_not_readable": Code(errors.UsageError, "user-guide.md"),

@@ -12,7 +12,7 @@ from typing import Self
 from penstock import settings as settings_module
 from penstock import storage
 from penstock.base import clock as clocks
-from penstock.control import database, secrets
+from penstock.control import database, secrets, vault
 from penstock.evidence import manifest
 from penstock.lake import table
 from penstock.storage import opening
@@ -55,6 +55,11 @@ class Services:
     def signer(self) -> manifest.Signer:
         """Signs manifests."""
         return manifest.Signer(self.master_keys.derive("manifest-signature"))
+
+    @functools.cached_property
+    def vault(self) -> vault.Vault:
+        """Seals and opens exports' secrets."""
+        return vault.Vault(self.master_keys, opening.open_wrapping_keys(self.settings, self.store))
 
     def table(self, community_uuid: str) -> table.EventTable:
         """The community's event table; made when first used. One object each, since it keeps the newest snapshot."""

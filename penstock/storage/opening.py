@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock import errors
 from penstock.base import clock as clocks
+from penstock.storage import wrapping
 from penstock.storage.bucket import CustomerBucket, Secret
 from penstock.storage.contract import MIN_PART_BYTES, Store
 from penstock.storage.embedded import store as embedded
@@ -113,6 +114,13 @@ def open_customer_store(
         with contextlib.suppress(OSError, UnicodeError):
             guard.addresses(parts.hostname or "", parts.port or endpoint_guard.HTTPS_PORT)
     return store
+
+
+def open_wrapping_keys(settings: settings_module.Settings, store: Store) -> wrapping.FileKeys | wrapping.BucketKeys:
+    """Where the wrapping keys of exports lie: beside the exports of the service's own `store`."""
+    if settings.storage == "embedded":
+        return wrapping.FileKeys(settings.home.resolve() / "exports" / "keys")
+    return wrapping.BucketKeys(store, settings.s3_prefix)
 
 
 def _patience(settings: settings_module.Settings, most_seconds: float = math.inf) -> dict[str, Any]:

@@ -10,8 +10,9 @@ All functions block; the last three steps may take seconds: call them on a threa
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from penstock import errors, query, storage
 from penstock.control import exports, limits, searches, secrets
@@ -68,9 +69,21 @@ def start(
     destination.probe()
     new = dataclasses.replace(new, expected_events=extent.events)
     now = services.clock.now()
-    with services.database.begin() as tx:
+    with _wrapping_key_kept(services, new), services.database.begin() as tx:
         started = exports.start(tx, new, limits=in_force, now=now)
     return _answer(services, started)
+
+
+@contextlib.contextmanager
+def _wrapping_key_kept(services: services_module.Services, new: exports.NewExport) -> Iterator[None]:
+    """The key is there before the row that needs it, and goes if there will be no row."""
+    if new.wrapping_key is not None:
+        services.vault.keep(new.task_uuid, new.wrapping_key)
+    try:
+        yield
+    except errors.Refused:  # after any other error the row may be there
+        services.vault.forget(new.task_uuid)
+        raise
 
 
 def check_limits(
@@ -169,7 +182,8 @@ def _new_export(
     idempotency_key: str | None,
 ) -> exports.NewExport:
     task_uuid = exports.new_task_uuid()
-    seal, key, bucket = services.master_keys.seal, destination.key, destination.bucket
+    sealer, key, bucket = services.vault.sealer(), destination.key, destination.bucket
+    seal = sealer.seal
     return exports.NewExport(
         task_uuid=task_uuid,
         job_uuid=job.uuid,
@@ -189,6 +203,7 @@ def _new_export(
         customer_key_generated=destination.key_generated,
         sealed_customer_key=seal(key.raw, secrets.customer_key_context(task_uuid)) if key else None,
         sealed_destination=seal(bucket.seal_bytes(), secrets.destination_context(task_uuid)) if bucket else None,
+        wrapping_key=sealer.wrapping_key,
         created_by=caller.actor,
         created_by_type=caller.actor_type,
         idempotency_key=_checked(idempotency_key),
@@ -222,7 +237,8 @@ def _answer(services: services_module.Services, started: exports.StartedExport) 
     """The generated key is shown in the answer of the start, and in its repetitions while the export is active."""
     export, shown = started.export, None
     if export.customer_key_generated and started.sealed_customer_key is not None:
-        raw = services.master_keys.unseal(started.sealed_customer_key, secrets.customer_key_context(export.task_uuid))
+        context = secrets.customer_key_context(export.task_uuid)
+        raw = services.vault.unseal(export.task_uuid, started.sealed_customer_key, context)
         shown = storage.CustomerKey(raw).base64
     return orders.StartedExport(
         task_uuid=export.task_uuid,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 from collections.abc import Callable
 
 import structlog
@@ -29,6 +30,13 @@ CLEARINGS = 3
 
 CLEARED_A_PASS = 10
 """Exports cleared in one pass, which so takes at most CLEARED_A_PASS x 5 x abort_uploads.PATIENCE_SECONDS longer."""
+
+
+RESTS = 10
+"""Passes for which an item that could not be removed is left out, so that it does not stand before all others."""
+
+MOST_SKIPPED = 1000
+"""Of them, at once: a query names each."""
 
 
 class Sweeper:
@@ -55,11 +63,15 @@ class Sweeper:
         self._database = open_services.database
         self._store = open_services.store
         self._step = step
+        self._passes = 0
+        self._failed: dict[tuple[str, str], int] = {}
 
     def sweep(self) -> None:
         """Does everything that is due now."""
+        self._passes += 1
         for work in (
             self._rows,
+            self._keys,
             self._objects,
             self._orphans,
             self._customers_buckets,
@@ -80,17 +92,46 @@ class Sweeper:
 
     def _objects(self, now: dt.datetime) -> None:
         with self._database.read() as tx:
-            left = exports.expired_objects(tx, now)
+            left = exports.expired_objects(tx, now, skip=self._skipped("object"))
         for item in left:
-            self._step("remove")
-            if item.upload_id is not None:
-                self._store.abort(storage.Upload(key=item.object_key, upload_id=item.upload_id))
-            self._store.delete(item.object_key)
-            self._store.delete(storage.manifest_key(item.object_key))
-            self._step("remove done")
-            with self._database.begin() as tx:
-                exports.forget_object(tx, item.task_uuid, now)
-            log.info("export_removed", export_id=item.task_uuid, status=item.status)
+            self._one("object", item.task_uuid, functools.partial(self._remove, item, now))
+
+    def _remove(self, item: exports.LeftObject, now: dt.datetime) -> None:
+        self._step("remove")
+        if item.upload_id is not None:
+            self._store.abort(storage.Upload(key=item.object_key, upload_id=item.upload_id))
+        self._store.delete(item.object_key)
+        self._store.delete(storage.manifest_key(item.object_key))
+        self._step("remove done")
+        with self._database.begin() as tx:
+            exports.forget_object(tx, item.task_uuid, now)
+        log.info("export_removed", export_id=item.task_uuid, status=item.status)
+
+    def _keys(self, now: dt.datetime) -> None:
+        """Destroys what the secrets of ended exports were wrapped with."""
+        with self._database.read() as tx:
+            ended = exports.keys_to_forget(tx, skip=self._skipped("key"))
+        for task_uuid in ended:
+            self._one("key", task_uuid, functools.partial(self._forget_key, task_uuid, now))
+
+    def _forget_key(self, task_uuid: str, now: dt.datetime) -> None:
+        self._services.vault.forget(task_uuid)
+        with self._database.begin() as tx:
+            exports.forget_key(tx, task_uuid, now)
+
+    def _one(self, kind: str, name: str, work: Callable[[], None]) -> None:
+        """One item; if it fails the others still get their turn, and it gets its next one after RESTS passes."""
+        if self._should_stop():
+            return
+        try:
+            work()
+        except errors.PenstockError as error:
+            self._failed[kind, name] = self._passes + RESTS
+            log.warning("sweep_failed", step=kind, item=name, code=error.code, detail=error.detail)
+
+    def _skipped(self, kind: str) -> list[str]:
+        self._failed = {item: until for item, until in self._failed.items() if until > self._passes}
+        return [name for of, name in self._failed if of == kind][:MOST_SKIPPED]
 
     def _orphans(self, now: dt.datetime) -> None:
         for upload in self._store.list_unfinished():
@@ -98,8 +139,11 @@ class Sweeper:
             with self._database.read() as tx:
                 owned = exports.owns_upload(tx, upload.upload_id, upload.key)
             if not owned and not young:
-                self._store.abort(upload)
-                log.info("orphan_upload_aborted", object_key=upload.key)
+                self._one("orphan", upload.upload_id, functools.partial(self._abort_orphan, upload))
+
+    def _abort_orphan(self, upload: storage.Upload) -> None:
+        self._store.abort(upload)
+        log.info("orphan_upload_aborted", object_key=upload.key)
 
     def _customers_buckets(self, now: dt.datetime) -> None:
         """Ends dead exports whose upload lies in a customer's bucket, and aborts it while it holds the credentials."""

@@ -34,7 +34,14 @@ from penstock.control.exports.records import (
     new_task_uuid,
 )
 from penstock.control.exports.starting import check, replay, start
-from penstock.control.exports.sweeping import delete_old, expired_objects, forget_object, owns_upload
+from penstock.control.exports.sweeping import (
+    delete_old,
+    expired_objects,
+    forget_key,
+    forget_object,
+    keys_to_forget,
+    owns_upload,
+)
 
 __all__ = [
     "CancelRequested",
@@ -58,10 +65,12 @@ __all__ = [
     "fail",
     "fingerprint",
     "finish",
+    "forget_key",
     "forget_object",
     "forgive",
     "get",
     "has_work",
+    "keys_to_forget",
     "list_for_job",
     "list_parts",
     "list_tasks",

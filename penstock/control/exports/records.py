@@ -57,6 +57,7 @@ class NewExport:
         sealed_customer_key: sealed under `secrets.customer_key_context(task_uuid)`; None: there is none.
         sealed_destination: the customer's bucket settings, sealed under `secrets.destination_context(task_uuid)`;
             None for the service's own storage.
+        wrapping_key: of the sealed secrets (`vault`), for the caller to keep before the start; never in the database.
         created_by: API key UUID.
         created_by_type: `apikey`.
         idempotency_key: the Idempotency-Key header; None if there was none.
@@ -84,6 +85,7 @@ class NewExport:
     sealed_destination: bytes | None = None
     created_by: str
     created_by_type: str = "apikey"
+    wrapping_key: bytes | None = dataclasses.field(default=None, repr=False)
     idempotency_key: str | None = None
     idempotency_fingerprint: str | None = None
     idempotency_ttl_seconds: int = 86_400

@@ -6,6 +6,7 @@ The order for an object is: delete it in the store, then `forget_object`. A swee
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 
 import sqlalchemy as sa
 
@@ -17,10 +18,13 @@ _EXPORTS = tables.exports
 _STATUS = states.ExportStatus
 
 
-def expired_objects(tx: sa.Connection, now: dt.datetime, limit: int = 100) -> list[records.LeftObject]:
+def expired_objects(
+    tx: sa.Connection, now: dt.datetime, limit: int = 100, skip: Collection[str] = ()
+) -> list[records.LeftObject]:
     """Objects of the service's storage that must go: past their window, or of exports that FAILED or were CANCELED.
 
-    Objects in customers' buckets are never among them.
+    Objects in customers' buckets are never among them, nor those of the tasks in `skip`: a caller that cannot delete
+    some names them, so that they do not stand before all others.
     """
     columns = (
         _EXPORTS.c.task_uuid,
@@ -34,6 +38,7 @@ def expired_objects(tx: sa.Connection, now: dt.datetime, limit: int = 100) -> li
         sa.select(*columns)
         .where(
             sa.or_(expired, _EXPORTS.c.status.in_([_STATUS.FAILED, _STATUS.CANCELED])),
+            _EXPORTS.c.task_uuid.not_in(list(skip)),
             _EXPORTS.c.object_key.is_not(None),
             _EXPORTS.c.object_deleted_at.is_(None),
             _EXPORTS.c.in_customer_bucket.is_(sa.false()),
@@ -56,6 +61,27 @@ def forget_object(tx: sa.Connection, task_uuid: str, now: dt.datetime) -> bool:
         .values(object_deleted_at=now, download_url=None, manifest_url=None)
     )
     return bool(done.rowcount)
+
+
+def keys_to_forget(tx: sa.Connection, skip: Collection[str] = (), limit: int = 100) -> list[str]:
+    """Tasks that have ended and whose wrapping key may still be there (`vault`), oldest first, but for `skip`."""
+    rows = tx.execute(
+        sa.select(_EXPORTS.c.task_uuid)
+        .where(
+            _EXPORTS.c.status.not_in(states.ACTIVE),
+            _EXPORTS.c.key_forgotten_at.is_(None),
+            _EXPORTS.c.task_uuid.not_in(list(skip)),
+        )
+        .order_by(_EXPORTS.c.ended_at)
+        .limit(limit)
+    )
+    return list(rows.scalars())
+
+
+def forget_key(tx: sa.Connection, task_uuid: str, now: dt.datetime) -> None:
+    """Notes that an ended export's wrapping key is destroyed."""
+    ended = sa.and_(_EXPORTS.c.task_uuid == task_uuid, _EXPORTS.c.status.not_in(states.ACTIVE))
+    tx.execute(_EXPORTS.update().where(ended).values(key_forgotten_at=now))
 
 
 def owns_upload(tx: sa.Connection, upload_id: str, object_key: str | None = None) -> bool:

@@ -172,6 +172,7 @@ exports = sa.Table(
     sa.Column("manifest_url", sa.Text),
     sa.Column("expire_at", _TIME),
     sa.Column("object_deleted_at", _TIME),
+    sa.Column("key_forgotten_at", _TIME),  # see `vault`
     sa.Index("uq_exports_active_slot", "community_uuid", "active_slot", unique=True),
     sa.Index("ix_exports_queue", "status", "lease_until", "created_at"),
     sa.Index("ix_exports_community_uuid_created_at", "community_uuid", "created_at"),

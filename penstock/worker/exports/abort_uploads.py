@@ -70,7 +70,9 @@ def tell_what_is_left(
 def _store(open_services: services.Services, claim: exports.Claim) -> storage.Store:
     assert claim.sealed_destination is not None, "a customer's bucket"
     context = secrets.destination_context(claim.task_uuid)
-    bucket = storage.CustomerBucket.from_bytes(open_services.master_keys.unseal(claim.sealed_destination, context))
+    bucket = storage.CustomerBucket.from_bytes(
+        open_services.vault.unseal(claim.task_uuid, claim.sealed_destination, context)
+    )
     return open_services.customer_store(bucket, patience_seconds=PATIENCE_SECONDS)
 
 

@@ -97,7 +97,8 @@ class Drive:
         return None if sealed is None else storage.CustomerKey(self._unseal(sealed, secrets.customer_key_context))
 
     def _unseal(self, sealed: bytes, context: Callable[[str], str]) -> bytes:
-        return self._services.master_keys.unseal(sealed, context(self._claim.task_uuid))
+        task_uuid = self._claim.task_uuid
+        return self._services.vault.unseal(task_uuid, sealed, context(task_uuid))
 
     def _plan(self, planner: planning.Planner) -> pipeline.Work:
         work, plan_json = planner.work()

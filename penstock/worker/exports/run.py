@@ -61,6 +61,7 @@ class ExportRun:
         ) as hold:
             try:
                 self._drive.run(hold)
+                self._forget_key()
                 return
             except errors.LeaseLost:
                 lost = self._end is None
@@ -74,6 +75,7 @@ class ExportRun:
             self._forgive()
         elif self._end is not None and self._end.clears:
             self._drive.clear_away()
+            self._forget_key()
 
     # The lease
 
@@ -136,6 +138,13 @@ class ExportRun:
                 self._write((ends.canceled if is_cancel else ends.released)(self._claim), stalled=True)
         finally:
             self._ending.release()
+
+    def _forget_key(self) -> None:
+        """The export has ended: what its secrets were wrapped with goes. The sweeper does it again."""
+        try:
+            self._services.vault.forget(self._claim.task_uuid)
+        except errors.PenstockError as error:
+            self._log.warning("key_not_forgotten", code=error.code)
 
     def _still_holds(self) -> bool:
         try:

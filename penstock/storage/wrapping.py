@@ -1,0 +1,68 @@
+"""Where exports' wrapping keys lie (`control.vault`): beside the exports, out of the database's log and backups."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+from penstock import errors
+from penstock.base import durable_files
+from penstock.storage.contract import Store
+
+
+class FileKeys:
+    """A file a key, in a folder that all processes share; overwritten in place before it is removed."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._folder = folder
+
+    def keep(self, task_uuid: str, key: bytes) -> None:
+        with durable_files.translated("Keeping the key of an export"):
+            durable_files.make_folder(self._folder)
+            with durable_files.new_file(self._folder / task_uuid, self._folder) as fd:
+                os.write(fd, key)
+
+    def get(self, task_uuid: str) -> bytes | None:
+        with durable_files.translated("Reading the key of an export"):
+            try:
+                return (self._folder / task_uuid).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def forget(self, task_uuid: str) -> None:
+        path = self._folder / task_uuid
+        with durable_files.translated("Destroying the key of an export"):
+            try:
+                fd = os.open(path, os.O_WRONLY)
+            except FileNotFoundError:
+                return
+            try:
+                os.write(fd, bytes(os.fstat(fd).st_size))
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            path.unlink(missing_ok=True)
+            durable_files.sync_folder(self._folder)
+
+
+class BucketKeys:
+    """An object a key, in the service's own bucket. The bucket must not keep old versions of it."""
+
+    def __init__(self, store: Store, prefix: str) -> None:
+        self._store = store
+        self._prefix = prefix.strip("/")
+
+    def keep(self, task_uuid: str, key: bytes) -> None:
+        self._store.put(self._name(task_uuid), key, None, content_type="application/octet-stream", filename="key")
+
+    def get(self, task_uuid: str) -> bytes | None:
+        try:
+            return b"".join(self._store.read(self._name(task_uuid), None))
+        except errors.ObjectMissing:
+            return None
+
+    def forget(self, task_uuid: str) -> None:
+        self._store.delete(self._name(task_uuid))
+
+    def _name(self, task_uuid: str) -> str:
+        return f"{self._prefix}/.keys/{task_uuid}" if self._prefix else f".keys/{task_uuid}"

@@ -1,0 +1,112 @@
+"""Nobody opens the secrets of an export that has ended, whatever files, logs and master keys there are."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from support import house
+
+from penstock import errors, storage, worker
+from penstock.control import exports, limits, secrets
+from penstock.process import services
+from penstock.storage import opening
+
+
+@pytest.fixture
+def made(tmp_path: pathlib.Path, database_url: str) -> Iterator[house.House]:
+    with house.opened_house(tmp_path / "home", database_url, house.SMALL, {}) as one:
+        yield one
+
+
+def start(made: house.House) -> tuple[str, storage.CustomerKey, bytes]:
+    """An export as the API starts it: its task, its customer key, and what lies sealed in the database."""
+    key, task_uuid = storage.CustomerKey.generate(), exports.new_task_uuid()
+    opened, sealer = made.opened, made.opened.vault.sealer()
+    sealed = sealer.seal(key.raw, secrets.customer_key_context(task_uuid))
+    opened.vault.keep(task_uuid, sealer.wrapping_key)
+    with opened.database.begin() as tx:
+        new = exports.NewExport(
+            task_uuid=task_uuid,
+            job_uuid=made.job.uuid,
+            community_uuid=made.community_uuid,
+            fields=house.FIELDS,
+            term="",
+            earliest=made.job.earliest,
+            latest=made.job.latest,
+            expected_events=made.job.total or 0,
+            sse_customer_key_md5=key.md5,
+            customer_key_generated=True,
+            sealed_customer_key=sealed,
+            created_by=made.api_key_uuid,
+        )
+        own = limits.for_community(tx, made.community_uuid, opened.settings)
+        exports.start(tx, new, limits=own, now=opened.clock.now())
+    return task_uuid, key, sealed
+
+
+def opened_by_somebody(made: house.House, task_uuid: str, remains: bytes) -> bytes | None:
+    """What one who has the whole home folder makes of sealed remains: every file of it is tried as the wrapping key."""
+    context = secrets.customer_key_context(task_uuid)
+    for path in made.home.rglob("*"):
+        if path.is_file() and path.stat().st_size == secrets.KEY_BYTES:
+            thief = services.vault.Vault(made.opened.master_keys, Pocket(path.read_bytes()))
+            try:
+                return thief.unseal(task_uuid, remains, context)
+            except errors.ConfigurationError:
+                continue
+    return None
+
+
+class Pocket:
+    """Wrapping keys of one who has found a key somewhere."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def keep(self, task_uuid: str, key: bytes) -> None:
+        raise AssertionError
+
+    def get(self, task_uuid: str) -> bytes:
+        return self._key
+
+    def forget(self, task_uuid: str) -> None:
+        raise AssertionError
+
+
+def everything_in(home: pathlib.Path) -> bytes:
+    return b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("end", ["finished", "canceled"])
+def test_nobody_opens_the_key_of_an_export_that_has_ended(made: house.House, end: str) -> None:
+    task_uuid, key, sealed = start(made)
+    assert opened_by_somebody(made, task_uuid, sealed) == key.raw  # as long as it is active, or the test proves nothing
+    if end == "canceled":
+        with made.opened.database.begin() as tx:
+            exports.request_cancel(tx, task_uuid, None, "somebody", made.opened.clock.now())
+        worker.Worker(made.opened).sweep()
+    else:
+        worker.Worker(made.opened).run_pending()
+        assert made.export(task_uuid).status == "FINISHED"
+    assert opened_by_somebody(made, task_uuid, sealed) is None  # the database's log still has the sealed bytes
+    assert key.raw not in everything_in(made.home)
+    with pytest.raises(errors.ConfigurationError) as gone:
+        made.opened.vault.unseal(task_uuid, sealed, secrets.customer_key_context(task_uuid))
+    assert gone.value.code == "export_key_missing"
+    worker.Worker(made.opened).sweep()
+    with made.opened.database.read() as tx:
+        assert exports.keys_to_forget(tx) == []
+
+
+def test_a_rotation_of_the_master_key_reseals_what_is_wrapped(made: house.House) -> None:
+    task_uuid, key, _ = start(made)
+    rotated = made.opened.master_keys.rotated()
+    with made.opened.database.begin() as tx:
+        assert secrets.reseal_all(tx, rotated) == 1
+        blob = tx.execute(sa.text("SELECT sealed_customer_key FROM exports")).scalar_one()
+    only_new = rotated.without_unused(frozenset())
+    vault = services.vault.Vault(only_new, opening.open_wrapping_keys(made.opened.settings, made.opened.store))
+    assert vault.unseal(task_uuid, bytes(blob), secrets.customer_key_context(task_uuid)) == key.raw
