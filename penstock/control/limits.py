@@ -87,6 +87,12 @@ def overrides(tx: sa.Connection, community_uuid: str) -> Overrides:
     return Overrides(**row._mapping)
 
 
+def longest_download_window_seconds(tx: sa.Connection, settings: settings_module.Settings) -> int:
+    """The longest window of any community: nothing in the store may be deleted earlier."""
+    longest = tx.execute(sa.select(sa.func.max(_COMMUNITIES.c.download_window_seconds))).scalar_one()
+    return max(settings.download_window_seconds, longest or 0)
+
+
 def set_for_community(tx: sa.Connection, community_uuid: str, own: Limits | Overrides) -> None:
     """Replaces all overrides of a community; they hold for exports started from now on, the quota at once.
 

@@ -7,6 +7,7 @@ import secrets
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -22,6 +23,9 @@ from penstock.worker.searches import children as search_children
 from penstock.worker.searches import run as search_run
 
 log = structlog.get_logger(__name__)
+
+STOP_SECONDS = 15.0
+"""Most that `stop` takes: more than holding.SHUTDOWN_PATIENCE_SECONDS; Kubernetes kills after 30."""
 
 FAULT_WAIT_SECONDS = 1.0
 """After a fault of the database or a surprise, a loop waits this long before it looks again."""
@@ -72,16 +76,25 @@ class Worker:
             ("tidy", self._tidy, self._services.settings.tidy_seconds),
         )
         for name, work, idle_seconds in loops:
-            thread = threading.Thread(target=self._loop, args=(work, idle_seconds), name=f"penstock-{name}")
+            name = f"penstock-{name}"
+            thread = threading.Thread(target=self._loop, args=(work, idle_seconds), name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
         log.info("worker_started", worker_id=self.worker_id)
 
     def stop(self) -> None:
-        """Ends the threads: parts in flight are finished, leases are given back. Returns when all have ended."""
+        """Ends the threads: parts in flight are finished, leases are given back. Returns within STOP_SECONDS.
+
+        A thread that still hangs in a call to a silent store then has given its lease back and writes nothing more; it
+        is left behind, for the process to end with.
+        """
         self._shutdown.set()
+        deadline = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, deadline - time.monotonic()))
+        hanging = [thread.name for thread in self._threads if thread.is_alive()]
+        if hanging:
+            log.warning("worker_threads_left", worker_id=self.worker_id, threads=hanging)
         self._threads.clear()
         log.info("worker_stopped", worker_id=self.worker_id)
 

@@ -8,6 +8,8 @@ import math
 from penstock.cli import output, tables
 from penstock.cli.commands import opening
 from penstock.cli.options import operating
+from penstock.control import limits
+from penstock.process import services as services_module
 from penstock.storage.keys import CustomerKey
 from penstock.storage.s3 import store as s3
 
@@ -16,7 +18,7 @@ def storage_init(options: operating.StorageInit) -> None:
     """Makes the service's storage ready."""
     with opening.services() as services:
         store = services.store
-        days = math.ceil(services.settings.download_window_seconds / 86_400) + 1
+        days = _days_needed(services)
         is_s3 = isinstance(store, s3.S3Store)
         if isinstance(store, s3.S3Store):
             store.install_lifecycle(days)
@@ -36,12 +38,16 @@ def storage_check(options: operating.StorageCheck) -> None:
         store = services.store
         store.probe(CustomerKey.generate())
         rules = store.describe_lifecycle() if isinstance(store, s3.S3Store) else ()
+        days = _days_needed(services)
+    early = [rule.name for rule in rules if rule.is_enabled and rule.expire_days and rule.expire_days < days]
     if options.as_json:
         output.emit_json(
             {
                 "storage": services.settings.storage,
                 "usable": True,
                 "lifecycle": [dataclasses.asdict(rule) for rule in rules],
+                "lifecycle_days_needed": days,
+                "deletes_too_early": early,
             }
         )
         return
@@ -51,5 +57,16 @@ def storage_check(options: operating.StorageCheck) -> None:
             ["RULE", "PREFIX", "IN FORCE", "OURS", "EXPIRES AFTER DAYS", "ABORTS UPLOADS AFTER DAYS"],
             [[r.name, r.prefix, r.is_enabled, r.is_ours, r.expire_days, r.abort_days] for r in rules],
         )
+        if early:
+            output.note(
+                f"{', '.join(early)} may delete exports before the longest download window of a community is over; "
+                f"it takes {days} days: penstock storage init"
+            )
     elif services.settings.storage == "s3":
         output.say("The bucket has no lifecycle rule: penstock storage init")
+
+
+def _days_needed(services: services_module.Services) -> int:
+    """Days after which nothing can be downloaded any more, communities' own windows included, and one more."""
+    with services.database.read() as tx:
+        return math.ceil(limits.longest_download_window_seconds(tx, services.settings) / 86_400) + 1
