@@ -227,6 +227,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
         "process",
         "process.server",
+        "process.services",
         "settings",
         "storage",
         "storage.s3",
