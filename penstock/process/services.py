@@ -12,7 +12,8 @@ from typing import Self
 from penstock import settings as settings_module
 from penstock import storage
 from penstock.base import clock as clocks
-from penstock.control import database, secrets, vault
+from penstock.control import database, secrets
+from penstock.control.exports import vault
 from penstock.evidence import manifest
 from penstock.lake import table
 from penstock.storage import opening

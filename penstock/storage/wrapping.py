@@ -1,4 +1,4 @@
-"""Where exports' wrapping keys lie (`control.vault`): beside the exports, out of the database's log and backups."""
+"""Where exports' wrapping keys lie (`control.exports.vault`): beside the exports, out of the database's log and backups."""
 
 from __future__ import annotations
 
