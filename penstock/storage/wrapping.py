@@ -1,4 +1,4 @@
-"""Where exports' wrapping keys lie (`control.exports.vault`): beside the exports, out of the database's log and backups."""
+"""Where the wrapping keys of exports lie: beside the exports, out of the database's log and backups (`exports.vault`)."""
 
 from __future__ import annotations
 
