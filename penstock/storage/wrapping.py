@@ -1,4 +1,4 @@
-"""Where the wrapping keys of exports lie: beside the exports, out of the database's log and backups (`exports.vault`)."""
+"""Where wrapping keys of exports lie: beside the exports, out of the database's log and backups (`exports.vault`)."""
 
 from __future__ import annotations
 
