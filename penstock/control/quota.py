@@ -139,6 +139,28 @@ def check(tx: sa.Connection, community_uuid: str, now: dt.datetime, limits: Limi
     )
 
 
+def check_size(quota: Quota, size_bytes: int) -> None:
+    """Refuses a file of that size if it cannot fit what is left of the month.
+
+    Raises:
+        QuotaExhausted: `monthly_quota_exhausted`; `extra` as that of `check`, and `estimated_bytes`.
+    """
+    left = max(quota.left_bytes, 0)
+    if size_bytes <= left:
+        return
+    resets = instants.render(quota.resets_at)
+    raise errors.QuotaExhausted(
+        "monthly_quota_exhausted",
+        f"The export would take about {size_bytes:,} bytes; {left:,} are left of this month's {quota.limit_bytes:,}.",
+        f"Take fewer fields or a shorter time range. The quota is reset at {resets}.",
+        resets_at=resets,
+        limit_bytes=quota.limit_bytes,
+        used_bytes=quota.used_bytes,
+        reserved_bytes=quota.reserved_bytes,
+        estimated_bytes=size_bytes,
+    )
+
+
 def would_exceed(
     tx: sa.Connection, community_uuid: str, additional_bytes: int, *, limits: Limits, now: dt.datetime
 ) -> bool:

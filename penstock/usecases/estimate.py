@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
-import polars as pl
 import sqlalchemy as sa
 
-from penstock import encode, errors
+from penstock import errors
 from penstock.control import exports, limits, quota, states
-from penstock.fields import presets, types, values
-from penstock.lake.read import plan, scan
+from penstock.fields import presets
 from penstock.process import services as services_module
-from penstock.usecases import destinations, orders, suggest
+from penstock.usecases import destinations, extents, orders
 from penstock.usecases import start as exporting
-
-SAMPLED_STRETCHES = 4
-"""Stretches of the time range, out of `LOOKED_AT` with events in them, that the sample is taken from."""
-
-LOOKED_AT = 60
-SAMPLED_EVENTS = 250
-"""Newest events of each stretch."""
 
 ASSUMED_EVENTS_PER_SECOND = 500_000.0
 """Where no export has finished yet; two cores do more (docs/performance.md)."""
@@ -83,11 +74,13 @@ def estimate(
     if destination is not None:
         tried(lambda: exporting.check_limits(services, caller, job, community_uuid, fields, destination))
         tried(destination.probe)
-    extent = exporting.extent_of(services, job, community_uuid, in_force)
-    tried(lambda: exporting.check_extent(extent, in_force))
+    extent = extents.extent_of(services, job, community_uuid, in_force)
+    tried(lambda: extents.check_extent(extent, in_force))
+    size_compressed = extents.compressed_bytes(extent, fields, services.settings.compression)
+    tried(lambda: extents.check_size(extent, fields, services.settings.compression, usage))
     return Estimate(
         events=extent.events,
-        size_compressed=round(extent.events * _bytes_per_event(extent, fields, services.settings.compression)),
+        size_compressed=size_compressed,
         seconds=round(START_SECONDS + extent.events / pace, 1),
         quota=usage,
         problems=tuple(problems),
@@ -105,32 +98,3 @@ def _events_per_second(tx: sa.Connection, caller: orders.Caller) -> float:
             events += export.progress_events
             seconds += (export.ended_at - export.started_at).total_seconds()
     return events / seconds if seconds > 0 else ASSUMED_EVENTS_PER_SECOND
-
-
-def _bytes_per_event(extent: exporting.Extent, fields: Sequence[str], compression: str) -> float:
-    """Compressed bytes of a line, from samples spread over the time range, encoded as the export will be."""
-    if not extent.events:
-        return 0.0
-    events = [
-        event
-        for stretch in _stretches(extent)
-        for event in scan.newest(extent.snapshot, stretch, extent.predicate, SAMPLED_EVENTS)
-    ]
-    columns = {field: [values.dumps(event[field]) if field in event else None for event in events] for field in fields}
-    encoder = encode.LineEncoder(fields, dict.fromkeys(fields, types.FieldType.JSON))
-    frame = pl.DataFrame(columns, schema=dict.fromkeys(fields, pl.String))
-    return len(encode.gzip.encode_slice(encoder, frame, compression).data) / len(events) if events else 0.0
-
-
-def _stretches(extent: exporting.Extent) -> list[plan.TimeRange]:
-    """A few stretches that hold events, spread evenly among those that do."""
-    counts = scan.histogram(extent.snapshot, extent.time_range, extent.predicate, LOOKED_AT).counts
-    starts = [suggest.instant(us) for us, _ in counts]
-    ends = [*starts[1:], extent.time_range.latest]
-    full = [
-        plan.TimeRange(earliest=start, latest=end)
-        for start, end, (_, events) in zip(starts, ends, counts, strict=True)
-        if events
-    ]
-    step = max(1, len(full) // SAMPLED_STRETCHES)
-    return full[::step][:SAMPLED_STRETCHES]

@@ -3,7 +3,7 @@
 What is refused is refused here, before anything is started:
 
     search job ─▶ one community ─▶ fields ─▶ customer key ─▶ bucket, endpoint ─▶ Idempotency-Key, limits, quota
-               ─▶ number of events ─▶ probe of the bucket ─▶ start (limits and quota again, under the lock)
+               ─▶ number of events, size ─▶ probe of the bucket ─▶ start (limits and quota again, under the lock)
 
 All functions block; the last three steps may take seconds: call them on a thread.
 """
@@ -12,35 +12,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from penstock import errors, query, storage
-from penstock.control import exports, limits, searches, secrets
+from penstock import errors, storage
+from penstock.control import exports, limits, quota, searches, secrets
 from penstock.fields import presets
-from penstock.lake import table
-from penstock.lake.read import plan, scan
 from penstock.process import services as services_module
-from penstock.usecases import destinations, known_fields, orders, results, suggest
+from penstock.usecases import destinations, extents, known_fields, orders
 from penstock.usecases import found as events
 
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Extent:
-    """What an export would read now.
-
-    Attributes:
-        snapshot: the newest of the community.
-        time_range: the search job's.
-        predicate: its query, compiled.
-        events: matches in the snapshot.
-    """
-
-    snapshot: table.Snapshot
-    time_range: plan.TimeRange
-    predicate: query.Predicate
-    events: int
 
 
 def start(
@@ -64,8 +45,9 @@ def start(
     if earlier is not None:
         return _answer(services, earlier)
     in_force = _limits(services, community_uuid)
-    extent = extent_of(services, job, community_uuid, in_force)
-    check_extent(extent, in_force)
+    extent = extents.extent_of(services, job, community_uuid, in_force)
+    extents.check_extent(extent, in_force)
+    extents.check_size(extent, fields, services.settings.compression, _usage(services, community_uuid, in_force))
     destination.probe()
     new = dataclasses.replace(new, expected_events=extent.events)
     now = services.clock.now()
@@ -134,41 +116,17 @@ def fields_of(services: services_module.Services, order: orders.ExportOrder, com
     return known_fields.check(services, order.fields, [community_uuid])
 
 
-def extent_of(
-    services: services_module.Services, job: searches.SearchJob, community_uuid: str, in_force: limits.Limits
-) -> Extent:
-    """What the export would read on the newest snapshot.
-
-    The job's own total serves where it is the very snapshot, or where the table cannot hold more than the limit allows
-    anyway; else the matches are counted again, since late arrivals come along.
-    """
-    snapshot = services.table(community_uuid).snapshot()
-    predicate = query.compile(results.node_of(job), snapshot.query_columns)
-    time_range = results.range_of(job)
-    total = job.total or 0
-    if job.snapshots.get(community_uuid) != snapshot.version and snapshot.rows > in_force.export_max_events:
-        total = scan.count(snapshot, time_range, predicate)
-    return Extent(snapshot=snapshot, time_range=time_range, predicate=predicate, events=total)
-
-
-def check_extent(extent: Extent, in_force: limits.Limits) -> None:
-    """Raises InvalidRequest `too_many_events`, with time ranges that each fit."""
-    if extent.events <= in_force.export_max_events:
-        return
-
-    def histogram_of(time_range: plan.TimeRange, most_buckets: int) -> Sequence[tuple[int, int]]:
-        return scan.histogram(extent.snapshot, time_range, extent.predicate, most_buckets).counts
-
-    counts = list(suggest.close_counts(histogram_of, extent.time_range, in_force.export_max_events))
-    limits.check_events(extent.events, in_force, latest=extent.time_range.latest, histogram=counts)
-
-
 # What they are made of
 
 
 def _limits(services: services_module.Services, community_uuid: str) -> limits.Limits:
     with services.database.read() as tx:
         return limits.for_community(tx, community_uuid, services.settings)
+
+
+def _usage(services: services_module.Services, community_uuid: str, in_force: limits.Limits) -> quota.Quota:
+    with services.database.read() as tx:
+        return quota.usage(tx, community_uuid, services.clock.now(), in_force)
 
 
 def _new_export(
