@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import decimal
 import io
 import pathlib
+import struct
 from typing import Any
 
 import polars as pl
@@ -22,8 +24,7 @@ INSTANT = dt.datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=dt.UTC)
 
 def events_of(tmp_path: pathlib.Path, **columns: Any) -> list[Any]:
     pl.DataFrame(columns).write_parquet(tmp_path / "f.parquet")
-    found = [event for batch in parquet.rows("f", tmp_path / "f.parquet") for event in batch]
-    return [(e.code, e.detail) if isinstance(e, refused.EventRefused) else e for e in found]
+    return readings_of(tmp_path / "f.parquet")
 
 
 def test_nulls_are_absent_and_other_values_are_what_they_are(tmp_path: pathlib.Path) -> None:
@@ -136,3 +137,189 @@ def test_a_broken_parquet_file_is_refused(events: table.EventTable, tmp_path: pa
         ingest.ingest(events, [tmp_path / "f"], clock=testing.ManualClock())
     assert raised.value.code == "invalid_parquet"
     assert events.snapshot().rows == 0
+
+
+def readings_of(path: pathlib.Path) -> list[Any]:
+    found = [event for batch in parquet.rows("f", path) for event in batch]
+    return [(e.code, e.detail) if isinstance(e, refused.EventRefused) else e for e in found]
+
+
+OUTSIDE = "lies outside the years 0001 to 9999"
+
+
+@pytest.mark.parametrize(
+    ("series", "refusal"),
+    [
+        (pl.Series([2_932_897, 1], dtype=pl.Int32).cast(pl.Date), f"v: the date {OUTSIDE}"),
+        (pl.Series([-719_163, 1], dtype=pl.Int32).cast(pl.Date), f"v: the date {OUTSIDE}"),
+        (pl.Series([2**31 - 1, 1], dtype=pl.Int32).cast(pl.Date), f"v: the date {OUTSIDE}"),
+        (pl.Series([[-719_163], []], dtype=pl.List(pl.Int32)).cast(pl.List(pl.Date)), f"v: the date {OUTSIDE}"),
+        (pl.Series([[2**62], []], dtype=pl.List(pl.Int64)).cast(pl.List(pl.Datetime("us"))), f"v: the time {OUTSIDE}"),
+        (
+            pl.Series([[{"t": 2**62}], []]).cast(pl.List(pl.Struct({"t": pl.Datetime("ms", "UTC")}))),
+            f"v: the time {OUTSIDE}",
+        ),
+        (
+            pl.Series([{"t": 2**62}, None]).cast(pl.Struct({"t": pl.Datetime("ms")})),
+            f"v.t: the time {OUTSIDE}",
+        ),
+    ],
+)
+def test_a_date_or_time_of_no_year_we_have_rejects_its_row_alone(
+    tmp_path: pathlib.Path, series: pl.Series, refusal: str
+) -> None:
+    first, second = events_of(tmp_path, v=series, n=[1, 2])
+    assert first == ("unsupported_value", refusal)
+    assert second["n"] == 2
+
+
+def test_nanoseconds_are_kept_at_any_nesting_and_to_both_ends(tmp_path: pathlib.Path) -> None:
+    ticks = [1_700_000_000_000_000_001, -1, 2**63 - 1, None]
+    times = pl.Series(ticks, dtype=pl.Int64).cast(pl.Datetime("ns"))
+    texts = ["2023-11-14T22:13:20.000000001Z", "1969-12-31T23:59:59.999999999Z", "2262-04-11T23:47:16.854775807Z"]
+    frame = pl.DataFrame({"t": times}).select(
+        t="t", list=pl.concat_list("t"), s=pl.struct("t"), lists=pl.concat_list(pl.struct("t", n=7))
+    )
+    found = events_of(tmp_path, **{column.name: column for column in frame})
+    assert found[:3] == [{"t": x, "list": [x], "s.t": x, "lists": [{"t": x, "n": 7}]} for x in texts]
+    assert found[3] == {"list": [None], "lists": [{"n": 7}]}
+
+
+def test_times_of_day_keep_their_nanoseconds(tmp_path: pathlib.Path) -> None:
+    series = pl.Series([1, 1_000, 86_399_999_999_999], dtype=pl.Int64).cast(pl.Time)
+    assert [event["v"] for event in events_of(tmp_path, v=series)] == [
+        "00:00:00.000000001",
+        "00:00:00.000001",
+        "23:59:59.999999999",
+    ]
+
+
+@pytest.mark.parametrize("with_schema", [False, True])
+def test_int96_holds_every_year_at_any_nesting(tmp_path: pathlib.Path, with_schema: bool) -> None:
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    instants = [dt.datetime(9999, 12, 31, 23, 59, 59, 999999), dt.datetime(1, 1, 1), dt.datetime(2024, 5, 6), None]
+    times = pa.array(instants, pa.timestamp("us"))
+    objects = pa.StructArray.from_arrays([times, pa.array([1, 2, 3, 4])], ["t", "n"])
+    columns = {"t": times, "s": objects}
+    columns |= {"l": pa.ListArray.from_arrays([0, 1, 2, 3, 4], times)}
+    columns |= {"ls": pa.ListArray.from_arrays([0, 1, 2, 3, 4], objects)}
+    path = tmp_path / "f.parquet"
+    pq.write_table(pa.table(columns), path, use_deprecated_int96_timestamps=True, store_schema=with_schema)
+    texts = ["9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00Z", "2024-05-06T00:00:00Z"]
+    found = readings_of(path)
+    for n, text in enumerate(texts, 1):
+        assert found[n - 1] == {"t": text, "s.t": text, "s.n": n, "l": [text], "ls": [{"t": text, "n": n}]}
+    assert found[3] == {"s.n": 4, "l": [None], "ls": [{"n": 4}]}
+
+
+def test_int96_keeps_its_nanoseconds_and_refuses_years_beyond_all_units(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "f.parquet"
+    write_int96(path, 19_000, 123_456_789)
+    assert readings_of(path) == [{"t": "2022-01-08T00:00:00.123456789Z"}]
+    write_int96(path, 213_504_082, 0)
+    assert readings_of(path) == [("unsupported_value", f"t: the time {OUTSIDE}")]
+
+
+def write_int96(path: pathlib.Path, day: int, nanoseconds: int) -> None:
+    """One row with a time that may lie beyond what pyarrow itself can write."""
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    options = {"compression": "none", "use_dictionary": False, "write_statistics": False, "store_schema": False}
+    times = pa.array([dt.datetime(1970, 1, 2)], pa.timestamp("us"))
+    pq.write_table(pa.table({"t": times}), path, use_deprecated_int96_timestamps=True, **options)
+    written = struct.pack("<qi", 0, 2_440_589)
+    whole = path.read_bytes()
+    assert whole.count(written) == 1
+    path.write_bytes(whole.replace(written, struct.pack("<qi", nanoseconds, 2_440_588 + day)))
+
+
+def test_files_as_spark_and_others_write_them(events: table.EventTable, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(base64.b64decode(CASES["int96_sentinels"]))
+    assert [event["event.end"] for event in readings_of(path)] == [
+        "9999-12-31T00:00:00Z",
+        "0001-01-01T00:00:00Z",
+        "2300-06-01T00:00:00Z",
+        "2026-06-01T12:00:00Z",
+    ]
+    report = ingest.ingest(events, [path], clock=testing.ManualClock())
+    assert (report.accepted, report.rejected) == (4, 0)
+
+
+@pytest.mark.parametrize(
+    ("case", "line"), [("date32_out_of_range", 2), ("date32_year0", 2), ("list_ts_out_of_range", 1)]
+)
+def test_one_bad_date_leaves_the_rest_of_the_file(
+    events: table.EventTable, tmp_path: pathlib.Path, case: str, line: int
+) -> None:
+    (tmp_path / "f").write_bytes(base64.b64decode(CASES[case]))
+    report = ingest.ingest(events, [tmp_path / "f"], clock=testing.ManualClock())
+    assert report.accepted == 1
+    assert [(reject.line, reject.code) for reject in report.rejects] == [(line, "unsupported_value")]
+
+
+CASES = {
+    "int96_sentinels": (
+        "UEFSMRUEFWAVSEwVCBUAEgAAMAAADQEcco0lAADKmjsBDwUMCJQ1dxUMKF7QsgAAAAByjSUAFQAVFBUYLBUIFRAVBhUGHAAAAAokAgAA"
+        "AAgBAgPkABUEFUAVOEwVCBUAEgAAIAQBAAkBAAIJB0AAAwAAAAAAAAAEAAAAAAAAABUAFRQVGCwVCBUQFQYVBhwYCAQAAAAAAAAAGAgB"
+        "AAAAAAAAABYAKAgEAAAAAAAAABgIAQAAAAAAAAAREQAAAAokAgAAAAgBAgPkABUEFWAVSkwVCBUAEgAAMAAADQEILP5RDQoUAABSRBoA"
+        "EQE89RQnAACAp0hKJwAACY4lABUAFRQVGCwVCBUQFQYVBhwAAAAKJAIAAAAIAQID5AAVBBlMNQAYBnNjaGVtYRUGABUGJQIYCkB0aW1l"
+        "c3RhbXAAFQQlAhgBbgAVBiUCGAlldmVudC5lbmQAFggZHBk8JgAcFQYZNQAGEBkYCkB0aW1lc3RhbXAVAhYIFrYBFqIBJmwmCCksFQQV"
+        "ABUCABUAFRAVAgA8KQYZJgAIAAAAJgAcFQQZNQAGEBkYAW4VAhYIFu4BFuoBJv4BJqoBHBgIBAAAAAAAAAAYCAEAAAAAAAAAFgAoCAQA"
+        "AAAAAAAAGAgBAAAAAAAAABERABksFQQVABUCABUAFRAVAgA8KQYZJgAIAAAAJgAcFQYZNQAGEBkYCWV2ZW50LmVuZBUCFggWtgEWpAEm"
+        "+gMmlAMpLBUEFQAVAgAVABUQFQIAPCkGGSYACAAAABbaBBYIJggWsAQAKCBwYXJxdWV0LWNwcC1hcnJvdyB2ZXJzaW9uIDI2LjAuMRk8"
+        "HAAAHAAAHAAAAF4BAABQQVIx"
+    ),
+    "date32_out_of_range": (
+        "UEFSMRUEFSAVJEwVBBUAEgAAEDwAQCBGSEcGAECCL0ZIRwYAFQAVEhUWLBUEFRAVBhUGHBgIQIIvRkhHBgAYCABAIEZIRwYAFgAoCECC"
+        "L0ZIRwYAGAgAQCBGSEcGABERAAAACSACAAAABAEBAwIVBBUgFSRMFQQVABIAABA8AQAAAAAAAAACAAAAAAAAABUAFRIVFiwVBBUQFQYV"
+        "BhwYCAIAAAAAAAAAGAgBAAAAAAAAABYAKAgCAAAAAAAAABgIAQAAAAAAAAAREQAAAAkgAgAAAAQBAQMCFQQVEBUUTBUEFQASAAAIHAAA"
+        "AAChwCwAFQAVEhUWLBUEFRAVBhUGHBgEocAsABgEAAAAABYAKAShwCwAGAQAAAAAEREAAAAJIAIAAAAEAQEDAhUEGUw1ABgGc2NoZW1h"
+        "FQYAFQQlAhgKQHRpbWVzdGFtcCUUTIwSHCwAAAAAABUEJQIYAW4AFQIlAhgBZCUMTGwAAAAWBBkcGTwmABwVBBk1AAYQGRgKQHRpbWVz"
+        "dGFtcBUCFgQWzAEW1AEmSCYIHBgIQIIvRkhHBgAYCABAIEZIRwYAFgAoCECCL0ZIRwYAGAgAQCBGSEcGABERABksFQQVABUCABUAFRAV"
+        "AgA8KQYZJgAEAAAAJgAcFQQZNQAGEBkYAW4VAhYEFswBFtQBJpwCJtwBHBgIAgAAAAAAAAAYCAEAAAAAAAAAFgAoCAIAAAAAAAAAGAgB"
+        "AAAAAAAAABERABksFQQVABUCABUAFRAVAgA8KQYZJgAEAAAAJgAcFQIZNQAGEBkYAWQVAhYEFpwBFqQBJuADJrADHBgEocAsABgEAAAA"
+        "ABYAKAShwCwAGAQAAAAAEREAGSwVBBUAFQIAFQAVEBUCADwpBhkmAAQAAAAWtAQWBCYIFswEABkcGAxBUlJPVzpzY2hlbWEYuAIvLy8v"
+        "LytBQUFBQVFBQUFBQUFBS0FBd0FCZ0FGQUFnQUNnQUFBQUFCQkFBTUFBQUFDQUFJQUFBQUJBQUlBQUFBQkFBQUFBTUFBQUI0QUFBQU1B"
+        "QUFBQVFBQUFDay8vLy9BQUFCQ0JBQUFBQVVBQUFBQkFBQUFBQUFBQUFCQUFBQVpBQUFBSXIvLy84QUFBQUF6UC8vL3dBQUFRSVFBQUFB"
+        "SEFBQUFBUUFBQUFBQUFBQUFRQUFBRzRBQUFBSUFBd0FDQUFIQUFnQUFBQUFBQUFCUUFBQUFCQUFGQUFJQUFZQUJ3QU1BQUFBRUFBUUFB"
+        "QUFBQUFCQ2hBQUFBQWtBQUFBQkFBQUFBQUFBQUFLQUFBQVFIUnBiV1Z6ZEdGdGNBQUFBQUFHQUFnQUJnQUdBQUFBQUFBQ0FBPT0AGCBw"
+        "YXJxdWV0LWNwcC1hcnJvdyB2ZXJzaW9uIDI2LjAuMRk8HAAAHAAAHAAAAPcCAABQQVIx"
+    ),
+    "date32_year0": (
+        "UEFSMRUEFSAVJEwVBBUAEgAAEDwAQCBGSEcGAECCL0ZIRwYAFQAVEhUWLBUEFRAVBhUGHBgIQIIvRkhHBgAYCABAIEZIRwYAFgAoCECC"
+        "L0ZIRwYAGAgAQCBGSEcGABERAAAACSACAAAABAEBAwIVBBUgFSRMFQQVABIAABA8AQAAAAAAAAACAAAAAAAAABUAFRIVFiwVBBUQFQYV"
+        "BhwYCAIAAAAAAAAAGAgBAAAAAAAAABYAKAgCAAAAAAAAABgIAQAAAAAAAAAREQAAAAkgAgAAAAQBAQMCFQQVEBUUTBUEFQASAAAIHAAA"
+        "AADFBvX/FQAVEhUWLBUEFRAVBhUGHBgEAAAAABgExQb1/xYAKAQAAAAAGATFBvX/EREAAAAJIAIAAAAEAQEDAhUEGUw1ABgGc2NoZW1h"
+        "FQYAFQQlAhgKQHRpbWVzdGFtcCUUTIwSHCwAAAAAABUEJQIYAW4AFQIlAhgBZCUMTGwAAAAWBBkcGTwmABwVBBk1AAYQGRgKQHRpbWVz"
+        "dGFtcBUCFgQWzAEW1AEmSCYIHBgIQIIvRkhHBgAYCABAIEZIRwYAFgAoCECCL0ZIRwYAGAgAQCBGSEcGABERABksFQQVABUCABUAFRAV"
+        "AgA8KQYZJgAEAAAAJgAcFQQZNQAGEBkYAW4VAhYEFswBFtQBJpwCJtwBHBgIAgAAAAAAAAAYCAEAAAAAAAAAFgAoCAIAAAAAAAAAGAgB"
+        "AAAAAAAAABERABksFQQVABUCABUAFRAVAgA8KQYZJgAEAAAAJgAcFQIZNQAGEBkYAWQVAhYEFpwBFqQBJuADJrADHBgEAAAAABgExQb1"
+        "/xYAKAQAAAAAGATFBvX/EREAGSwVBBUAFQIAFQAVEBUCADwpBhkmAAQAAAAWtAQWBCYIFswEABkcGAxBUlJPVzpzY2hlbWEYuAIvLy8v"
+        "LytBQUFBQVFBQUFBQUFBS0FBd0FCZ0FGQUFnQUNnQUFBQUFCQkFBTUFBQUFDQUFJQUFBQUJBQUlBQUFBQkFBQUFBTUFBQUI0QUFBQU1B"
+        "QUFBQVFBQUFDay8vLy9BQUFCQ0JBQUFBQVVBQUFBQkFBQUFBQUFBQUFCQUFBQVpBQUFBSXIvLy84QUFBQUF6UC8vL3dBQUFRSVFBQUFB"
+        "SEFBQUFBUUFBQUFBQUFBQUFRQUFBRzRBQUFBSUFBd0FDQUFIQUFnQUFBQUFBQUFCUUFBQUFCQUFGQUFJQUFZQUJ3QU1BQUFBRUFBUUFB"
+        "QUFBQUFCQ2hBQUFBQWtBQUFBQkFBQUFBQUFBQUFLQUFBQVFIUnBiV1Z6ZEdGdGNBQUFBQUFHQUFnQUJnQUdBQUFBQUFBQ0FBPT0AGCBw"
+        "YXJxdWV0LWNwcC1hcnJvdyB2ZXJzaW9uIDI2LjAuMRk8HAAAHAAAHAAAAPcCAABQQVIx"
+    ),
+    "list_ts_out_of_range": (
+        "UEFSMRUEFSAVJEwVBBUAEgAAEDwAQCBGSEcGAECCL0ZIRwYAFQAVEhUWLBUEFRAVBhUGHBgIQIIvRkhHBgAYCABAIEZIRwYAFgAoCECC"
+        "L0ZIRwYAGAgAQCBGSEcGABERAAAACSACAAAABAEBAwIVBBUgFSRMFQQVABIAABA8AQAAAAAAAAACAAAAAAAAABUAFRIVFiwVBBUQFQYV"
+        "BhwYCAIAAAAAAAAAGAgBAAAAAAAAABYAKAgCAAAAAAAAABgIAQAAAAAAAAAREQAAAAkgAgAAAAQBAQMCFQQVIBUkTBUEFQASAAAQPABg"
+        "c8wMRIQDAAAAAAAAAAAVABUeFSIsFQQVEBUGFQYcGAgAYHPMDESEAxgIAAAAAAAAAAAWACgIAGBzzAxEhAMYCAAAAAAAAAAAEREAAAAP"
+        "OAIAAAAEAAIAAAAEAwEDAhUEGWw1ABgGc2NoZW1hFQYAFQQlAhgKQHRpbWVzdGFtcCUUTIwSHCwAAAAAABUEJQIYAW4ANQIYAWwVAhUG"
+        "TDwAAAA1BBgEbGlzdBUCABUEJQIYB2VsZW1lbnQlFEyMEhwsAAAAAAAWBBkcGTwmABwVBBk1AAYQGRgKQHRpbWVzdGFtcBUCFgQWzAEW"
+        "1AEmSCYIHBgIQIIvRkhHBgAYCABAIEZIRwYAFgAoCECCL0ZIRwYAGAgAQCBGSEcGABERABksFQQVABUCABUAFRAVAgA8KQYZJgAEAAAA"
+        "JgAcFQQZNQAGEBkYAW4VAhYEFswBFtQBJpwCJtwBHBgIAgAAAAAAAAAYCAEAAAAAAAAAFgAoCAIAAAAAAAAAGAgBAAAAAAAAABERABks"
+        "FQQVABUCABUAFRAVAgA8KQYZJgAEAAAAJgAcFQQZNQAGEBk4AWwEbGlzdAdlbGVtZW50FQIWBBbYARbgASbwAyawAxwYCABgc8wMRIQD"
+        "GAgAAAAAAAAAABYAKAgAYHPMDESEAxgIAAAAAAAAAAAREQAZLBUEFQAVAgAVABUQFQIAPCkmBAAZRgAAAAQAAAAW8AQWBCYIFogFABkc"
+        "GAxBUlJPVzpzY2hlbWEY+AIvLy8vL3hBQkFBQVFBQUFBQUFBS0FBd0FCZ0FGQUFnQUNnQUFBQUFCQkFBTUFBQUFDQUFJQUFBQUJBQUlB"
+        "QUFBQkFBQUFBTUFBQUNvQUFBQVlBQUFBQVFBQUFCMC8vLy9BQUFCREJRQUFBQWNBQUFBQkFBQUFBRUFBQUFVQUFBQUFRQUFBR3dBQUFB"
+        "RUFBUUFCQUFBQUtELy8vOEFBQUVLRUFBQUFCZ0FBQUFFQUFBQUFBQUFBQVFBQUFCcGRHVnRBQUFBQUlyLy8vOEFBQUlBelAvLy93QUFB"
+        "UUlRQUFBQUhBQUFBQVFBQUFBQUFBQUFBUUFBQUc0QUFBQUlBQXdBQ0FBSEFBZ0FBQUFBQUFBQlFBQUFBQkFBRkFBSUFBWUFCd0FNQUFB"
+        "QUVBQVFBQUFBQUFBQkNoQUFBQUFrQUFBQUJBQUFBQUFBQUFBS0FBQUFRSFJwYldWemRHRnRjQUFBQUFBR0FBZ0FCZ0FHQUFBQUFBQUNB"
+        "QT09ABggcGFycXVldC1jcHAtYXJyb3cgdmVyc2lvbiAyNi4wLjEZPBwAABwAABwAAAB8AwAAUEFSMQ=="
+    ),
+}
+"""Small whole files, base64."""
