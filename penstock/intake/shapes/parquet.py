@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import functools
 import math
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, TypeGuard
 
 import polars as pl
@@ -137,7 +138,8 @@ def _leaves(name: str, readings: list[pl.Series]) -> Iterator[tuple[str, list[An
     found = [_plain(reading) for reading in readings]
     if len(found) > 1:
         found[0] = [_finest(dtype, *each) for each in zip(*found, strict=True)]
-    yield name, [None if value is None else _settled(value, dtype) for value in found[0]]
+    render = _renderer(dtype)
+    yield name, [None if value is None else _settled(render, value) for value in found[0]]
 
 
 def _member(column: pl.Series, name: str) -> pl.Series:
@@ -165,33 +167,39 @@ def _finest(dtype: Any, ns: Any, us: Any, ms: Any) -> Any:
     return ns
 
 
-def _settled(value: Any, dtype: Any) -> Any:
-    """The value, or why there is none."""
+def _settled(render: Callable[[Any], Any], value: Any) -> Any:
+    """The value's JSON form, or why there is none."""
     try:
-        return _json(value, dtype)
+        return render(value)
     except refused.EventRefused as refusal:
         return refusal
 
 
-def _json(value: Any, dtype: Any) -> Any:
-    if value is None:
-        return None
+def _renderer(dtype: Any) -> Callable[[Any], Any]:
+    """What makes the JSON form of a type's values, in which dates and times are integers."""
     match dtype:
         case pl.Struct():
-            members = ((field.name, _json(value[field.name], field.dtype)) for field in dtype.fields)
-            return {name: member for name, member in members if member is not None}
+            return functools.partial(_object, {field.name: _renderer(field.dtype) for field in dtype.fields})
         case pl.List() | pl.Array():
-            return [_json(item, dtype.inner) for item in value]
+            return functools.partial(_array, _renderer(dtype.inner))
         case pl.Datetime():
-            return _instant(value, _PER_SECOND[dtype.time_unit])
+            return functools.partial(_instant, per_second=_PER_SECOND[dtype.time_unit])
         case pl.Date():
-            return _date(value)
+            return _date
         case pl.Time():
-            return _time(value)
+            return _time
         case pl.Duration():
-            raise refused.EventRefused("unsupported_value", "timedelta has no JSON form")
+            return _duration
         case _:
-            return _scalar(value)
+            return _scalar
+
+
+def _object(renderers: dict[str, Callable[[Any], Any]], value: dict[str, Any]) -> dict[str, Any]:
+    return {name: render(value[name]) for name, render in renderers.items() if value[name] is not None}
+
+
+def _array(render: Callable[[Any], Any], value: Iterable[Any]) -> list[Any]:
+    return [None if item is None else render(item) for item in value]
 
 
 def _scalar(value: Any) -> Any:
@@ -221,6 +229,10 @@ def _time(ns: int) -> str:
     us, nanoseconds = divmod(ns, 1000)
     time = (dt.datetime.min + dt.timedelta(microseconds=us)).time()
     return f"{time.isoformat('microseconds')}{nanoseconds:03}" if nanoseconds else time.isoformat()
+
+
+def _duration(_ticks: int) -> str:
+    raise refused.EventRefused("unsupported_value", "timedelta has no JSON form")
 
 
 def _instant(ticks: int, per_second: int) -> str:
