@@ -182,7 +182,7 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
                 return
             exports.request_cancel(tx, task, None, "client", self.now)
         each.cancel = True
-        if each.status == "PENDING":
+        if each.status == "PENDING" or each.lease_until is None:  # nobody holds it, so nobody need be waited for
             each.end("CANCELED", self.now)
 
     # What workers do
@@ -270,9 +270,9 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
         each = self.known[claim.task_uuid]
         self.objects.add(claim.task_uuid)
         expire_at = self.now + dt.timedelta(seconds=WINDOW)
-        if self.refused_or(
-            claim,
-            lambda tx: exports.finish(
+
+        def finish(tx: sa.Connection) -> None:
+            exports.finish(
                 tx,
                 claim,
                 compressed_bytes=each.written,
@@ -282,8 +282,15 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
                 manifest_url="url",
                 expire_at=expire_at,
                 now=self.now,
-            ),
-        ):
+            )
+
+        if each.cancel:  # somebody was told so: the worker removes what it wrote, and nothing is charged
+            with pytest.raises(exports.CancelRequested), self.plane.db.begin() as tx:
+                finish(tx)
+            self.objects.discard(claim.task_uuid)
+            if self.refused_or(claim, lambda tx: exports.canceled(tx, claim, self.now)):
+                each.end("CANCELED", self.now)
+        elif self.refused_or(claim, finish):
             each.end("FINISHED", self.now)
             each.expire_at = expire_at
             self.charged[claim.task_uuid] = (f"{self.now:%Y-%m}", each.written)
