@@ -67,7 +67,7 @@ def test_each_flipped_byte_is_caught(export: tuple[pathlib.Path, dict]) -> None:
     whole = path.read_bytes()
     for place in range(0, len(whole), 97):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        with pytest.raises(errors.InvalidRequest) as caught:
+        with pytest.raises(errors.VerificationFailed) as caught:
             manifest.verify(path, signed)
         assert caught.value.code == "export_damaged"
 
@@ -77,13 +77,13 @@ def test_a_file_of_another_length_is_caught(export: tuple[pathlib.Path, dict], c
     path, signed = export
     whole = path.read_bytes()
     path.write_bytes(whole[:-3] if change == "cut" else whole + b"x")
-    with pytest.raises(errors.InvalidRequest, match="missing" if change == "cut" else "longer"):
+    with pytest.raises(errors.VerificationFailed, match="missing" if change == "cut" else "longer"):
         manifest.verify(path, signed)
 
 
 def test_a_changed_manifest_is_caught(export: tuple[pathlib.Path, dict]) -> None:
     path, signed = export
-    with pytest.raises(errors.InvalidRequest) as caught:
+    with pytest.raises(errors.VerificationFailed) as caught:
         manifest.verify(path, {**signed, "events": 601})
     assert caught.value.code == "manifest_signature_invalid"
 
@@ -92,7 +92,7 @@ def test_a_manifest_signed_by_somebody_else_is_caught(export: tuple[pathlib.Path
     path, signed = export
     forged = manifest.Signer(bytes(32)).sign({name: signed[name] for name in signed if name != "signature"})
     manifest.verify(path, forged)  # it fits itself …
-    with pytest.raises(errors.InvalidRequest) as caught:
+    with pytest.raises(errors.VerificationFailed) as caught:
         manifest.verify(path, forged, public_key=SIGNER.public_key)  # … but is not the service's
     assert caught.value.code == "manifest_signature_invalid"
 
@@ -114,6 +114,6 @@ def test_each_segment_lies_where_the_manifest_says_and_inflates_by_itself(export
     "text", [b"", b"[]", b"{}", b'{"format":"other"}', b'{"format":"other","parts":[1],"root_sha256":"x"}']
 )
 def test_what_is_no_manifest_is_refused(text: bytes) -> None:
-    with pytest.raises(errors.InvalidRequest) as caught:
+    with pytest.raises(errors.VerificationFailed) as caught:
         manifest.loads(text)
     assert caught.value.code == "invalid_manifest"
