@@ -196,7 +196,7 @@ def test_a_signal_ends_the_process_cleanly_and_gives_its_export_back(
         "PENSTOCK_POLL_SECONDS": "0.02", "PYTHONUNBUFFERED": "1",
     }  # fmt: skip
     program = (
-        "from penstock import settings; from penstock.api import server; "
+        "from penstock import settings; from penstock.process import server; "
         "server.serve(settings.load(port=0), tls=False, worker=True)"
     )
     with (tmp_path / "log").open("w") as log:

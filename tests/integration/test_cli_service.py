@@ -117,6 +117,7 @@ def test_download_says_what_is_wrong_with_the_key(
     penstock: Any, job: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = json.loads(penstock("export", job, "--no-download", "--interval", "0.05", "--json").out)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another-machine"))  # where no key was kept
     without = penstock("download", found["task_uuid"], "-o", "x.gz")
     assert (without.code, without.err.split("]")[0]) == (1, "Error [customer_key_missing")
     none_sent = penstock("download", found["task_uuid"], "-o", "x.gz", "--no-sse-c")

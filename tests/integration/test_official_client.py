@@ -330,7 +330,7 @@ def test_progress_is_shown_while_a_task_waits(idle_service: Service, tmp_path: p
     uuid = idle_service.search()
     environment = os.environ | {"PENSTOCK_HOME": str(tmp_path / "home")}
     program = (
-        "from penstock import services, settings, worker\n"
+        "from penstock import settings, worker\nfrom penstock.process import services\n"
         "with services.opened(settings.load()) as opened:\n"
         "    assert worker.Worker(opened).run_search()\n"
     )

@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
 
 WORKER = """
 import sys, threading
-from penstock import services, settings, worker
-from penstock.api import logs
+from penstock import settings, worker
+from penstock.process import logs, services
 from penstock.control import exports
 from penstock.worker import holding
 

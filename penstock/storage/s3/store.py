@@ -198,7 +198,7 @@ class S3Store:
             answer = self._with_patience(_PROBE_PATIENCE_SECONDS)._call("get_bucket_encryption", "")
         except errors.StorageError:
             return False
-        rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
+        rules = answer.get("ServerSideEncryptionConfiguration", {}).get("Rules", ())  # Ceph leaves them out
         return any("SSE-C" in rule.get("BlockedEncryptionTypes", {}).get("EncryptionType", ()) for rule in rules)
 
     def probe(self, customer_key: CustomerKey | None) -> None:
