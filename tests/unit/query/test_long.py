@@ -14,7 +14,7 @@ from penstock import errors, query
 from penstock.fields import types
 from penstock.query import ast
 
-CASES = pathlib.Path("/work/shared/cases")
+CASES = pathlib.Path(__file__).parents[3].parent / "shared" / "cases"
 TYPES = {"message": types.FieldType.TEXT, "line": types.FieldType.KEYWORD, "args": types.FieldType.KEYWORD_LIST}
 PHRASE = " ".join(f"word{n}" for n in range(3000))
 CYRILLIC = " ".join(f"слово{n}" for n in range(300))
