@@ -304,6 +304,16 @@ def test_an_exhausted_quota_says_when_it_is_reset(world: World, job: str) -> Non
     assert started(world) == 0
 
 
+def test_an_export_that_cannot_fit_what_is_left_is_refused_as_its_estimate_says(world: World, job: str) -> None:
+    world.limit(quota_bytes_per_month=10)
+    estimated = world.post(f"{JOBS}/{job}/export/estimate", json=MAKE_KEY).json()
+    assert not estimated["allowed"]
+    assert [one["code"] for one in estimated["problems"]] == ["monthly_quota_exhausted"]
+    document = problem(world.export(job), 429, "monthly_quota_exhausted")
+    assert document["estimated_bytes"] > document["limit_bytes"] == 10
+    assert started(world) == 0
+
+
 # Idempotency
 
 
