@@ -77,7 +77,7 @@ def estimate(
     extent = extents.extent_of(services, job, community_uuid, in_force)
     tried(lambda: extents.check_extent(extent, in_force))
     size_compressed = extents.compressed_bytes(extent, fields, services.settings.compression)
-    tried(lambda: extents.check_size(extent, fields, services.settings.compression, usage))
+    tried(lambda: extents.check_size(extent, usage, lambda: size_compressed))
     return Estimate(
         events=extent.events,
         size_compressed=size_compressed,

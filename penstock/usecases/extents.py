@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import polars as pl
 
@@ -75,10 +75,13 @@ def check_extent(extent: Extent, in_force: limits.Limits) -> None:
     limits.check_events(extent.events, in_force, latest=extent.time_range.latest, histogram=counts)
 
 
-def check_size(extent: Extent, fields: Sequence[str], compression: str, usage: quota.Quota) -> None:
-    """Raises QuotaExhausted where the file cannot fit what is left of the month, with both numbers."""
+def check_size(extent: Extent, usage: quota.Quota, size_of: Callable[[], int]) -> None:
+    """Raises QuotaExhausted where the file cannot fit what is left of the month, with both numbers.
+
+    `size_of` gives `compressed_bytes`; it is asked only where that could matter, since it reads events.
+    """
     if extent.events * BYTES_THAT_ALWAYS_SUFFICE > usage.left_bytes:
-        quota.check_size(usage, round(compressed_bytes(extent, fields, compression) / SAMPLE_ERROR))
+        quota.check_size(usage, round(size_of() / SAMPLE_ERROR))
 
 
 def compressed_bytes(extent: Extent, fields: Sequence[str], compression: str) -> int:
