@@ -33,9 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
         "fields",
     },
-    "kernels": {
-        "fields",
-    },
+    "kernels": set(),
     "intake": {
         "base",
         "errors",

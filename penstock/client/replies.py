@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import enum
 from collections.abc import Iterable, Mapping
 from typing import Any, Generic, Self, TypeVar
+
+from penstock.base import statuses
 
 _Item = TypeVar("_Item")
 
@@ -26,34 +27,8 @@ class Page(tuple[_Item, ...], Generic[_Item]):
         return page
 
 
-class SearchStatus(enum.IntEnum):
-    """Where a search job stands, by the numbers of the API."""
-
-    PENDING = 0
-    RUNNING = 1
-    DONE = 2
-    CANCELED = 3
-    FAILED = 4
-
-    @property
-    def is_final(self) -> bool:
-        """Nothing will change any more."""
-        return self >= SearchStatus.DONE
-
-
-class TaskStatus(enum.StrEnum):
-    """Where a task stands."""
-
-    PENDING = "PENDING"
-    RUNNING = "RUNNING"
-    FINISHED = "FINISHED"
-    FAILED = "FAILED"
-    CANCELED = "CANCELED"
-
-    @property
-    def is_final(self) -> bool:
-        """Nothing will change any more."""
-        return self not in (TaskStatus.PENDING, TaskStatus.RUNNING)
+TaskStatus = statuses.ExportStatus
+"""The API calls an export a task."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

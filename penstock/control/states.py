@@ -1,4 +1,4 @@
-"""The states of search jobs and exports, the legal moves between them, and what an API key may do."""
+"""The legal moves between the states of search jobs and exports, and what an API key may do."""
 
 from __future__ import annotations
 
@@ -6,36 +6,21 @@ import enum
 from collections.abc import Mapping
 
 from penstock import errors
+from penstock.base.statuses import ExportStatus, SearchStatus
 
-
-class SearchStatus(enum.IntEnum):
-    """Where a search job stands; the numbers are the API's."""
-
-    PENDING = 0
-    RUNNING = 1
-    DONE = 2
-    CANCELED = 3
-    FAILED = 4
-
-    @property
-    def is_final(self) -> bool:
-        """No move leads out of this state."""
-        return not SEARCH_LEGAL_MOVES[self]
-
-
-class ExportStatus(enum.StrEnum):
-    """Where an export stands; the words are the API's."""
-
-    PENDING = "PENDING"
-    RUNNING = "RUNNING"
-    FINISHED = "FINISHED"
-    FAILED = "FAILED"
-    CANCELED = "CANCELED"
-
-    @property
-    def is_final(self) -> bool:
-        """No move leads out of this state: the slot is free, the secrets are erased."""
-        return not LEGAL_MOVES[self]
+__all__ = [
+    "ACTIVE",
+    "LEGAL_MOVES",
+    "SEARCH_ACTIVE",
+    "SEARCH_LEGAL_MOVES",
+    "ExportStatus",
+    "Permission",
+    "SearchStatus",
+    "require_move",
+    "require_search_move",
+    "search_sources",
+    "sources",
+]
 
 
 class Permission(enum.StrEnum):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from penstock import errors
 from penstock.encode import reference
-from penstock.fields.types import FieldType
+from penstock.fields.types import OVERFLOW, RESERVED, FieldType
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class LineEncoder:
         self.types = dict(types)
         module = compiled_module("penstock.kernels.lines") if kernel else None
         json_fields = frozenset(name for name in self.fields if self.types.get(name) is FieldType.JSON)
-        self._layout = module.Layout(self.fields, json_fields) if module else None
+        self._layout = module.Layout(self.fields, json_fields, OVERFLOW, RESERVED) if module else None
 
     @property
     def compiled(self) -> bool:

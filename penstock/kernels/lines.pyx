@@ -13,7 +13,6 @@ from libc.string cimport memcpy, memset
 
 import json
 
-from penstock.fields import types as field_types
 
 
 cdef extern from "arrow.h":
@@ -185,15 +184,23 @@ cdef class Layout:
     cdef bytes keys
     cdef readonly tuple fields
     cdef readonly frozenset json_fields
+    cdef readonly str overflow
+    cdef readonly frozenset reserved
 
-    def __cinit__(self, tuple fields, frozenset json_fields):
-        """`fields` in the order of writing; `json_fields`: those whose column holds JSON text."""
+    def __cinit__(self, tuple fields, frozenset json_fields, str overflow, frozenset reserved):
+        """`fields` in the order of writing; `json_fields`: those whose column holds JSON text.
+
+        `overflow` names the column with the fields that have none of their own; the columns `reserved` are never read
+        as fields, since an event's own field may have such a name.
+        """
         cdef Py_ssize_t at = 0
         cdef uint32_t f, n = <uint32_t>len(fields), slots = 1
         while slots < 2 * n + 1:
             slots *= 2
         self.fields = fields
         self.json_fields = json_fields
+        self.overflow = overflow
+        self.reserved = reserved
         keys = [f",{json.dumps(name, ensure_ascii=False)}:".encode() for name in fields]
         padded = [-(-len(key) // PK_KEY_STEP) * PK_KEY_STEP for key in keys]
         self.keys = b"".join(key.ljust(size, b"\0") for key, size in zip(keys, padded))
@@ -302,15 +309,15 @@ cdef class Writer:
                 names.setdefault(schema.children[child].name.decode(), child)
             self.places = []
             for f, name in enumerate(self.layout.fields):
-                place = -1 if name in field_types.RESERVED else names.get(name, -1)
+                place = -1 if name in self.layout.reserved else names.get(name, -1)
                 self.places.append(place)
                 if place >= 0:
                     raw = name in self.layout.json_fields
                     self.batch.columns[f] = open_column(schema.children[<int64_t>place], name, raw)
                     self.batch.columns[f].mark_column = <uint16_t>(f % PK_COLUMNS)
-            self.overflow_place = names.get(field_types.OVERFLOW, -1)
+            self.overflow_place = names.get(self.layout.overflow, -1)
             if self.overflow_place >= 0:
-                self.overflow = open_column(schema.children[self.overflow_place], field_types.OVERFLOW, True)
+                self.overflow = open_column(schema.children[self.overflow_place], self.layout.overflow, True)
         finally:
             if schema.release != NULL:
                 schema.release(&schema)
@@ -379,7 +386,7 @@ cdef class Writer:
     cdef fail(self, pk_error error):
         if error == PK_NO_MEMORY:
             raise MemoryError()
-        fields = self.layout.fields + (field_types.OVERFLOW,)
+        fields = self.layout.fields + (self.layout.overflow,)
         name = fields[self.batch.failed_field]
         raise ValueError(f"field {name!r}: {_CAUSES[error]}")
 

@@ -126,7 +126,7 @@ def request_cancel(
     if row is None or (communities is not None and row.community_uuid not in communities):
         raise reading.not_found(task_uuid)
     export = reading.record_of(row._mapping)
-    if export.status == _STATUS.CANCELED or (export.status == _STATUS.RUNNING and export.cancel_requested_at):
+    if export.status == _STATUS.CANCELED:
         return export
     if export.status.is_final:
         raise errors.Conflict(
@@ -135,9 +135,19 @@ def request_cancel(
             "Only tasks that are PENDING or RUNNING can be canceled.",
             status=export.status.value,
         )
+    if export.cancel_requested_at is None:
+        _record_cancel_request(tx, export, by, now)
+    if export.worker_id is None and not _may_have_upload_at_customer(export):
+        end_as(tx, export, Verdict(status=_STATUS.CANCELED), now)
+    elif export.worker_id is None:  # it rests after a fault: the next worker is to come at once
+        tx.execute(_EXPORTS.update().where(_EXPORTS.c.task_uuid == task_uuid).values(lease_until=now))
+    return reading.get(tx, task_uuid, None)
+
+
+def _record_cancel_request(tx: sa.Connection, export: records.Export, by: str, now: dt.datetime) -> None:
     tx.execute(
         _EXPORTS.update()
-        .where(_EXPORTS.c.task_uuid == task_uuid)
+        .where(_EXPORTS.c.task_uuid == export.task_uuid)
         .values(cancel_requested_at=now, cancel_requested_by=by)
     )
     audit.record(
@@ -147,13 +157,8 @@ def request_cancel(
         actor_type="apikey",
         action="export.cancel_requested",
         community_uuid=export.community_uuid,
-        object_uuid=task_uuid,
+        object_uuid=export.task_uuid,
     )
-    if export.worker_id is None and not _may_have_upload_at_customer(export):
-        end_as(tx, export, Verdict(status=_STATUS.CANCELED), now)
-    elif export.worker_id is None:  # it rests after a fault: the next worker is to come at once
-        tx.execute(_EXPORTS.update().where(_EXPORTS.c.task_uuid == task_uuid).values(lease_until=now))
-    return reading.get(tx, task_uuid, None)
 
 
 def _may_have_upload_at_customer(export: records.Export) -> bool:

@@ -114,36 +114,55 @@ class Merge:
         return counts
 
     def _look_ahead(self) -> None:
-        """Finds what comes next: all rows before the horizon, or rows of one file at the horizon itself.
+        """Finds the rows that are sure to come next: those before the horizon, or of one file at the horizon itself.
 
         The horizon is the first instant at which a row may be out of sight: where a window ends that is not its file's
-        last, or where a file not yet opened begins.
+        last, or where a file that is not open yet begins.
+
+            a  ------[=========]- - -        [ ] in sight, - - out of sight
+            b      ----[===]- - - -          horizon: the end of b's window
+            c                 - - - - -      not open: c begins after the horizon, and stays closed
+                       ^   ^
+                   certain horizon: a's and b's rows before it are certain, whatever follows
         """
         while True:
-            opened = {i: c.in_sight() for i, c in enumerate(self._cursors) if c.is_open and not c.is_finished}
-            closed = [c for c in self._cursors if not c.is_open]
-            ends = [int(sight[-1]) for i, sight in opened.items() if not self._cursors[i].sees_end]
-            horizon = min([*ends, *(c.first_us for c in closed)], default=None)
-            if horizon is None:
-                self._shares = opened
-            else:
-                cut = {i: sight[: np.searchsorted(sight, horizon, "left")] for i, sight in opened.items()}
-                self._shares = {i: share for i, share in cut.items() if len(share)}
-            arriving = [c for c in closed if c.first_us == horizon]
+            sights = {i: c.in_sight() for i, c in enumerate(self._cursors) if c.is_open and not c.is_finished}
+            horizon = self._horizon(sights)
+            self._shares = _before(horizon, sights)
+            # Opened only now: a file's rows at its first instant come after all earlier rows of the others.
+            if not self._shares and not self._open_at(horizon):
+                self._shares = _first_ties(sights)
             if self._shares:
                 break
-            if not arriving:
-                self._shares = self._first_ties(opened)
-                break
-            for cursor in arriving:
-                cursor.is_open = True
         self._certain = np.sort(np.concatenate(list(self._shares.values())))
 
-    def _first_ties(self, opened: dict[int, Instants]) -> dict[int, Instants]:
-        """A window holds one instant only: the rows of that instant in sight of the first file that has any."""
-        instant = min(sight[0] for sight in opened.values())
-        i = min(i for i, sight in opened.items() if sight[0] == instant)
-        return {i: opened[i][: np.searchsorted(opened[i], instant, "right")]}
+    def _horizon(self, sights: dict[int, Instants]) -> int | None:
+        """None when everything that is left is in sight."""
+        window_ends = [int(sight[-1]) for i, sight in sights.items() if not self._cursors[i].sees_end]
+        begins = [cursor.first_us for cursor in self._cursors if not cursor.is_open]
+        return min([*window_ends, *begins], default=None)
+
+    def _open_at(self, horizon: int | None) -> bool:
+        """Opens the files that begin at the horizon; whether there were any."""
+        arriving = [cursor for cursor in self._cursors if not cursor.is_open and cursor.first_us == horizon]
+        for cursor in arriving:
+            cursor.is_open = True
+        return bool(arriving)
+
+
+def _before(horizon: int | None, sights: dict[int, Instants]) -> dict[int, Instants]:
+    """The rows in sight before the horizon, by cursor; cursors without any are left out."""
+    if horizon is None:
+        return sights
+    cut = {i: sight[: np.searchsorted(sight, horizon, "left")] for i, sight in sights.items()}
+    return {i: share for i, share in cut.items() if len(share)}
+
+
+def _first_ties(sights: dict[int, Instants]) -> dict[int, Instants]:
+    """A whole window is of one instant: the rows of that instant in sight of the first file that has any."""
+    instant = min(sight[0] for sight in sights.values())
+    i = min(i for i, sight in sights.items() if sight[0] == instant)
+    return {i: sights[i][: np.searchsorted(sights[i], instant, "right")]}
 
 
 class _Cursor:
