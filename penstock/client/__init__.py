@@ -18,6 +18,7 @@ made from several threads.
 from __future__ import annotations
 
 from penstock.base.exact_json import dumps
+from penstock.base.statuses import SearchStatus
 from penstock.client.api import Penstock
 from penstock.client.download.download import Downloaded
 from penstock.client.exports import Export
@@ -30,7 +31,6 @@ from penstock.client.replies import (
     Page,
     Preset,
     Quota,
-    SearchStatus,
     Task,
     TaskStatus,
 )

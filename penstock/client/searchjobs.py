@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock import errors
+from penstock.base.statuses import SearchStatus
 from penstock.client import exports
 from penstock.client.exports import Export
 from penstock.client.http.retry import Patience
 from penstock.client.http.transport import Transport
-from penstock.client.replies import Estimate, ExportFacts, Histogram, SearchStatus
+from penstock.client.replies import Estimate, ExportFacts, Histogram
 from penstock.fields import presets
 from penstock.storage.keys import CustomerKey
 
