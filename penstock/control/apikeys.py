@@ -22,6 +22,7 @@ from penstock.control.schema import tables
 _KEYS = tables.api_keys
 _LINKS = tables.api_key_communities
 
+# Changing it would make no old token invalid: the hash covers the whole token, prefix included.
 TOKEN_PREFIX = "pst_"  # noqa: S105 - what a token starts with, so that secret scanners recognise one
 
 
@@ -71,6 +72,7 @@ def create(
         InvalidRequest: `unknown_permission`, `no_permissions`, `no_communities`, `invalid_api_key_name`.
     """
     granted = _permissions(permissions)
+    # A list that names a community twice is no error; without the set the second link would break the primary key.
     wanted = tuple(sorted(set(communities)))
     _check_communities(tx, wanted)
     if not 0 < len(name) <= 200:
@@ -100,6 +102,8 @@ def authenticate(tx: sa.Connection, token: str | None, now: dt.datetime) -> ApiK
         raise errors.NotAuthenticated(
             "api_key_missing", "The request carries no API key.", "Send it as `Authorization: Bearer KEY`."
         )
+    # The index does the comparing. Its time tells at most how far two hashes agree, and nobody can aim a token's
+    # SHA-256.
     row = tx.execute(_KEYS.select().where(_KEYS.c.token_sha256 == _hash(token))).one_or_none()
     if row is None:
         raise errors.NotAuthenticated("api_key_unknown", "The API key is not known here.", "Check for a missing part.")
@@ -141,6 +145,7 @@ def name_of(tx: sa.Connection, key_uuid: str) -> str | None:
 def revoke(tx: sa.Connection, key_uuid: str, now: dt.datetime) -> ApiKey:
     """Makes a key invalid from `now` on; idempotent. Raises NotFound `api_key_not_found`."""
     mine = _KEYS.c.uuid == key_uuid
+    # Only a key that is still valid: a second call must not move the instant of the first.
     tx.execute(_KEYS.update().where(mine, _KEYS.c.revoked_at.is_(None)).values(revoked_at=now))
     row = tx.execute(_KEYS.select().where(mine)).one_or_none()
     if row is None:
@@ -197,6 +202,7 @@ def _check_communities(tx: sa.Connection, wanted: tuple[str, ...]) -> None:
 
 
 def _records(tx: sa.Connection, rows: Iterable[sa.Row[tuple[object, ...]]]) -> list[ApiKey]:
+    # One query for all links. A join would give a row for each link, which `limit` of a caller could cut in two.
     rows = list(rows)
     links: dict[str, list[str]] = {row.uuid: [] for row in rows}
     query = sa.select(_LINKS.c.api_key_uuid, _LINKS.c.community_uuid).where(_LINKS.c.api_key_uuid.in_(links))

@@ -113,6 +113,7 @@ def _conditions(filters: Filters) -> list[sa.ColumnElement[bool]]:
     if filters.actor is not None:
         found.append(columns.actor == filters.actor)
     if filters.action is not None:
+        # `autoescape`: the `_` of an action is a wildcard in LIKE.
         prefix = filters.action.endswith(".")
         found.append(
             columns.action.startswith(filters.action, autoescape=True) if prefix else columns.action == filters.action
@@ -129,6 +130,8 @@ def _conditions(filters: Filters) -> list[sa.ColumnElement[bool]]:
 def sweep(tx: sa.Connection, now: dt.datetime, keep_days: int) -> int:
     """Deletes entries older than `keep_days`; how many. The sweep itself is recorded if it deleted any. Idempotent."""
     horizon = now - dt.timedelta(days=keep_days)
+    # The horizon moves first, since the triggers refuse to delete what is younger. It never moves back: a sweeper with
+    # a larger `keep_days`, or a slow clock, deletes less and raises nothing.
     tx.execute(_HORIZON.update().where(_HORIZON.c.delete_before < horizon).values(delete_before=horizon))
     deleted = tx.execute(_ENTRIES.delete().where(_ENTRIES.c.at < horizon)).rowcount
     if deleted:

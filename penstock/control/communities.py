@@ -55,6 +55,7 @@ def create(
         )
     community = Community(uuid=str(uuid.uuid4()), name=name, created_at=now)
     own = limits_module.as_columns(limits or limits_module.Overrides())
+    # Insert first and look afterwards: a look before would leave room for another process to take the name.
     if inserting.insert_if_absent(tx, _COMMUNITIES, **dataclasses.asdict(community), **own):
         return community
     found = tx.execute(sa.select(_COMMUNITIES.c.uuid).where(_COMMUNITIES.c.name == name)).scalar_one()
@@ -81,6 +82,7 @@ def get(tx: sa.Connection, community_uuid: str) -> Community:
 def by_name_or_uuid(tx: sa.Connection, text: str) -> Community:
     """The community that a person means. Raises NotFound `community_not_found`, naming those there are."""
     query = sa.select(*_COLUMNS).where(sa.or_(_COMMUNITIES.c.uuid == text.lower(), _COMMUNITIES.c.name == text))
+    # A community may bear the UUID of another as its name; the one whose UUID it is comes first.
     row = tx.execute(query.order_by((_COMMUNITIES.c.uuid == text.lower()).desc()).limit(1)).one_or_none()
     if row is None:
         names = ", ".join(each.name for each in list_all(tx)[:20])

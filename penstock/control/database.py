@@ -50,6 +50,8 @@ class Database:
         self._url = _parse(url)
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         self._write_lock = threading.Lock()
+        # A flag for each thread: the outer transaction of the same thread can never end while the inner one waits for
+        # it.
         self._open = threading.local()
         self._engine = _sqlite_engine(self._url) if self.is_sqlite else _postgresql_engine(self._url)
 
@@ -72,6 +74,8 @@ class Database:
         Raises:
             StorageError, ConfigurationError: what the driver said, see `faults.translate`.
         """
+        # The order counts. The translation is outside of `begin`, since the commit raises too; the writers' lock is
+        # taken before a connection of the pool, so that waiting writers keep none from readers.
         with self._not_nested(), self._translated(), self._one_writer(), self._engine.begin() as tx:
             yield tx
 
@@ -79,6 +83,7 @@ class Database:
     def read(self) -> Iterator[sa.Connection]:
         """One transaction that only reads and never waits for writers. A write in it raises `database_read_only`."""
         with self._translated(), self._engine.connect() as connection:
+            # SQLite knows no read-only transaction; `_begin` makes one with PRAGMA query_only.
             options: dict[str, Any] = {_READ_ONLY: True} if self.is_sqlite else {"postgresql_readonly": True}
             tx = connection.execution_options(**options)
             with tx.begin():
@@ -92,7 +97,10 @@ class Database:
             StorageError, ConfigurationError: as `begin`.
         """
         if self.is_sqlite:
+            # Before any connection: SQLite would make the file with the umask's rights, and the database holds sealed
+            # secrets.
             _create_private(pathlib.Path(str(self._url.database)))
+        # Outside of a transaction that writes: most starts find nothing to do and wait for no lock.
         if self._is_current():
             return
         from penstock.control import migrations  # brings Alembic, which takes longer to load than most commands have
@@ -107,6 +115,8 @@ class Database:
                 connection = connection.execution_options(**{_READ_ONLY: True})
             try:
                 found = connection.exec_driver_sql(revision.QUERY).scalars().all()
+            # A missing table is a ProgrammingError with psycopg; with sqlite3 it is an OperationalError, as is a locked
+            # file.
             except (sa.exc.ProgrammingError, sa.exc.OperationalError) as error:
                 if isinstance(error, sa.exc.ProgrammingError) or "no such table" in str(error):
                     return False
@@ -170,8 +180,11 @@ def _parse(text: str) -> sa.URL:
             "Write sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE.",
         ) from error
     backend = url.get_backend_name()
+    # Not `:memory:`: each connection of the pool would get a database of its own. No options: `_sqlite_engine` sets its
+    # own, and `?mode=` or `?vfs=` would change what the promises of this module rest on.
     if backend == "sqlite" and url.database not in (None, "", ":memory:") and not url.query:
         return url
+    # SQLAlchemy has dropped the name `postgres`; many hosts still give out URLs that begin with it.
     if backend in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg")
     raise errors.ConfigurationError(
@@ -188,6 +201,7 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
         pool_timeout=LOCK_TIMEOUT_SECONDS,
+        # The pool hands a connection to one thread at a time, which is all that SQLite asks for.
         connect_args={"timeout": LOCK_TIMEOUT_SECONDS, "check_same_thread": False},
     )
 
@@ -201,8 +215,11 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
+        # The pragma stays with the connection, and the pool gives it to the next caller: it is set both ways each time.
         read_only = connection.get_execution_options().get(_READ_ONLY, False)
         connection.exec_driver_sql(f"PRAGMA query_only={'ON' if read_only else 'OFF'}")
+        # A deferred BEGIN that first reads and then writes fails at once with SQLITE_BUSY if another wrote in between,
+        # whatever the timeout says. IMMEDIATE takes the write lock first and so waits its turn.
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine
@@ -220,8 +237,10 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as error:
+            # The low byte is the primary code; what is above it says more, SQLITE_BUSY_RECOVERY for instance.
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
+        # Random, so that two processes that met once do not meet again.
         time.sleep(random.uniform(0.001, 0.02))
 
 
@@ -248,6 +267,7 @@ def _postgresql_engine(url: sa.URL) -> sa.Engine:
         with connection.cursor() as cursor:
             cursor.execute("SET TIME ZONE 'UTC'")
             cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+        # PostgreSQL takes a SET back when its transaction is rolled back, and the pool rolls back what it gets back.
         connection.commit()
 
     return engine

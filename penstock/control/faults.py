@@ -84,10 +84,12 @@ OTHER = Fault(
 _SQLITE = {
     sqlite3.SQLITE_BUSY: LOCKED,
     sqlite3.SQLITE_LOCKED: LOCKED,
+    # Two connections raced for a lock of the write-ahead log too often in a row; it passes.
     sqlite3.SQLITE_PROTOCOL: LOCKED,
     sqlite3.SQLITE_FULL: FULL,
     sqlite3.SQLITE_READONLY: READ_ONLY,
     sqlite3.SQLITE_PERM: READ_ONLY,
+    # Not a matter of set-up by then: `_create_private` has made the file. Used-up file descriptors say this too.
     sqlite3.SQLITE_CANTOPEN: UNAVAILABLE,
     sqlite3.SQLITE_IOERR: INPUT_OUTPUT,
     sqlite3.SQLITE_NOMEM: INPUT_OUTPUT,
@@ -149,6 +151,7 @@ def _meaning(error: sa.exc.DBAPIError | sa.exc.TimeoutError) -> Fault:
 
 def _of_sqlite(error: sqlite3.Error) -> Fault:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the primary code
+    # SQLite has one code for all errors of SQL. The third text is "table exports has no column named waits".
     if code == sqlite3.SQLITE_ERROR and str(error).startswith(("no such table", "no such column", "table ")):
         return NOT_MIGRATED
     return _SQLITE.get(code, OTHER)
@@ -156,6 +159,7 @@ def _of_sqlite(error: sqlite3.Error) -> Fault:
 
 def _of_connecting(message: str, error: sa.exc.DBAPIError) -> Fault:
     # libpq gives no SQLSTATE for what happens before or instead of a session.
+    # "does not exist" is said of a role and of a database.
     if any(words in message for words in ("authentication failed", "no pg_hba.conf entry", "does not exist")):
         return DENIED
     broken = error.connection_invalidated or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)

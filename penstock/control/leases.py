@@ -70,6 +70,7 @@ def is_free(work: Work, now: dt.datetime) -> sa.ColumnElement[bool]:
 
 def has_run_out(work: Work, now: dt.datetime) -> sa.ColumnElement[bool]:
     """Taken once, and held by nobody any more."""
+    # `<=`: what is given back without a pause is free in the very same instant.
     return sa.and_(work.table.c.status == work.running, work.table.c.lease_until <= now)
 
 
@@ -89,8 +90,11 @@ def oldest(
 
     `first`: what counts more than age.
     """
+    # The key decides between rows of one instant, so that all workers see one order.
     order = (*first, work.table.c.created_at, work.key)
     query = sa.select(*columns).where(*which).order_by(*order).limit(1)
+    # Without SKIP LOCKED all idle workers would queue for the one oldest row. SQLite has neither clause and SQLAlchemy
+    # leaves them out there: BEGIN IMMEDIATE lets one writer in at a time anyway. `of`: the query may join other tables.
     return tx.execute(query.with_for_update(skip_locked=True, of=work.table)).first()
 
 
@@ -116,6 +120,7 @@ def take(
         "attempts": columns.attempts + 1,
     }
     tx.execute(work.table.update().where(work.key == uuid).values(own | values))
+    # Read back instead of added up here: the database's number is the one that writes are compared with.
     fence = tx.execute(sa.select(columns.fence).where(work.key == uuid)).scalar_one()
     return Hold(uuid=uuid, worker_id=worker_id, fence=fence, lease_seconds=lease_seconds)
 
@@ -126,6 +131,7 @@ def write(tx: sa.Connection, work: Work, hold: Hold, now: dt.datetime, **values:
     Raises:
         LeaseLost: `lease_lost`; the fence, the worker or the state is no longer the hold's. Roll back.
     """
+    # `values` may bring a `lease_until` of its own (give_back, the ends): it wins, as the right side of `|` does.
     lease = {"lease_until": now + dt.timedelta(seconds=hold.lease_seconds)}
     if not tx.execute(work.table.update().where(_is_held(work, hold)).values(lease | values)).rowcount:
         raise errors.LeaseLost(
@@ -143,6 +149,7 @@ def give_back(
 ) -> None:
     """Frees the row, at once or after a pause; it was no attempt. Raises LeaseLost."""
     free_at = now + dt.timedelta(seconds=pause_seconds)
+    # The status stays: to go back to waiting would be a move that no table of legal moves has.
     own = {"worker_id": None, "lease_until": free_at, "attempts": work.table.c.attempts - 1}
     write(tx, work, hold, now, **(own | values))
 
@@ -154,6 +161,7 @@ def forgive(tx: sa.Connection, work: Work, hold: Hold) -> None:
     """
     columns = work.table.c
     later = sa.and_(work.key == hold.uuid, columns.status == work.running, columns.fence >= hold.fence)
+    # Never below 1: the hold that is in force now, this one or a later one, counts as an attempt itself.
     tx.execute(work.table.update().where(later, columns.attempts > 1).values(attempts=columns.attempts - 1))
 
 

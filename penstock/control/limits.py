@@ -54,6 +54,7 @@ class Overrides:
 
 
 NAMES = tuple(field.name for field in dataclasses.fields(Limits))
+# A quota of 0 shuts a community's exports off. Any other limit of 0 would let exports start that can only fail.
 _LEAST = dict.fromkeys(NAMES, 1) | {"quota_bytes_per_month": 0}
 
 
@@ -162,12 +163,17 @@ def ranges_that_fit(
     found: list[tuple[dt.datetime, dt.datetime, int]] = []
     ends = [start for start, _ in histogram[1:]] + [latest]
     for (start, count), end in zip(histogram, ends, strict=True):
+        # Rounded up, in integers: counts beyond 2^53 are exact. A bucket without events is one piece, since the ranges
+        # together cover all of the time.
         pieces = -(-count // max_events) or 1
+        # A piece of a bucket that was cut holds more than half of `max_events`, so joining could at most halve their
+        # number: beyond twice the bound there is no way back, and a bucket of 10^12 events must not fill the memory.
         if len(found) + pieces > 2 * MAX_SUGGESTED_RANGES:
             return []
         for number in range(pieces):
             left = start + (end - start) * number / pieces
             right = start + (end - start) * (number + 1) / pieces
+            # Differences of rounded sums: the pieces' counts add up to the bucket's exactly.
             events = count * (number + 1) // pieces - count * number // pieces
             if found and found[-1][2] + events <= max_events:
                 found[-1] = (found[-1][0], right, found[-1][2] + events)

@@ -63,6 +63,7 @@ def resets_at(now: dt.datetime) -> dt.datetime:
 
 def usage(tx: sa.Connection, community_uuid: str, now: dt.datetime, limits: Limits) -> Quota:
     """Where the community stands at `now`."""
+    # COALESCE: the sum of no rows is NULL.
     used = tx.execute(
         sa.select(sa.func.coalesce(sa.func.sum(_CHARGES.c.compressed_bytes), 0)).where(
             _CHARGES.c.community_uuid == community_uuid, _CHARGES.c.month == month_of(now)
@@ -75,6 +76,7 @@ def usage(tx: sa.Connection, community_uuid: str, now: dt.datetime, limits: Limi
     ).all()
     return Quota(
         limit_bytes=limits.quota_bytes_per_month,
+        # PostgreSQL's sum of bigint is numeric, which arrives as a Decimal.
         used_bytes=int(used),
         reserved_bytes=sum(row.compressed_bytes for row in active),
         resets_at=resets_at(now),
@@ -124,6 +126,8 @@ def check(tx: sa.Connection, community_uuid: str, now: dt.datetime, limits: Limi
             `reserved_bytes`.
     """
     quota = usage(tx, community_uuid, now, limits)
+    # One byte is enough to start: how large a file gets is known only once it is written. `check_size` refuses, by an
+    # estimate, what clearly cannot fit.
     if quota.left_bytes > 0:
         return quota
     resets = instants.render(quota.resets_at)
@@ -170,6 +174,7 @@ def would_exceed(
     that ask at the same time may both hear no: with N active exports the limit is crossed by N - 1 parts at most.
     """
     quota = usage(tx, community_uuid, now, limits)
+    # Not by `left_bytes`, which hides how far beyond the limit the month already is.
     return quota.used_bytes + quota.reserved_bytes + additional_bytes > quota.limit_bytes
 
 

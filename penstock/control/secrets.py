@@ -92,6 +92,7 @@ class MasterKeys:
         Raises ConfigurationError as `load`, and `master_key_not_writable`.
         """
         path = home / FILE_NAME
+        # A root of its own, apart from the first sealing key: only so can that key be dropped later.
         made = cls(secrets.token_bytes(KEY_BYTES), {_fresh_id({}): secrets.token_bytes(KEY_BYTES)}, path)
         temporary = made._write_beside(path)
         try:
@@ -108,6 +109,7 @@ class MasterKeys:
         lines = [line for line in re.split(r"[,\n]", text) if line.strip() and not line.lstrip().startswith("#")]
         entries: dict[str, bytes] = {}
         for line in lines:
+            # The last colon: base64 has none, and an entry without a name has no colon at all.
             name, _, value = line.strip().rpartition(":")
             key = _decode(value.strip())
             name = name.strip() or hashlib.sha256(key).hexdigest()[:8]
@@ -138,7 +140,10 @@ class MasterKeys:
 
     def seal(self, plain: bytes, context: str) -> bytes:
         """AES-256-GCM under the active key: opens only with that key and for the same `context`."""
+        # The head is authenticated too, so that nobody can relabel a blob with another key id. The context binds a blob
+        # to its export and column: copied to another row it does not open.
         head = bytes([_FORMAT, len(self.active_id)]) + self.active_id.encode()
+        # 96 random bits are safe for 2^32 messages a key (NIST SP 800-38D, 8.3); a key seals two an export.
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return head + nonce + AESGCM(self._sealing[self.active_id]).encrypt(nonce, plain, head + context.encode())
 
@@ -170,6 +175,7 @@ class MasterKeys:
 
     def derive(self, purpose: str, length: int = KEY_BYTES) -> bytes:
         """A key for one purpose, of the root by HKDF-SHA-256: the same on every process and after every rotation."""
+        # The prefix keeps purposes apart from `_ROOT`, which `parse` derives from a bare sealing key.
         return _derive(self._root, f"derive/{purpose}", length)
 
     def rotated(self) -> MasterKeys:
@@ -184,6 +190,8 @@ class MasterKeys:
 
     def save(self, home: pathlib.Path) -> None:
         """Replaces the home's file atomically. Raises ConfigurationError `master_key_not_writable`."""
+        # Written and synced beside, then renamed: a crash leaves the old file or the new one, never half a key. The
+        # folder is synced last, since a rename is durable only with it.
         temporary = self._write_beside(home / FILE_NAME)
         temporary.replace(home / FILE_NAME)
         _sync_folder(home)
@@ -191,6 +199,8 @@ class MasterKeys:
     def _write_beside(self, path: pathlib.Path) -> pathlib.Path:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         try:
+            # The mode at creation, not chmod afterwards: there is no instant at which others can read it. O_EXCL
+            # follows no link that somebody has laid there.
             descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(_FILE_HEADER + self.text())
@@ -217,6 +227,7 @@ class MasterKeys:
                 f"There is no readable master key at {path}: {error.strerror}.",
                 "Run `penstock init`, or set PENSTOCK_MASTER_KEY.",
             ) from error
+        # As OpenSSH does with a private key: to go on would hide that the key may be known already.
         if mode & 0o077:
             raise errors.ConfigurationError(
                 "master_key_exposed",
@@ -227,6 +238,7 @@ class MasterKeys:
 
     def _reload(self) -> None:
         if self._path is not None:
+            # Own keys first: which key seals does not change under a process that runs.
             self._sealing = self._sealing | self._read(self._path)._sealing
 
 
@@ -264,6 +276,7 @@ def _sealed(tx: sa.Connection) -> list[tuple[str, str, str, bytes]]:
     columns = tables.exports.c
     rows = tx.execute(
         sa.select(columns.task_uuid, columns.sealed_customer_key, columns.sealed_destination).where(
+            # Rows that have ended hold no secret: the CHECK `no_secret_once_ended` refuses one.
             columns.active_slot.is_not(None)
         )
     ).all()
@@ -281,6 +294,7 @@ def _sealed(tx: sa.Connection) -> list[tuple[str, str, str, bytes]]:
 
 def _derive(secret: bytes, purpose: str, length: int) -> bytes:
     info = f"penstock/{purpose}".encode()
+    # No salt: the input is 256 random bits already, and every process must derive the same key (RFC 5869, 3.1).
     return HKDF(algorithm=hashes.SHA256(), length=length, salt=None, info=info).derive(secret)
 
 
@@ -295,6 +309,7 @@ def _decode(value: str) -> bytes:
 
 
 def _fresh_id(taken: dict[str, bytes]) -> str:
+    # One above the highest, never a gap: an id that was used once may still name a blob in a backup.
     numbers = [int(name[1:]) for name in taken if re.fullmatch(r"k\d{1,9}", name)]
     return f"k{max(numbers, default=0) + 1}"
 

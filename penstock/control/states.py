@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from penstock import errors
 from penstock.base.statuses import ExportStatus, SearchStatus
 
+# ExportStatus and SearchStatus lie in base/, since the client reads them too; this room names them from here.
 __all__ = [
     "ACTIVE",
     "LEGAL_MOVES",

@@ -38,6 +38,7 @@ def rows(tx: sa.Connection, now: dt.datetime, settings: settings_module.Settings
 
     Rows of ended exports are kept as long as audit entries (`audit_keep_days`); charges are kept for ever.
     """
+    # Dead exports end before old rows go: what ends here is at least `audit_keep_days` away from being deleted.
     keys = tables.idempotency_keys
     return Swept(
         ended_exports=len(exports.end_dead(tx, now)),

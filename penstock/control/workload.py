@@ -41,6 +41,7 @@ def read(tx: sa.Connection, now: dt.datetime) -> Workload:
         number, since = tx.execute(count).one()
         waiting += number
         oldest += [since] if since is not None else []
+        # A RUNNING row whose lease has run out is held by nobody: it must not make a dead worker look busy.
         held = sa.select(table.c.worker_id).where(table.c.status == active, table.c.lease_until > now)
         for (worker_id,) in tx.execute(held):
             running += 1

@@ -24,6 +24,8 @@ def take_dead(tx: sa.Connection, sweeper_id: str, now: dt.datetime, lease_second
     export = leasing.oldest(tx, ending.is_dead(now), ending.NEEDS_CLEARING)
     if export is None:
         return None
+    # Above `max_attempts` even if workers left some over, so that the number alone tells a sweeper's claim from a
+    # worker's.
     attempts = max(export.attempts, export.max_attempts) + 1
     return leasing.take(tx, export, sweeper_id, now, lease_seconds, attempts=attempts)
 

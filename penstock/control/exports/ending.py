@@ -18,6 +18,7 @@ _EXPORTS = tables.exports
 _CHARGES = tables.quota_charges
 _STATUS = states.ExportStatus
 
+# Longer than the 25 s for which a worker may clear a customer's bucket away before it writes the end down.
 DEADLINE_GRACE_SECONDS = 60
 """How long past its deadline a worker that still renews may take to end the export itself; then the sweeper does."""
 
@@ -67,6 +68,8 @@ def finish(
         LeaseLost: also when called twice.
         CancelRequested: somebody was told that the export will be canceled; roll back, remove what it wrote.
     """
+    # First of all: this UPDATE proves the fence and locks the row, so that the two statements below see what will
+    # stand.
     _end_claim(
         tx,
         claim,
@@ -84,6 +87,7 @@ def finish(
     if tx.execute(asked).scalar_one() is not None:  # the row is locked: no request can come in between
         raise records.CancelRequested
     tx.execute(
+        # Its primary key is the task: whatever goes wrong above, a second charge is an error and rolls everything back.
         _CHARGES.insert().values(
             task_uuid=claim.task_uuid,
             community_uuid=claim.export.community_uuid,
@@ -121,6 +125,8 @@ def request_cancel(
         NotFound: `task_not_found`.
         Conflict: `task_already_ended`; `extra` holds `status`.
     """
+    # Locked, so that the answer holds: the worker's `finish` comes wholly before (refused here) or wholly after (it
+    # sees the flag).
     query = sa.select(*reading.COLUMNS).where(_EXPORTS.c.task_uuid == task_uuid).with_for_update()
     row = tx.execute(query).one_or_none()
     if row is None or (communities is not None and row.community_uuid not in communities):
@@ -176,6 +182,8 @@ def end_dead(tx: sa.Connection, now: dt.datetime, limit: int = 100) -> list[str]
     query = (
         sa.select(*reading.COLUMNS)
         .where(
+            # Of PENDING ones all: their age is compared in Python, since each row has a deadline of its own, and the
+            # two databases add seconds to an instant in different ways.
             sa.or_(_EXPORTS.c.status == _STATUS.PENDING, is_dead(now)),
             sa.not_(NEEDS_CLEARING),
         )
@@ -186,6 +194,7 @@ def end_dead(tx: sa.Connection, now: dt.datetime, limit: int = 100) -> list[str]
     for row in tx.execute(query).all():
         export = reading.record_of(row._mapping)
         verdict_now = verdict(export, now)
+        # The limit is counted here: LIMIT would count the PENDING ones that are in time and could hide the late ones.
         if verdict_now is not None and len(ended) < limit:
             end_as(tx, export, verdict_now, now)
             ended.append(export.task_uuid)
@@ -195,12 +204,14 @@ def end_dead(tx: sa.Connection, now: dt.datetime, limit: int = 100) -> list[str]
 def is_dead(now: dt.datetime) -> sa.ColumnElement[bool]:
     """RUNNING, and nobody will finish it; a sweeper that clears it away has its lease to do so."""
     lease_out, attempts = _EXPORTS.c.lease_until <= now, _EXPORTS.c.attempts
+    # A worker that renews but never ends: a thread that hangs, for instance, beside one that holds the lease.
     stuck = _EXPORTS.c.deadline_at <= now - dt.timedelta(seconds=DEADLINE_GRACE_SECONDS)
     return sa.and_(
         _EXPORTS.c.status == _STATUS.RUNNING,
         sa.or_(
             sa.and_(lease_out, attempts >= _EXPORTS.c.max_attempts),
             sa.and_(lease_out, _EXPORTS.c.deadline_at <= now),
+            # A claim beyond `max_attempts` is a sweeper's, see `clearing`; it is past every deadline by nature.
             sa.and_(stuck, attempts <= _EXPORTS.c.max_attempts),
         ),
     )
@@ -221,6 +232,7 @@ def verdict(export: records.Export, now: dt.datetime) -> Verdict | None:
     late = export.deadline_at is not None and export.deadline_at <= now
     if not late and export.attempts < export.max_attempts:
         return None
+    # Before the failure: whoever asked was told that the export will be CANCELED.
     if export.cancel_requested_at is not None:
         return Verdict(status=_STATUS.CANCELED)
     error = deadline_exceeded(export) if late else _attempts_exhausted(export)

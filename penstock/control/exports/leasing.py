@@ -22,6 +22,7 @@ def claim(tx: sa.Connection, worker_id: str, now: dt.datetime, lease_seconds: fl
     Several workers may call at once: on PostgreSQL each skips rows that another has locked.
     Workers' clocks may differ by less than a lease; a larger difference costs attempts, never correctness.
     """
+    # In a loop: one dead export at the head of the queue must not hide the healthy ones behind it.
     while (export := oldest(tx, _claimable(now))) is not None:
         verdict = ending.verdict(export, now)
         if verdict is not None:
@@ -74,6 +75,7 @@ def wait(
     `reason`, a sentence for people, stays with the export until it has made progress. Not counted as an attempt, unless
     `counts`: for faults that may well last. Raises LeaseLost.
     """
+    # Overrides the `attempts - 1` of `give_back`.
     counted = {"attempts": _EXPORTS.c.attempts} if counts else {}
     own = {"waits": _EXPORTS.c.waits + 1, "waiting_for": reason}
     leases.give_back(tx, fencing.WORK, claim, now, pause_seconds=pause_seconds, **(own | counted))
@@ -97,6 +99,7 @@ def take(
         worker_id,
         now,
         lease_seconds,
+        # Of the first claim, as is the deadline: an export that dies again and again must not run for ever.
         started_at=export.started_at or now,
         deadline_at=export.deadline_at or now + dt.timedelta(seconds=export.deadline_seconds),
         **values,
@@ -125,5 +128,6 @@ def oldest(tx: sa.Connection, *which: sa.ColumnElement[bool]) -> records.Export 
 
 
 def _claimable(now: dt.datetime) -> sa.ColumnElement[bool]:
+    # A worker that met one would have to end it at once, and with that erase the credentials that the abort needs.
     for_the_sweeper = sa.and_(ending.is_dead(now), ending.NEEDS_CLEARING)
     return sa.and_(leases.is_free(fencing.WORK, now), sa.not_(for_the_sweeper))

@@ -40,6 +40,7 @@ def record_plan(
         Conflict: `plan_is_fixed`, an upload follows the plan already.
     """
     fencing.write(tx, claim, now)
+    # The write above has locked the row, so that the answer holds until the write below.
     begun = tx.execute(sa.select(_EXPORTS.c.upload_id).where(_EXPORTS.c.task_uuid == claim.task_uuid)).scalar_one()
     if begun is not None:
         raise errors.Conflict("plan_is_fixed", f"The export {claim.task_uuid} already uploads by its plan.")
@@ -62,6 +63,7 @@ def record_upload(tx: sa.Connection, claim: records.Claim, upload_id: str, now: 
     """
     fencing.write(tx, claim, now)
     before = tx.execute(sa.select(_EXPORTS.c.upload_id).where(_EXPORTS.c.task_uuid == claim.task_uuid)).scalar_one()
+    # A repeated call, after a commit whose answer was lost: the parts recorded since are good.
     if before == upload_id:
         return
     tx.execute(_PARTS.delete().where(_PARTS.c.task_uuid == claim.task_uuid))
@@ -77,8 +79,11 @@ def record_part(tx: sa.Connection, claim: records.Claim, part: records.Part, now
     fencing.write(tx, claim, now)
     mine = (_PARTS.c.task_uuid == claim.task_uuid) & (_PARTS.c.number == part.number)
     values = dataclasses.asdict(part) | {"task_uuid": claim.task_uuid, "written_at": now}
+    # Not an upsert, which the databases write in different ways: the row of the export is locked, nobody inserts
+    # meanwhile.
     if not tx.execute(_PARTS.update().where(mine).values(values)).rowcount:
         tx.execute(_PARTS.insert().values(values))
+    # Summed up again instead of added to: a part that is written down twice must not count twice.
     sums = tx.execute(
         sa.select(sa.func.sum(_PARTS.c.events), sa.func.sum(_PARTS.c.raw_bytes), sa.func.sum(_PARTS.c.size)).where(
             _PARTS.c.task_uuid == claim.task_uuid
@@ -102,4 +107,5 @@ def record_progress(tx: sa.Connection, claim: records.Claim, events: int, now: d
 
 
 def _at_least(events: int) -> sa.ColumnElement[int]:
+    # SQLite calls it max(a, b) and PostgreSQL greatest(a, b); CASE is the same on both.
     return sa.case((_EXPORTS.c.progress_events < events, events), else_=_EXPORTS.c.progress_events)

@@ -29,6 +29,7 @@ def fingerprint(body: Any, job_uuid: str, api_key_uuid: str) -> str:
     `body` is the request's JSON value, or None for no body; the order of its names does not matter. Only the hash is
     stored: a customer key in the body cannot be read back from it.
     """
+    # ASCII with escapes: a lone surrogate in the body could not be encoded as UTF-8.
     canonical = json.dumps([body, job_uuid, api_key_uuid], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -54,11 +54,13 @@ def start(
         QuotaExhausted: `monthly_quota_exhausted`.
     """
     _lock_community(tx, new.community_uuid)
+    # Before every limit: a client that lost the first answer gets it again, though that very export fills the slot now.
     earlier = replay(tx, new.created_by, new.idempotency_key, new.idempotency_fingerprint, now)
     if earlier is not None:
         return earlier
     limits_module.check_events(new.expected_events, limits)
     slot = _slot(tx, new, limits, now)
+    # Can happen only to starts that `_lock_community` does not line up; the unique index has the last word.
     if not _insert(tx, new, slot, limits, now):
         raise _in_progress(_oldest_active(tx, new.community_uuid), limits.active_exports)
     if not _remember_key(tx, new, now):  # a start in another community had it first
@@ -163,6 +165,8 @@ def _free_slot(tx: sa.Connection, community_uuid: str, limits: limits_module.Lim
     ).all()
     if len(active) >= limits.active_exports:
         raise _in_progress(active[0].task_uuid, limits.active_exports)
+    # The lowest free number: with a limit of one export it is always 0, so that of two starts that race the unique
+    # index lets one through.
     return min(set(range(len(active) + 1)) - {row.active_slot for row in active})
 
 
@@ -209,6 +213,7 @@ def _remember_key(tx: sa.Connection, new: records.NewExport, now: dt.datetime) -
     if new.idempotency_key is None:
         return True
     mine = (_KEYS.c.api_key_uuid == new.created_by) & (_KEYS.c.idempotency_key == new.idempotency_key)
+    # An expired key that the sweeper has not come to yet would else keep its name taken.
     tx.execute(_KEYS.delete().where(mine, _KEYS.c.expires_at <= now))
     return inserting.insert_if_absent(
         tx,

@@ -37,10 +37,13 @@ def expired_objects(
     rows = tx.execute(
         sa.select(*columns)
         .where(
+            # FAILED and CANCELED ones too: their worker may have died after it ended them and before it removed the
+            # object.
             sa.or_(expired, _EXPORTS.c.status.in_([_STATUS.FAILED, _STATUS.CANCELED])),
             _EXPORTS.c.task_uuid.not_in(list(skip)),
             _EXPORTS.c.object_key.is_not(None),
             _EXPORTS.c.object_deleted_at.is_(None),
+            # What lies in a customer's bucket is the customer's; and the credentials are erased by now.
             _EXPORTS.c.in_customer_bucket.is_(sa.false()),
         )
         .order_by(_EXPORTS.c.ended_at, _EXPORTS.c.task_uuid)
@@ -92,6 +95,8 @@ def owns_upload(tx: sa.Connection, upload_id: str, object_key: str | None = None
     """
     mine = _EXPORTS.c.upload_id == upload_id
     if object_key is not None:
+        # Without this the sweeper would abort an upload of a living export in the moment between `begin` and the record
+        # of it.
         mine = sa.or_(mine, sa.and_(_EXPORTS.c.object_key == object_key, _EXPORTS.c.upload_id.is_(None)))
     query = sa.select(_EXPORTS.c.task_uuid).where(mine, _EXPORTS.c.status.in_(states.ACTIVE)).limit(1)
     return tx.execute(query).first() is not None
@@ -99,6 +104,7 @@ def owns_upload(tx: sa.Connection, upload_id: str, object_key: str | None = None
 
 def delete_old(tx: sa.Connection, now: dt.datetime, keep_days: int) -> int:
     """Deletes exports that ended more than `keep_days` ago and whose object is gone; charges and audit stay."""
+    # The row is all that knows the object's name: deleted first, the object would stay for ever.
     gone = sa.or_(
         _EXPORTS.c.object_deleted_at.is_not(None),
         _EXPORTS.c.object_key.is_(None),

@@ -45,6 +45,7 @@ class Sealer:
 
     def seal(self, plain: bytes, context: str) -> bytes:
         """Opens only with the wrapping key and the master key, and for the same context."""
+        # A wrapping key encrypts two secrets at most, so that random nonces cannot meet.
         nonce = random.token_bytes(_NONCE_BYTES)
         wrapped = AESGCM(self.wrapping_key).encrypt(nonce, plain, context.encode())
         return self._master_keys.seal(_MARK + nonce + wrapped, context)
@@ -81,6 +82,7 @@ class Vault:
         inner = self._master_keys.unseal(blob, context)
         if not inner.startswith(_MARK):
             return inner  # sealed by an earlier version
+        # Asked each time, never cached: a copy in memory would outlive `forget`.
         key = self._keys.get(task_uuid)
         if key is None:
             raise errors.ConfigurationError(

@@ -23,6 +23,7 @@ _LOCK = 0x50454E53  # "PENS": the advisory lock that lines up processes on Postg
 def config(tx: sa.Connection | None = None) -> alembic.config.Config:
     """Alembic's configuration; no file is read."""
     made = alembic.config.Config()
+    # Alembic's options pass through ConfigParser, in which `%` begins an interpolation.
     made.set_main_option("script_location", str(pathlib.Path(__file__).parent).replace("%", "%%"))
     made.set_main_option("path_separator", "os")
     made.attributes["connection"] = tx
@@ -32,7 +33,10 @@ def config(tx: sa.Connection | None = None) -> alembic.config.Config:
 def upgrade(tx: sa.Connection) -> None:
     """Applies what is missing. Raises ConfigurationError `database_too_new`."""
     if tx.dialect.name == "postgresql":
+        # Processes that start at once would else apply the same migration twice. Of the transaction, so that a process
+        # that dies lets go. On SQLite, BEGIN IMMEDIATE has lined them up already.
         tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    # First: to Alembic a revision that it does not know is a broken history, and its message does not help an operator.
     _refuse_newer(tx)
     alembic.command.upgrade(config(tx), "head")
 

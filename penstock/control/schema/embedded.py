@@ -38,6 +38,7 @@ class Embedded:
         self, *, now: dt.datetime, actor: str, action: str, community_uuid: str, detail: Mapping[str, Any]
     ) -> None:
         """An entry of the audit by an operator."""
+        # The text of `column_types.UtcDateTime`: of fixed width, since order of text must be order of time.
         stamp = now.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
         text = json.dumps(dict(detail), ensure_ascii=False, separators=(",", ":"))
         with self._connection:
@@ -58,6 +59,7 @@ def opened(database_url: str) -> Iterator[Embedded | None]:
     with contextlib.closing(sqlite3.connect(file, timeout=_LOCK_SECONDS)) as connection:
         is_current = _is_current(connection)
         if is_current:
+            # Per connection, unlike journal_mode: the file does not remember it.
             connection.execute("PRAGMA synchronous=FULL")  # as the repository's own connections
         yield Embedded(connection) if is_current else None
 
@@ -65,5 +67,6 @@ def opened(database_url: str) -> Iterator[Embedded | None]:
 def _is_current(connection: sqlite3.Connection) -> bool:
     try:
         return connection.execute(revision.QUERY).fetchall() == [(revision.newest(),)]
+    # No such table, or no database at all: the repository's own way says which, with its error.
     except sqlite3.DatabaseError:
         return False

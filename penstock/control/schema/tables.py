@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from penstock.control import states
 from penstock.control.schema import column_types
 
+# Both databases would name constraints in ways of their own; a migration can drop only what it can name.
 metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -17,6 +18,7 @@ metadata = sa.MetaData(
     }
 )
 
+# Text on both: PostgreSQL's uuid type would make joins and look-ups differ from SQLite's.
 _UUID = sa.String(36)
 _TIME = column_types.UtcDateTime
 
@@ -159,6 +161,7 @@ exports = sa.Table(
     sa.Column("fence", sa.BigInteger, nullable=False),
     sa.Column("lease_until", _TIME),
     sa.Column("attempts", sa.Integer, nullable=False),
+    # Copied from the limits at the start: an operator who changes them does not end exports that run.
     sa.Column("max_attempts", sa.Integer, nullable=False),
     sa.Column("deadline_seconds", sa.Integer, nullable=False),
     sa.Column("deadline_at", _TIME),
@@ -174,6 +177,7 @@ exports = sa.Table(
     sa.Column("object_deleted_at", _TIME),
     sa.Column("key_forgotten_at", _TIME),  # see `vault`
     sa.Index("uq_exports_active_slot", "community_uuid", "active_slot", unique=True),
+    # For `leases.oldest` and `has_work`, which every idle worker asks again and again.
     sa.Index("ix_exports_queue", "status", "lease_until", "created_at"),
     sa.Index("ix_exports_community_uuid_created_at", "community_uuid", "created_at"),
     sa.Index("ix_exports_expire_at", "expire_at"),
@@ -183,6 +187,7 @@ exports = sa.Table(
         name="slot_while_active",
     ),
     sa.CheckConstraint(
+        # The promise that no secret outlives its export, held by the database though some UPDATE forgets to erase it.
         "active_slot IS NOT NULL OR (sealed_customer_key IS NULL AND sealed_destination IS NULL)",
         name="no_secret_once_ended",
     ),
@@ -198,6 +203,7 @@ export_parts = sa.Table(
     sa.Column("events", sa.BigInteger, nullable=False),
     sa.Column("raw_bytes", sa.BigInteger, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False),
+    # Unsigned 32 bits: PostgreSQL's integer ends at 2^31 - 1.
     sa.Column("crc32", sa.BigInteger, nullable=False),
     sa.Column("next_slice", sa.Integer, nullable=False),
     sa.Column("segments_json", sa.Text, nullable=False),
@@ -228,6 +234,7 @@ idempotency_keys = sa.Table(
 audit_entries = sa.Table(
     "audit_entries",
     metadata,
+    # SQLite numbers rows by itself only where the type is exactly INTEGER.
     sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), sa.Identity(), primary_key=True),
     sa.Column("at", _TIME, nullable=False, index=True),
     sa.Column("actor", sa.String(200), nullable=False),
@@ -238,6 +245,7 @@ audit_entries = sa.Table(
     sa.Column("detail", column_types.JsonText, nullable=False),
     sa.Index("ix_audit_entries_community_uuid_at", "community_uuid", "at"),
     sa.Index("ix_audit_entries_object_uuid", "object_uuid"),
+    # Else SQLite gives the id of a deleted newest entry out again, and ids would not grow with every entry.
     sqlite_autoincrement=True,
 )
 

@@ -44,6 +44,7 @@ def finish(
         ended_at=now,
         **leases.UNHELD,
     )
+    # After the fence: a worker that lost the job must not replace what its successor has kept.
     if found is not None and found_until is not None:
         results.keep(tx, claim.uuid, found, found_until)
     for community_uuid in claim.job.community_uuids:
@@ -78,6 +79,7 @@ def cancel(
     job = reading.get(tx, job_uuid, communities)
     if job.status == states.SearchStatus.CANCELED:
         return job
+    # The status stands in the UPDATE itself: between the look above and here the worker may have finished the job.
     done = tx.execute(
         _JOBS.update()
         .where(_JOBS.c.uuid == job_uuid, _JOBS.c.status.in_(states.search_sources(states.SearchStatus.CANCELED)))
@@ -98,6 +100,7 @@ def cancel(
 def delete(tx: sa.Connection, job_uuid: str, communities: Collection[str] | None) -> None:
     """Deletes the job; a running one stops. Its exports stay. Raises NotFound `search_job_not_found`."""
     reading.get(tx, job_uuid, communities)
+    # Links and results go along by ON DELETE CASCADE. A worker that counts it finds no row at its next renewal.
     tx.execute(_JOBS.delete().where(_JOBS.c.uuid == job_uuid))
 
 
@@ -109,5 +112,6 @@ def delete_expired(tx: sa.Connection, now: dt.datetime, keep_seconds: int = 86_4
 def end_dead(tx: sa.Connection, job_uuid: str, attempts: int, now: dt.datetime) -> None:
     """RUNNING -> FAILED, of a job over which too many workers died; the caller holds the row's lock."""
     message = f"{attempts} workers stopped over this search. Ask the operator to look into their logs."
+    # The fence rises, so that the last of those workers, should it wake, cannot finish the job.
     ended = {"status": states.SearchStatus.FAILED, "error": message, "ended_at": now, "fence": _JOBS.c.fence + 1}
     tx.execute(_JOBS.update().where(_JOBS.c.uuid == job_uuid).values(ended | leases.UNHELD))

@@ -13,6 +13,7 @@ from penstock.control.searches import ending, fencing, reading, records
 _JOBS = tables.search_jobs
 _LINKS = tables.search_job_communities
 
+# A search that kills its worker, for want of memory say, would else be taken again for ever and starve all others.
 MAX_ATTEMPTS = 5
 """Workers that may die over one search job before it ends FAILED."""
 
@@ -34,8 +35,10 @@ def claim(
     """
     load = _load(now)
     free = leases.is_free(fencing.WORK, now)
+    # The load is read without a lock on other rows; a lock on all of a community's jobs would line up all workers.
     which = [free] if most_a_community is None else [free, load < most_a_community]
     columns = [_JOBS.c.uuid, _JOBS.c.status, _JOBS.c.attempts, _JOBS.c.started_at]
+    # A row that has just ended here is free no more, so that the loop comes to an end.
     while (row := leases.oldest(tx, fencing.WORK, columns, *which, first=(load,))) is not None:
         if row.attempts >= MAX_ATTEMPTS:
             ending.end_dead(tx, row.uuid, row.attempts, now)
@@ -62,6 +65,7 @@ def _load(now: dt.datetime) -> sa.ColumnElement[int]:
     counts = (
         sa.select(theirs.c.community_uuid, sa.func.count().label("number"))
         .join(running, running.c.uuid == theirs.c.job_uuid)
+        # Leases that have run out do not count: a community whose workers died would else be shut out by their jobs.
         .where(running.c.status == states.SearchStatus.RUNNING, running.c.lease_until > now)
         .group_by(theirs.c.community_uuid)
         .subquery()
@@ -73,6 +77,7 @@ def _load(now: dt.datetime) -> sa.ColumnElement[int]:
         .correlate(_JOBS)
         .scalar_subquery()
     )
+    # NULL, for communities with nothing running, sorts first on SQLite and last on PostgreSQL.
     return sa.func.coalesce(most, 0)
 
 

@@ -68,6 +68,7 @@ def pinned_versions(tx: sa.Connection, community_uuid: str, now: dt.datetime) ->
         .join(_JOBS, _JOBS.c.uuid == _LINKS.c.job_uuid)
         .where(_LINKS.c.community_uuid == community_uuid, _JOBS.c.expires_at > now)
     )
+    # An export pins a version of its own: it runs the query again on a newer one than its job did.
     exports = sa.select(tables.exports.c.snapshot_version).where(
         tables.exports.c.community_uuid == community_uuid, tables.exports.c.status.in_(states.ACTIVE)
     )
@@ -77,12 +78,14 @@ def pinned_versions(tx: sa.Connection, community_uuid: str, now: dt.datetime) ->
 def _within(communities: Collection[str] | None) -> sa.ColumnElement[bool]:
     if communities is None:
         return sa.true()
+    # By what it must not have: to ask for one link within would show a job that reads another tenant's events as well.
     foreign = sa.select(_LINKS.c.job_uuid).where(_LINKS.c.community_uuid.not_in(list(communities)))
     return _JOBS.c.uuid.not_in(foreign)
 
 
 def _records(tx: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list[records.SearchJob]:
     links: dict[str, list[sa.Row[Any]]] = {row.uuid: [] for row in rows}
+    # A second query: joined, a job would be as many rows as it has communities, and `limit` counts rows.
     query = _LINKS.select().where(_LINKS.c.job_uuid.in_(links)).order_by(_LINKS.c.community_uuid)
     for link in tx.execute(query):
         links[link.job_uuid].append(link)

@@ -55,6 +55,7 @@ def keep(tx: sa.Connection, job_uuid: str, results: Results, expires_at: dt.date
     mine = _RESULTS.c.job_uuid == job_uuid
     if tx.execute(_RESULTS.update().where(mine).values(body=body, expires_at=expires_at)).rowcount:
         return
+    # Two requests may have computed the same results at once; whichever comes second is as good.
     inserting.insert_if_absent(tx, _RESULTS, job_uuid=job_uuid, body=body, expires_at=expires_at)
 
 
@@ -77,6 +78,8 @@ def _packed(results: Results) -> bytes:
     }
     # A line each: a JSON text has no line break.
     lines: Sequence[str] = (json.dumps(head, separators=(",", ":")), *results.events)
+    # `surrogatepass`: text of an event may hold a lone surrogate, which strict UTF-8 refuses. Level 1: someone waits
+    # for it.
     return zlib.compress("\n".join(lines).encode(errors="surrogatepass"), 1)
 
 

@@ -80,6 +80,8 @@ def _check_waiting(tx: sa.Connection, community_uuids: Collection[str], most: in
         sa.select(sa.func.count())
         .select_from(_LINKS)
         .join(_JOBS, _JOBS.c.uuid == _LINKS.c.job_uuid)
+        # Counted without a lock: requests that race may go past the bound by a few, and it is there for memory and
+        # fairness only.
         .where(_JOBS.c.status == states.SearchStatus.PENDING, _LINKS.c.community_uuid.in_(list(community_uuids)))
         .group_by(_LINKS.c.community_uuid)
         .order_by(sa.func.count().desc())

@@ -33,6 +33,7 @@ _POSTGRESQL = (
          END IF;
          RETURN OLD;
        END $$""",
+    # TRUNCATE fires no DELETE triggers, and its own are for statements only.
     """CREATE TRIGGER audit_entries_no_update BEFORE UPDATE OR TRUNCATE ON audit_entries
        FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()""",
     """CREATE TRIGGER audit_entries_no_delete BEFORE DELETE ON audit_entries
