@@ -17,6 +17,7 @@ _OPTIONAL = ("prefix", "endpoint_url", "region_name", "encryption", "kms_key_id"
 MEMBERS = _REQUIRED + _OPTIONAL
 DEFAULT_REGION = "us-east-1"
 
+# Wider than today's rule for new buckets: old ones in us-east-1 may have capitals, underscores and 255 characters.
 _BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 _REGION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
@@ -45,6 +46,8 @@ class Secret:
     __str__ = __repr__
 
     def __reduce__(self) -> str:
+        # What goes to a child process, a cache or a crash report travels by pickle; a secret must not come along
+        # unseen.
         raise TypeError("a secret is not pickled")
 
 
@@ -85,6 +88,7 @@ class CustomerBucket:
         for name in MEMBERS:
             if not isinstance(members.get(name), str | None):
                 raise _invalid(name, "it must be a text")
+        # Pasted keys often bring a space or a line break along; none of these values can begin or end with one.
         values = {name: (members.get(name) or "").strip() for name in MEMBERS}
         missing = [name for name in _REQUIRED if not values[name]]
         if missing:
@@ -99,6 +103,7 @@ class CustomerBucket:
         if values["region_name"] and not _REGION_NAME.fullmatch(values["region_name"]):
             raise _invalid("region_name", f"{values['region_name']!r} is not a region's name")
         encryption = _checked_encryption(values["encryption"], values["kms_key_id"])
+        # They become header text, where a line break would begin another header.
         if not (values["access_key_id"] + values["secret_access_key"]).isprintable():
             raise _invalid("access_key_id or secret_access_key", "it has a control character")
         return cls(
@@ -123,6 +128,7 @@ class CustomerBucket:
         members = json.loads(unsealed)
         known = {
             "secret_access_key": Secret(members["secret_access_key"]),
+            # What an earlier version sealed has no such member; then there was one way only.
             "encryption": Encryption(members.get("encryption", Encryption.SSE_C)),
         }
         return cls(**(members | known))

@@ -47,6 +47,7 @@ class CustomerKey:
                 "invalid_customer_key", f"The algorithm {algorithm!r} is not supported.", "Only AES256 is."
             )
         try:
+            # Without `validate` characters outside the alphabet are skipped, and a mistyped key becomes another key.
             raw = base64.b64decode(key, validate=True)
         except (binascii.Error, ValueError) as error:
             raise errors.DestinationError(
@@ -74,6 +75,7 @@ class CustomerKey:
     @property
     def md5(self) -> str:
         """Base64 of the MD5 of the raw key: names the key without giving it away."""
+        # MD5 is what S3's header asks for. It guards against a damaged header, not against people: the key is random.
         return base64.b64encode(hashlib.md5(self._raw, usedforsecurity=False).digest()).decode()
 
     def headers(self) -> dict[str, str]:

@@ -45,6 +45,7 @@ def check_key(key: str) -> str:
         DestinationError: `invalid_prefix`.
     """
     segments = key.split("/")
+    # S3 would take them; but HTTP clients remove dot segments from a URL (RFC 3986 §5.2.4), and then no signature fits.
     if any(segment in ("", ".", "..") for segment in segments):
         raise _refused_key(key, "it has an empty, `.` or `..` part")
     if any(ord(character) < 0x20 or ord(character) == 0x7F for character in key):
@@ -60,11 +61,13 @@ def check_key(key: str) -> str:
 
 def content_disposition(filename: str) -> str:
     """The header that makes a browser save the object as `filename`: RFC 6266, with an ASCII name for old readers."""
+    # What no common file system takes, and quotes and line breaks, which would end the header's value.
     clean = _UNSAFE_IN_FILENAME.sub("_", filename).strip(" .") or "export"
     ascii_name = clean.encode("ascii", "replace").decode().replace("?", "_")
     if ascii_name == clean:
         return f'attachment; filename="{clean}"'
     encoded = urllib.parse.quote(clean, safe="", errors="replace")
+    # Readers that know `filename*` prefer it, wherever it stands (RFC 6266 §4.3).
     return f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{encoded}"
 
 

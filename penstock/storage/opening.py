@@ -111,6 +111,8 @@ def open_customer_store(
     )
     if bucket.endpoint_url:
         parts = urllib.parse.urlsplit(bucket.endpoint_url)
+        # For a clear refusal before anything starts. It does not replace the check at each connection: a name may
+        # resolve differently a moment later.
         with contextlib.suppress(OSError, UnicodeError):
             guard.addresses(parts.hostname or "", parts.port or endpoint_guard.HTTPS_PORT)
     return store

@@ -17,6 +17,7 @@ def checked(receipts: Sequence[Receipt], min_part_bytes: int) -> tuple[Receipt, 
     parts = tuple(sorted(receipts, key=lambda receipt: receipt.number))
     if not 1 <= len(parts) <= MAX_PARTS:
         raise refused(f"an object has 1 to {MAX_PARTS} parts, not {len(parts)}")
+    # S3 itself allows gaps; ours are a sign of a lost part, and the file would be short without anybody noticing.
     if [part.number for part in parts] != list(range(1, len(parts) + 1)):
         raise refused("the parts' numbers do not run from 1 without a gap")
     for part in parts[:-1]:

@@ -25,9 +25,11 @@ def probe(store: Store, customer_key: CustomerKey | None, key: str) -> None:
     try:
         with _Step("read back"):
             content = b"".join(store.read(key, customer_key))
+        # A server that knows nothing of SSE-C may ignore the headers; one that keeps other bytes than these is worse.
         if content != _CONTENT:
             raise not_writable("read back", _ANOTHER_CONTENT)
     finally:
+        # In `finally`: what was written must go, also where it cannot be read back.
         with _Step("delete"):
             store.delete(key)
 

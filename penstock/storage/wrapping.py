@@ -33,10 +33,12 @@ class FileKeys:
         path = self._folder / task_uuid
         with durable_files.translated("Destroying the key of an export"):
             try:
+                # Without O_TRUNC, which would free the block that holds the key and write the zeros to another one.
                 fd = os.open(path, os.O_WRONLY)
             except FileNotFoundError:
                 return
             try:
+                # Synced before the name goes: the file system may else never write the zeros of a file that is gone.
                 os.write(fd, bytes(os.fstat(fd).st_size))
                 os.fsync(fd)
             finally:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+# 19 digits hold every size a file can have; Python refuses to read an integer of more than 4,300. ASCII: `\d` alone
+# takes the digits of other scripts.
 _ONE_RANGE = re.compile(r"bytes=\s*(\d{0,19})-(\d{0,19})\s*", re.ASCII)
 
 
@@ -23,12 +25,14 @@ def parse(header: str, size: int) -> tuple[int, int] | None:
     if not match or match.groups() == ("", ""):
         return None
     first, last = match.groups()
+    # Not valid, and so ignored, which is not the same as unsatisfiable (RFC 9110 §14.1.1).
     if first and last and int(last) < int(first):
         return None
     if not first:
         start, end = max(0, size - int(last)), size
     else:
         start, end = int(first), min(int(last) + 1 if last else size, size)
+    # `bytes=-0` too: the last no bytes are no range that could be sent (RFC 9110 §14.1.2).
     if start >= end:
         raise Unsatisfiable
     return start, end

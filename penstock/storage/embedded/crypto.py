@@ -77,6 +77,7 @@ class ObjectKeys:
             for index in range(last + 1):
                 chunk = body[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES]
                 room = sealed[: len(chunk) + TAG_BYTES]
+                # Into one buffer for all chunks: a part of gigabytes needs no second copy of itself in memory.
                 cipher.encrypt_into(_nonce(index), chunk, self._bound_to(number, index, index == last), room)
                 file.write(room)
 
@@ -90,6 +91,7 @@ class ObjectKeys:
             raise damaged(f"the header of part {number} is not the one that was written")
         cipher = self._cipher(salt)
         last = chunk_count(plain_bytes) - 1
+        # Chunks are of one size, so that a range needs no look at what lies before it.
         for index in range(start // CHUNK_BYTES, last + 1):
             offset = index * CHUNK_BYTES
             if offset >= end:
@@ -99,6 +101,7 @@ class ObjectKeys:
                 plain = cipher.decrypt(_nonce(index), sealed, self._bound_to(number, index, index == last))
             except InvalidTag as error:
                 raise damaged(f"chunk {index} of part {number} is not the one that was written") from error
+            # The common case, a whole chunk, without a copy.
             if offset >= start and offset + len(plain) <= end:
                 yield plain
             else:
@@ -108,6 +111,7 @@ class ObjectKeys:
         return AESGCM(_derive(self._part_root, salt, b"part", 32))
 
     def _bound_to(self, number: int, index: int, is_last: bool) -> bytes:
+        # "Is last" makes a file that was cut off at the end of a chunk fail, though each chunk that is left is good.
         return self._binding + struct.pack(">IIB", number, index, is_last)
 
 
@@ -131,6 +135,7 @@ def _derive(secret: bytes, salt: bytes, purpose: bytes, length: int) -> bytes:
 
 
 def _nonce(index: int) -> bytes:
+    # A counter, not random: the key is this file's alone, and a repeated nonce under one GCM key gives both texts away.
     return index.to_bytes(12, "big")
 
 

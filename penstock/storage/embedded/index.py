@@ -75,6 +75,8 @@ class Record:
                 "wrong_customer_key", f"{self.key!r} is encrypted with a customer key, and none was given."
             )
         keys = derive_keys(used, self.salt, self.upload_id, self.key)
+        # A value of its own, before any chunk: a wrong key would else look like damage, and only after the answer had
+        # begun.
         if not hmac.compare_digest(keys.check_value, bytes.fromhex(self.check_value)):
             raise errors.AccessDenied(
                 "wrong_customer_key",
@@ -123,9 +125,12 @@ class Index:
             AccessDenied: `wrong_customer_key`.
             StorageError: `object_damaged`.
         """
+        # Read before it is authenticated, since it holds the salt that the authenticating key is derived with.
         record = Record.from_bytes(content)
         keys = record.keys(customer_key)
         line, _, code = content.partition(b"\n")
+        # Before anything of it is believed: whoever can write the folder could else leave parts out or put them in
+        # again.
         if not hmac.compare_digest(keys.authenticate_index(line + b"\n").encode(), code.strip()):
             raise crypto.damaged("its index is not the one that was written")
         members = _members_of(content)
@@ -135,6 +140,7 @@ class Index:
 
 def derive_keys(customer_key: CustomerKey, salt: str, upload_id: str, key: str) -> crypto.ObjectKeys:
     """The keys of one upload, unchecked."""
+    # The zero bytes keep id and key apart; `naming.check_key` lets none into a key.
     return crypto.ObjectKeys(customer_key, bytes.fromhex(salt), f"{upload_id}\0{key}\0".encode())
 
 

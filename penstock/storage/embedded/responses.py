@@ -86,13 +86,17 @@ def _download(
             members={"Method": method, "ResourceType": "OBJECT"},
             headers={"Allow": "GET, HEAD"},
         )
+    # The signature comes before all that looks at the disk: who has no URL learns nothing, not even by the time it
+    # takes.
     _check_url(store, key, query)
     customer_key = _customer_key(headers) if query[signed_urls.KEY_MD5] else None  # signed without one: plain
+    # The URL is bound to one key. Without this check any 32 bytes would get as far as the store's own check.
     if customer_key is not None and query[signed_urls.KEY_MD5] != customer_key.md5:
         raise _access_denied()
     found = _open(store, key, customer_key)
     answer = _object_headers(found, query[signed_urls.FILENAME], customer_key)
     etag, size = answer["ETag"], found.info.size
+    # The order of RFC 9110 §13.2.2: If-Match, If-None-Match, then If-Range and Range.
     if not _matches(headers.get("if-match", "*"), etag):
         raise _S3Error(
             status=412,
@@ -102,7 +106,12 @@ def _download(
         )
     if "if-none-match" in headers and _matches(headers["if-none-match"], etag):
         return DownloadResponse(
-            status=304, headers={"ETag": etag, "Last-Modified": answer["Last-Modified"]}, body=iter(()), object_key=key
+            # No Content-Length: a 304 has no body, and the length of the object would confuse old proxies (RFC 9110
+            # §15.4.5).
+            status=304,
+            headers={"ETag": etag, "Last-Modified": answer["Last-Modified"]},
+            body=iter(()),
+            object_key=key,
         )
     asked = headers.get("range", "") if _if_range_holds(headers.get("if-range"), answer) else ""
     chosen = _chosen_range(asked, size)
@@ -110,6 +119,7 @@ def _download(
     answer["Content-Length"] = str(end - start)
     if chosen:
         answer["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    # HEAD says the same headers and opens no part.
     body = store.read(key, customer_key, start=start, end=end) if method == "GET" else iter(())
     return DownloadResponse(status=status, headers=answer, body=body, object_key=key)
 
@@ -119,6 +129,7 @@ def _check_url(store: embedded.EmbeddedStore, key: str, query: Mapping[str, str]
     try:
         store.urls.check(key, query, now)
     except errors.AccessDenied as error:
+        # S3 says AccessDenied here too; only the message and the members tell expiry from a refusal.
         if isinstance(error, errors.UrlExpired):
             raise _S3Error(
                 status=403,
@@ -137,6 +148,7 @@ def _check_url(store: embedded.EmbeddedStore, key: str, query: Mapping[str, str]
 
 def _customer_key(headers: Mapping[str, str]) -> CustomerKey:
     algorithm, key, md5 = (headers.get(_KEY_HEADERS + name) for name in ("algorithm", "key", "key-md5"))
+    # The texts below are S3's own: SDKs and our client know a wrong key from a missing one by them.
     if algorithm is None and key is None:
         raise _S3Error(
             status=400,
@@ -193,6 +205,7 @@ def _object_headers(found: embedded.StoredObject, filename: str, customer_key: C
         "ETag": f'"{found.info.etag}"',
         "Last-Modified": email.utils.format_datetime(found.info.modified_at.astimezone(dt.UTC), usegmt=True),
         "Accept-Ranges": "bytes",
+        # A shared cache would keep the decrypted file and hand it to requests without the key.
         "Cache-Control": "private, no-store",
         "X-Content-Type-Options": "nosniff",
     }

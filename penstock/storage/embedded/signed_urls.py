@@ -27,12 +27,14 @@ class UrlSigner:
     """
 
     def __init__(self, signing_key: bytes, public_url: str) -> None:
+        # A key of its own for URLs: the service's secret signs manifests as well.
         self._key = hmac.digest(signing_key, b"penstock embedded store: download URLs v1", "sha256")
         self._base = public_url.rstrip("/") + PATH
 
     def url(self, key: str, key_md5: str, expires_at: dt.datetime, filename: str) -> str:
         """A URL that is good until `expires_at` (whole seconds, rounded down)."""
         query = {EXPIRES: str(int(expires_at.timestamp())), KEY_MD5: key_md5, FILENAME: filename}
+        # Over the decoded values: a proxy may encode the same character in another way.
         query[SIGNATURE] = self._signature(key, query)
         return self._base + urllib.parse.quote(key, safe="/~") + "?" + urllib.parse.urlencode(query)
 
@@ -52,8 +54,10 @@ class UrlSigner:
         """
         if any(name not in query for name in (EXPIRES, KEY_MD5, FILENAME, SIGNATURE)):
             raise errors.AccessDenied("url_unsigned", "The URL carries no signature.", _HINT)
+        # Bytes: compare_digest raises TypeError for text beyond ASCII, which is an attacker's to send.
         if not hmac.compare_digest(self._signature(key, query).encode(), query[SIGNATURE].encode()):
             raise errors.UrlTampered("url_tampered", "The URL is not as it was signed.", _HINT)
+        # Only after the signature: before that the number could be any text.
         expires_at = dt.datetime.fromtimestamp(int(query[EXPIRES]), dt.UTC)
         if now >= expires_at:
             when = expires_at.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -91,6 +91,7 @@ class EmbeddedStore:
     # Writing
 
     def begin(self, key: str, customer_key: CustomerKey | None, *, content_type: str, filename: str) -> Upload:
+        # Random, and hex only: it becomes a name in a folder.
         upload_id = secrets.token_hex(16)
         salt = crypto.new_salt().hex()
         own_key = None if customer_key else CustomerKey.generate()
@@ -127,6 +128,8 @@ class EmbeddedStore:
         folder = self._parts / upload.upload_id
         with durable_files.translated(f"Writing part {number} of {upload.key!r}"):
             try:
+                # Synced inside: the receipt promises that the part outlives a power cut. No lock: each put has a name
+                # of its own.
                 with durable_files.new_file(folder / _part_name(receipt), folder) as fd:
                     keys.write_part(fd, number, plain, salt)
             except FileNotFoundError as error:
@@ -136,6 +139,7 @@ class EmbeddedStore:
     def complete(self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey | None) -> ObjectInfo:
         with durable_files.translated(f"Completing {upload.key!r}"), self._locked():
             finished = self._index_if_any(upload.key)
+            # A completion whose answer was lost, or that was killed after the rename: done already.
             if finished and finished[0].upload_id == upload.upload_id:
                 self._record_path(upload.upload_id).unlink(missing_ok=True)
                 index = embedded_index.Index.from_bytes(finished[1], customer_key)[0]
@@ -144,9 +148,12 @@ class EmbeddedStore:
             record = self._unfinished(upload)
             keys = record.keys(customer_key)
             parts = part_checks.checked(receipts, self._min_part_bytes)
+            # By size only: to read each part again would double the disk's work, and the chunks' tags are checked when
+            # read.
             self._check_files(upload, parts)
             index = embedded_index.Index(record=record, parts=parts, modified_at=self._clock.now())
             self._publish(index, keys, replaced=finished[0] if finished else None)
+        # Outside of the lock, and after the object is there: thousands of files may have to go, and others wait.
         with durable_files.translated(f"Tidying after {upload.key!r}"):
             self._remove_strays(index)
             if finished:
@@ -159,6 +166,8 @@ class EmbeddedStore:
         with durable_files.translated(f"Aborting the upload of {upload.key!r}"):
             with self._locked():
                 finished = self._index_if_any(upload.key)
+                # A completion was killed between the rename and the record's removal: the parts belong to a finished
+                # object.
                 if finished and finished[0].upload_id == upload.upload_id:
                     self._record_path(upload.upload_id).unlink(missing_ok=True)
                     return
@@ -188,9 +197,13 @@ class EmbeddedStore:
                 record_path = self._record_path(finished[0].upload_id)
                 # A killed replacement can have left a hard link there, and renaming a file onto itself does nothing.
                 record_path.unlink(missing_ok=True)
+                # An index begins with all members of its record, so that it can stand as the record of an unfinished
+                # upload.
                 path.rename(record_path)
+                # The new name first: a power cut between the two leaves both names, never none.
                 durable_files.sync_folder(self._uploads)
                 durable_files.sync_folder(self._objects)
+                # Parts leave by one rename inside the lock; to remove them takes long, and happens outside.
                 self._retire(finished[0].upload_id)
             self._discard(finished[0].upload_id)
 
@@ -232,6 +245,7 @@ class EmbeddedStore:
             if record is None or not record.key.startswith(prefix):
                 continue
             finished = self._index_if_any(record.key)
+            # A record beside a finished object of the same upload is a leftover of a killed completion, no upload.
             if finished is None or finished[0].upload_id != upload_id:
                 yield record.upload
 
@@ -278,6 +292,7 @@ class EmbeddedStore:
 
     def _index(self, key: str, customer_key: CustomerKey | None) -> tuple[embedded_index.Index, crypto.ObjectKeys]:
         finished = self._index_if_any(key)
+        # A file that somebody moved to another name must not answer for another key.
         if finished is None or finished[0].key != key:
             raise errors.ObjectMissing(
                 "object_missing", f"There is no object {key!r}.", "It was deleted, or its download window is over."
@@ -305,10 +320,13 @@ class EmbeddedStore:
         path = self._index_path(index.record.key)
         if replaced:
             with contextlib.suppress(FileExistsError):
+                # Before the rename below replaces the file: after a kill in between, both the old object and the new
+                # one are known.
                 os.link(path, self._record_path(replaced.upload_id))
         with durable_files.new_file(path, self._scratch) as fd:
             content = memoryview(index.to_bytes(keys))
             while content:
+                # A write may take less than it was given, on a disk that is nearly full for instance.
                 content = content[os.write(fd, content) :]
         self._record_path(index.record.upload_id).unlink(missing_ok=True)
 

@@ -75,6 +75,7 @@ def _session() -> boto3.session.Session:
 
 def make_client(settings: S3Settings) -> Any:
     """A client that speaks as `s3`'s docstring says, through `s3_http`."""
+    # A boto3 session is not safe for several threads; its clients are.
     with _session_lock:
         client = _bare_client(settings)
     session.install(
@@ -97,13 +98,19 @@ def _bare_client(settings: S3Settings) -> Any:
         verify=settings.ca_file or True,
         config=botocore.config.Config(
             signature_version="s3v4",
+            # boto3's default sends checksums as trailers, which Ceph 16.2 does not understand over https.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             s3={
+                # Over https botocore would else sign "UNSIGNED-PAYLOAD", and no server would notice a body that was
+                # damaged.
                 "payload_signing_enabled": True,
+                # Few compatible servers have a DNS name, and a certificate, for each bucket.
                 "addressing_style": "path" if settings.endpoint_url else "auto",
             },
+            # `S3Store._patiently` tries again; both together would multiply attempts and time.
             retries={"total_max_attempts": 1, "mode": "standard"},
+            # AWS_ENDPOINT_URL of the environment would send requests, and so customer keys, to another server.
             ignore_configured_endpoint_urls=True,
             proxies={} if settings.guard else None,
         ),

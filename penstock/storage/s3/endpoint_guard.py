@@ -86,6 +86,8 @@ class EndpointGuard:
         Raises:
             DestinationError: `endpoint_not_allowed`.
         """
+        # Before urlsplit, which drops tabs and line breaks in silence; of a backslash parsers disagree whether it is a
+        # slash.
         if not url.isascii() or not url.isprintable() or any(c in url for c in " \\<>\"'`{}|^"):
             raise refused(url, "it has a character that a URL cannot have (write an international name as xn--…)")
         try:
@@ -100,6 +102,7 @@ class EndpointGuard:
                 "Write its https:// address. No setting allows plain http.",
             )
         if "@" in parts.netloc:
+            # Only what follows the @: the text ends up in a message, and a password must not.
             raise refused(url.rpartition("@")[2], "it has a user name or password in it")
         if parts.query or parts.fragment or url.endswith(("?", "#")):
             raise refused(url, "it has a query or a fragment")
@@ -140,8 +143,10 @@ class EndpointGuard:
             self._hosts.add(entry)
 
     def _check_host(self, url: str, host: str, port: int) -> None:
+        # Before the allow-list: a zone or an encoded dot could make a private address look like another text.
         if "%" in host:
             raise refused(url, "its host has a percent sign (an IPv6 zone, or an encoded character)")
+        # "host." is the same name, fully qualified.
         if host.rstrip(".") in self._hosts:
             return
         address = _literal(host)
@@ -153,6 +158,7 @@ class EndpointGuard:
                 raise refused(url, why)
         else:
             self._check_name(url, host)
+        # Below lie SSH, SMTP, SMB and the like, which an S3 request could be made to talk to.
         if port != HTTPS_PORT and not _FIRST_UNPRIVILEGED_PORT <= port <= 65535:
             raise refused(url, f"port {port} is neither {HTTPS_PORT} nor above {_FIRST_UNPRIVILEGED_PORT - 1}")
 
@@ -167,6 +173,7 @@ class EndpointGuard:
 
     def _why_refused(self, address: Address) -> str:
         """Why an address may not be spoken to; empty if it may."""
+        # `::ffff:10.0.0.1` connects to 10.0.0.1: the allow-list and the metadata list hold for both spellings.
         mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
         if any(candidate in network for network in self._networks for candidate in (address, mapped or address)):
             return ""
@@ -179,9 +186,11 @@ class EndpointGuard:
         if address.is_link_local or address.is_multicast or address.is_unspecified:
             return f"{address} is a link-local, multicast or unspecified address"
         if isinstance(address, ipaddress.IPv6Address) and address in _NAT64:
+            # The last 32 bits are the IPv4 address that the translator will speak to (RFC 6052).
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
             why = self._why_refused(inner)
             return why and f"{address} leads to {inner}: {why}"
+        # An ISATAP address holds an IPv4 address behind 0:5efe in any prefix, a global one too (RFC 5214).
         is_isatap = address.version == 6 and (int(address) >> 32) & 0xFFFFFFFF in _ISATAP
         if is_isatap or not address.is_global or address.is_reserved or _is_in_any(address, _REFUSED_NETWORKS):
             return f"{address} is a private or reserved address"
@@ -201,6 +210,7 @@ def refused(what: str, why: str) -> errors.DestinationError:
 def _literal(host: str) -> Address | None:
     """The address, if the host is one written in its one proper way."""
     try:
+        # It refuses octets with leading zeros, which some resolvers read as octal.
         return ipaddress.ip_address(host)
     except ValueError:
         return None

@@ -112,6 +112,7 @@ _WRONG_KEY_WORDS = ("md5 hash of the key did not match", "encryption parameters"
 
 def explain(error: BaseException, call: Call) -> Explained:
     """The tree's error for a foreign one. One of the tree that travelled inside a foreign one comes out unchanged."""
+    # First: the guard's refusal arrives wrapped into botocore's and urllib3's errors, and must come out as itself.
     inner = _innermost(error)
     if isinstance(inner, errors.PenstockError):
         return Explained(error=inner)
@@ -173,6 +174,7 @@ def _explain_answer(error: boto.ClientError, call: Call) -> Explained:
     metadata = answer.get("ResponseMetadata", {})
     status = int(metadata.get("HTTPStatusCode", 0))
     headers = metadata.get("HTTPHeaders", {})
+    # An answer to HEAD has no body; botocore then takes the status for the code, hence the numbers in these tables.
     if code in _REGION_CODES or 300 <= status < 400:
         right = answer.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region") or ""
         return _wrong_region(call, str(right), code)
@@ -196,6 +198,7 @@ def _explain_answer(error: boto.ClientError, call: Call) -> Explained:
                 "object_missing", f"There is no object {call.key!r}.", "It was deleted, or its download window is over."
             )
         )
+    # Servers know codes of their own; any 5xx may pass, except those that say no for good.
     if code in _BUSY_CODES or (status >= 500 and code not in _UNSUPPORTED_CODES | _FULL_CODES):
         return _unreachable(call, f"it answered {code or status} {message}".rstrip(), error)
     return Explained(error=_refusal(call, code or str(status), message), is_retryable=code in _DAMAGED_CODES)
@@ -262,6 +265,7 @@ def _access_denied(call: Call, message: str) -> errors.AccessDenied:
         return sse_c_blocked(call.bucket)
     permission = PERMISSION_OF.get(call.name, f"s3:{call.name}")
     hint = f"Grant {permission} on the bucket (and prefix) to the access key; look for a bucket policy that denies it."
+    # Only AWS blocks SSE-C; a hint about it would mislead elsewhere.
     if call.name in _SENDING_KEY and not call.endpoint:
         hint += " If it is granted, SSE-C may be blocked on the bucket: " + SSE_C_HINT.format(bucket=call.bucket)
     if call.name in _READING:
@@ -295,6 +299,7 @@ def _wrong_region(call: Call, right: str, code: str) -> Explained:
 
 def _is_wrong_customer_key(call: Call, code: str, status: int, message: str) -> bool:
     """Stores differ: Ceph answers 400 InvalidArgument, AWS 400 InvalidRequest or 403; a HEAD has no body to tell."""
+    # Other calls get a key that is new to the server: it cannot be the wrong one.
     if call.name not in _READING | {"UploadPart"}:
         return False
     if any(words in message.lower() for words in _WRONG_KEY_WORDS):
@@ -324,6 +329,7 @@ def _certificate_trouble(error: BaseException | None) -> str:
 
 def _innermost(error: BaseException) -> BaseException:
     """Follows the errors that botocore and urllib3 wrap into each other, at most ten deep."""
+    # Bounded: two errors may name each other as their reason.
     for _ in range(10):
         wrapped = getattr(error, "kwargs", {}).get("error") if isinstance(error, boto.BotoCoreError) else None
         wrapped = wrapped or getattr(error, "reason", None) or error.__cause__
@@ -335,4 +341,5 @@ def _innermost(error: BaseException) -> BaseException:
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
+    # A server's text: a hostile or broken one may send a page of HTML.
     return lines[0][:300] if lines else type(error).__name__

@@ -39,11 +39,13 @@ def with_ours(rules: Sequence[Mapping[str, Any]], prefix: str, days: int) -> lis
     ours = {
         "ID": RULE_NAME,
         "Status": "Enabled",
+        # With the slash: a prefix `exports` would match another tenant's `exports-old/` as well.
         "Filter": {"Prefix": f"{prefix}/" if prefix else ""},
         "Expiration": {"Days": days},
         "NoncurrentVersionExpiration": {"NoncurrentDays": days},
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days},
     }
+    # S3 replaces the whole configuration: rules that are not sent along are lost.
     return [*(rule for rule in rules if rule.get("ID") != RULE_NAME), ours]
 
 

@@ -38,6 +38,7 @@ def install(client: Any, *, verify: str | bool, guard: endpoint_guard.EndpointGu
 
 
 def _forbid_redirects(params: dict[str, Any], **_: Any) -> None:
+    # botocore's redirector leaves a request alone that it believes to have redirected already.
     params.get("context", {}).setdefault("s3_redirect", {})["redirected"] = True
 
 
@@ -90,6 +91,7 @@ def _connect(connection: Any, guard: endpoint_guard.EndpointGuard) -> socket.soc
         failure = error if isinstance(error, socket.gaierror) else socket.gaierror(socket.EAI_NONAME, str(error))
         raise urllib3.exceptions.NameResolutionError(connection.host, connection, failure) from failure
     last: OSError = OSError("no address")
+    # One after the other, as urllib3 does; each was judged above.
     for address in addresses:
         try:
             return urllib3.util.connection.create_connection(

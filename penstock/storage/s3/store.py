@@ -35,6 +35,7 @@ __all__ = ["S3Settings", "S3Store"]
 _PIECE_BYTES = 1024 * 1024
 _FIRST_DELAY_SECONDS = 0.2
 _LONGEST_DELAY_SECONDS = 5.0
+# A request of a client waits for the probe.
 _PROBE_PATIENCE_SECONDS = 3.0
 
 
@@ -81,6 +82,7 @@ class S3Store:
     ) -> Receipt:
         if not 1 <= number <= MAX_PARTS:
             raise part_checks.refused(f"part {number} is outside 1 to {MAX_PARTS}")
+        # botocore takes no memoryview. The copy lives as long as the call.
         content = body if isinstance(body, bytes) else bytes(body)
         answer = self._call(
             "upload_part",
@@ -102,6 +104,7 @@ class S3Store:
             # The answer of an earlier, successful attempt was lost, or there never was such an upload. Keys are unique
             # to their export, so an object of the right size is ours.
             info = self._head_if_any(upload.key, customer_key)
+            # Not by ETag: under SSE-C it is no digest, and Ceph gives none at completion.
             if info is None or info.size != size:
                 raise
             return info
@@ -149,6 +152,7 @@ class S3Store:
                 Params={
                     "Bucket": self._settings.bucket,
                     "Key": key,
+                    # Part of the signature, and so of the URL: nobody can change the name that a browser saves.
                     "ResponseContentDisposition": naming.content_disposition(filename),
                     **_sse_c(customer_key),
                 },
@@ -188,6 +192,7 @@ class S3Store:
                 yield Upload(key=upload["Key"], upload_id=upload["UploadId"], started_at=started_at)
             following = {"KeyMarker": page.get("NextKeyMarker"), "UploadIdMarker": page.get("NextUploadIdMarker")}
             following = {name: value for name, value in following.items() if value}
+            # The same markers again would be a loop without end; some servers say IsTruncated and give no markers.
             if not page.get("IsTruncated") or not following or following == markers:
                 return
             markers = following
@@ -209,6 +214,7 @@ class S3Store:
         try:
             probing.probe(store, customer_key, f"{prefix}/{name}" if prefix else name)
         except errors.DestinationError as error:
+            # AWS answers 403 both for a missing permission and for blocked SSE-C; only the bucket can say which.
             cause = error.__cause__
             if customer_key is None:
                 raise
@@ -224,6 +230,7 @@ class S3Store:
 
         Rules that others made are kept.
         """
+        # Read, then replaced: S3 offers no way to add one rule.
         rules = lifecycle.with_ours(self._lifecycle_rules(), self._settings.prefix, days)
         self._call("put_bucket_lifecycle_configuration", "", LifecycleConfiguration={"Rules": rules})
 
@@ -252,6 +259,8 @@ class S3Store:
                 return attempt()
             except error_table.CAUGHT as error:
                 explained = error_table.explain(error, call)
+                # From the first failure: an upload of a large part may take longer than all of the patience and still
+                # be well.
                 deadline = deadline or self._clock.monotonic() + self._patience_seconds
                 pause_seconds = random.uniform(delay_seconds / 2, delay_seconds)
                 if not explained.is_retryable or self._clock.monotonic() + pause_seconds > deadline:
@@ -319,6 +328,7 @@ class S3Store:
                 "get_object",
                 info.key,
                 Range=f"bytes={start}-{end - 1}",
+                # If the object was replaced between two tries, fail instead of joining two files.
                 IfMatch=f'"{info.etag}"',
                 **_sse_c(customer_key),
             )
@@ -328,6 +338,8 @@ class S3Store:
                     failures_in_a_row = 0
                     yield piece
             except error_table.CAUGHT as error:
+                # Only failures without a byte in between count: a slow line may break often in 10 GB and still come to
+                # the end.
                 failures_in_a_row += 1
                 explained = error_table.explain(error, call)
                 if not explained.is_retryable or failures_in_a_row > 5:
