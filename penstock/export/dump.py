@@ -89,7 +89,9 @@ def dump(
             lambda part: _write(file, part),
             _Quiet(progress),
             threads=threads,
+            # One thread: a file takes its parts in order, where a store takes them in any.
             upload_threads=1,
+            # Nobody signs a manifest of a dump, and SHA-256 would be computed for nothing.
             digests=False,
         )
     return DumpReport(
@@ -110,12 +112,14 @@ def _target(path: pathlib.Path | Stream) -> Iterator[direct.DirectFile | Stream]
     try:
         with direct.DirectFile(unfinished) as file:
             yield file
+        # After the `with`, which writes what the buffer still holds.
         os.replace(unfinished, path)
     except OSError as error:
         raise errors.StorageError(
             "file_not_writable", f"{path} cannot be written: {error.strerror}.", "Choose another place with -o."
         ) from error
     finally:
+        # After a success the name is gone already; after a failure nothing may look like an export.
         unfinished.unlink(missing_ok=True)
 
 

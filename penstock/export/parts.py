@@ -52,9 +52,12 @@ class PartCutter:
         self._ordinal = 0
         self._next_slice = 0
         for facts in done:
+            # The trailer needs the CRC and length of the whole file: they are combined from the parts', no byte is read
+            # again.
             self._member.add(gzip.Segment(data=b"", raw_bytes=facts.raw_bytes, crc32=facts.crc32))
             self._ordinal = facts.ordinal + 1
             self._next_slice = facts.next_slice
+        # The header belongs to the first part only, which exists already when an export is resumed.
         self._pieces: list[bytes] = [] if self._ordinal else [gzip.HEADER]
         self._segments: list[SegmentFacts] = []
         self._part_member = gzip.Member()
@@ -68,6 +71,8 @@ class PartCutter:
         """Adds the next slice's segment (empty if nothing of the slice matched); a part if one is complete."""
         number = self._next_slice
         self._next_slice += 1
+        # A slice without a match still counts as done (`next_slice`), but an empty segment would only add bytes to the
+        # file.
         if segment.raw_bytes:
             self._pieces.append(segment.data)
             self._part_member.add(segment)
@@ -88,6 +93,7 @@ class PartCutter:
 
     def finish(self) -> Part:
         """The last part: what is left, and gzip's trailer."""
+        # Also where no event matched: header and trailer alone are a valid gzip file of 20 bytes.
         self._pieces.append(self._member.trailer())
         return self._close(is_last=True)
 

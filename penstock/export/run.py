@@ -113,9 +113,11 @@ def run(
         Whatever `put`, `journal` or the scan raise; no thread is left running then.
     """
     allocator.keep()
+    # A worker died between the last part and the store's `complete`: nothing is left to compute.
     if done and done[-1][0].is_last:
         return Outcome(facts=tuple(facts for facts, _ in done), receipts=tuple(receipt for _, receipt in done))
     cutter = parts.PartCutter(part_bytes=work.part_bytes, done=(facts for facts, _ in done), digests=digests)
+    # A resumed export goes on counting where it was, so that its progress never falls.
     events = sum(facts.events for facts, _ in done)
     todo = work.slices[cutter.next_slice :]
     with _Uploads(put, journal, threads=upload_threads, done=done) as uploads:
@@ -173,6 +175,7 @@ class _Uploads:
         self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._executor.shutdown(wait=True, cancel_futures=True)
+        # In good order only: after a lost lease or a cancel nothing may be written down any more.
         if isinstance(raised, Leaving):
             self._take_what_was_put()
 
@@ -184,10 +187,12 @@ class _Uploads:
             self._journal.after_part(facts, future.result())
 
     def add(self, part: parts.Part) -> None:
+        # One part more than threads: while all are uploaded, the next one is ready.
         while len(self._waiting) > self._threads:
             self._take()
         while self._waiting and self._waiting[0][1].done():
             self._take()
+        # Before the put: the quota must refuse a part that would cross it before the store has it.
         self._journal.before_part(part.facts)
         self._waiting.append((part.facts, self._executor.submit(self._put, part)))
 
@@ -201,6 +206,8 @@ class _Uploads:
     def _take(self) -> None:
         facts, future = self._waiting[0]
         receipt = engine.take(future, self._journal.check)
+        # Popped only afterwards: if the journal raises, the part is still among those that `_take_what_was_put` looks
+        # at.
         self._journal.after_part(facts, receipt)
         self._waiting.popleft()
         self._done.append((facts, receipt))

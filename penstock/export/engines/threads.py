@@ -32,11 +32,15 @@ def ordered(
     try:
         for item in items:
             waiting.append(executor.submit(work, item))
+            # As many again as there are threads: when the first slice in order is a slow one, the others have work
+            # meanwhile.
             if len(waiting) >= 2 * threads:
                 yield take(waiting.popleft(), check)
         while waiting:
             yield take(waiting.popleft(), check)
     finally:
+        # Waits also when the caller stops early: a scan that goes on alone would hold its memory and the snapshot's
+        # files.
         executor.shutdown(wait=True, cancel_futures=True)
 
 
