@@ -13,9 +13,11 @@ from zlib_ng import zlib_ng
 
 from penstock.encode import lines as line_room
 
+# RFC 1952 §2.3: magic, CM 8, no flags, MTIME 0, XFL 0, OS 255.
 HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """The member's first 10 bytes: deflate, no name, no time (the same export gives the same bytes), unknown system."""
 
+# BFINAL, fixed codes, and the end-of-block code of seven zeros (RFC 1951 §3.2.6).
 _FINAL_BLOCK = b"\x03\x00"  # an empty last block; the segments before it hold none that is marked last
 
 
@@ -64,6 +66,8 @@ class Member:
 
     def trailer(self) -> bytes:
         """The member's last 10 bytes: final empty block, CRC-32, length modulo 2^32. Changes nothing."""
+        # ISIZE is modulo 2^32 (RFC 1952 §2.3.1): tools that show it as the size are wrong beyond 4 GiB, and inflate
+        # right.
         return _FINAL_BLOCK + struct.pack("<II", self.crc32, self.raw_bytes & 0xFFFFFFFF)
 
 
@@ -95,10 +99,12 @@ def _deflate(chunks: Iterable[line_room.Chunk], compression: str) -> Segment:
     deflater = _deflater(Compression(compression))
     crc32 = raw_bytes = events = 0
     for lines, count, marks in chunks:
+        # Piece by piece, before the deflater: the lines still lie in the core's cache.
         crc32 = isal_zlib.crc32(lines, crc32)
         raw_bytes += len(lines)
         events += count
         deflater.add(lines, marks)
+    # A flush of nothing still writes five bytes.
     data = deflater.finish() if raw_bytes else b""
     return Segment(data=data, raw_bytes=raw_bytes, crc32=crc32, events=events)
 
@@ -115,10 +121,12 @@ def _deflater(compression: Compression) -> _Deflater:
     module = line_room.compiled_module("penstock.kernels.deflate")
     clear = module.clear_upper_halves if module else _nothing
     if compression is Compression.SMALL:
+        # -15: raw deflate, since header and trailer are the member's. 9: the largest buffers, 1 to 2 % faster.
         return _Library(zlib_ng.compressobj(7, zlib_ng.DEFLATED, -15, 9), clear)
     if compression is Compression.ISAL:
         return _Library(isal_zlib.compressobj(1, isal_zlib.DEFLATED, -15, 9), clear)
     if module is None:
+        # Level 3 comes nearest to what `fast` promises: 1.15 times zlib's level 6, where level 1 has 1.24.
         level = 1 if compression is Compression.FASTEST else 3
         return _Library(isal_zlib.compressobj(level, isal_zlib.DEFLATED, -15, 9), clear)
     deflater: _Deflater = module.Deflater(compression.value)
@@ -142,4 +150,6 @@ class _Library:
 
     def finish(self) -> bytes:
         self._clear_upper_halves()
+        # A full flush ends at a byte and forgets the window: so segments join, and each inflates without those before
+        # it.
         return b"".join([*self._out, self._compressor.flush(isal_zlib.Z_FULL_FLUSH)])

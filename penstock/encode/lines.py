@@ -57,6 +57,7 @@ def cut(data: Any, chunk_bytes: int = CHUNK_BYTES) -> Iterator[memoryview]:
     view = memoryview(data)
     start = 0
     while start < len(view):
+        # A regular expression, since a memoryview has no `find`, and bytes of it would be a copy.
         newline = _NEWLINE.search(view, start + chunk_bytes - 1)
         end = newline.end() if newline else len(view)
         yield view[start:end]
@@ -86,6 +87,7 @@ class LineEncoder:
             raise ValueError(f"a field is named twice: {self.fields}")
         self.types = dict(types)
         module = compiled_module("penstock.kernels.lines") if kernel else None
+        # Their column is text in Arrow, as a keyword's is; only the field's type says that it must not be quoted again.
         json_fields = frozenset(name for name in self.fields if self.types.get(name) is FieldType.JSON)
         self._layout = module.Layout(self.fields, json_fields, OVERFLOW, RESERVED) if module else None
 
@@ -152,6 +154,7 @@ _warned: list[str] = []
 
 
 def _warn_once(reason: str) -> None:
+    # `warnings` filters could show it once for each place; threads of one export would log it many times.
     if _warned:
         return
     _warned.append(reason)

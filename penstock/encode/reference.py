@@ -53,6 +53,7 @@ def encode(frame: Any, fields: Sequence[str], types: Mapping[str, FieldType]) ->
     columns = {
         name: rendered(table[name], types.get(name))
         for name in fields
+        # An event may have a field named `_day`; the lake's column of that name is something else.
         if name in table.columns and name not in RESERVED
     }
     overflows = _overflow_texts(table)
@@ -93,6 +94,7 @@ def members(text: str) -> dict[str, str]:
         name = text[at:end]
         start = _expect(text, end, ":")
         at = _end_of_value(text, start)
+        # Cut out, never parsed: a number like 1.0 or 1e400 must leave as it came in.
         found[name] = text[start:at]
         if text[at : at + 1] != ",":
             break
@@ -120,10 +122,12 @@ def render_double(value: float) -> str:
 
 def render_instant(ticks: int, per_second: int) -> str:
     """A time in ticks since 1970 as a JSON string, RFC 3339 in UTC."""
+    # divmod rounds down, so that the fraction is positive before 1970 too.
     second, fraction = divmod(ticks, per_second)
     day, second = divmod(second, 86_400)
     clock = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
     digits = f"{fraction * (1_000_000_000 // per_second):09}"
+    # By threes, so that there are 0, 3, 6 or 9 digits: forms that every reader of RFC 3339 knows.
     while digits.endswith("000"):
         digits = digits[:-3]
     return f'"{_date(day)}T{clock}{"." if digits else ""}{digits}Z"'
@@ -210,6 +214,7 @@ def _end_of_value(text: str, at: int) -> int:
     first = text[at : at + 1]
     if first == '"':
         return _end_of_string(text, at)
+    # Which scalars are valid JSON was checked by ingest; here only its end matters.
     if first not in ("[", "{"):
         scalar = _SCALAR.match(text, at)
         if scalar is None:
