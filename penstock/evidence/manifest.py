@@ -80,6 +80,7 @@ class Signer:
 
     def sign(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """The manifest with its `signature`."""
+        # Over a canonical form, so that whoever prints or indents the manifest in another way can still check it.
         value = base64.b64encode(self._key.sign(_canonical(manifest))).decode()
         return {**manifest, "signature": {"algorithm": "Ed25519", "public_key": self.public_key, "value": value}}
 
@@ -97,6 +98,7 @@ def build(subject: Subject, facts: Sequence[PartFacts]) -> dict[str, Any]:
         "filters": [dict(entry) for entry in subject.filters],
         "fields": list(subject.fields),
         "events": events,
+        # A fact, not a check: the two were counted on two versions of the table.
         "late_events": events - subject.search_job_events,
         "size": sum(part.size for part in facts),
         "raw_bytes": sum(part.raw_bytes for part in facts),
@@ -163,6 +165,7 @@ def check_signature(manifest: Mapping[str, Any], *, public_key: str | None = Non
     """
     signature = manifest.get("signature") or {}
     named = str(signature.get("public_key", ""))
+    # Without an expected key the signature only says that manifest and file belong together; anybody can make a key.
     if public_key is not None and named != public_key:
         raise _forged(f"The manifest is signed by {named or 'nobody'}, not by {public_key}.")
     try:
@@ -208,9 +211,11 @@ def verify(
     Raises:
         InvalidRequest: `manifest_signature_invalid`, `export_damaged` (names the first part that differs).
     """
+    # First: all that follows believes the manifest's numbers.
     check_signature(manifest, public_key=public_key)
     lines = _LineCounter()
     with path.open("rb") as file:
+        # One pass over the file: digest, inflation and count together, since it may be larger than memory.
         digests = [_part_digest(file, entry, lines, progress) for entry in manifest["parts"]]
         if file.read(1):
             raise _damaged(f"{path.name} is longer than the {manifest['size']:,} bytes of the manifest.")
