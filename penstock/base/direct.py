@@ -42,6 +42,7 @@ class DirectFile:
     ) -> None:
         try:
             if kind is None:
+                # The rest is no multiple of the device's block, which direct writing asks for.
                 _go_through_the_cache(self._fd)
                 self._write_buffer()
         finally:
@@ -71,6 +72,8 @@ class DirectFile:
             try:
                 return os.write(self._fd, piece)
             except OSError as error:
+                # Some file systems take O_DIRECT at open and refuse the first write. Once only: else EINVAL has another
+                # cause.
                 if error.errno not in _REFUSED or not _go_through_the_cache(self._fd):
                     raise
                 return os.write(self._fd, piece)
@@ -79,6 +82,7 @@ class DirectFile:
 def _open(path: pathlib.Path) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     try:
+        # 0o666: the umask decides, as for any file that a user makes.
         return os.open(path, flags | getattr(os, "O_DIRECT", 0), 0o666)
     except OSError as error:
         if error.errno not in _REFUSED:
@@ -88,6 +92,7 @@ def _open(path: pathlib.Path) -> int:
 
 def _take(fd: int) -> int:
     """A descriptor of our own for the same open file."""
+    # Flags belong to the open file: the caller's descriptor is direct too, until the end of the block sets it back.
     own = os.dup(fd)
     direct = getattr(os, "O_DIRECT", 0)
     if direct:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from penstock import errors
 
+# EDQUOT: the user's quota. EFBIG: the limit of one file's size (`ulimit -f`).
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _UNWRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -47,6 +48,7 @@ def make_folder(path: pathlib.Path) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
+        # Another process may make it at the same moment; the folder then is as good.
         path.mkdir(mode=0o700)
         sync_folder(path.parent)
 
@@ -72,10 +74,12 @@ def new_file(target: pathlib.Path, scratch: pathlib.Path) -> Iterator[int]:
     try:
         try:
             yield fd
+            # Before the rename: otherwise a power cut may leave the new name on an empty file.
             os.fsync(fd)
         finally:
             os.close(fd)
         temporary.rename(target)
+    # An interrupt too: the scratch file would stay for a day.
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -87,6 +91,8 @@ def exclusive(lock_file: pathlib.Path) -> Iterator[None]:
     """Holds a lock that threads and processes of this machine share; a kill releases it."""
     fd = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
+        # Not fcntl's POSIX locks: they belong to the process, so threads share them, and closing any descriptor of the
+        # file drops them.
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield
     finally:
@@ -107,4 +113,5 @@ def remove_folder(path: pathlib.Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
         if not path.exists():
             return
+    # The last try raises, so that the caller learns why the folder stays.
     shutil.rmtree(path)

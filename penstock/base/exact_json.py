@@ -47,5 +47,7 @@ def _integer(digits: str) -> int | decimal.Decimal:
 
 
 def _fraction(token: str) -> float | decimal.Decimal:
+    # `value - value` is 0 for finite numbers only. The digits of `repr` are compared: a float's exact value is hardly
+    # ever the decimal that was written.
     value, exact = float(token), decimal.Decimal(token)
     return value if value - value == 0 and decimal.Decimal(repr(value)) == exact else exact

@@ -10,6 +10,7 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 
 def to_microseconds(instant: dt.datetime) -> int:
     """Microseconds since 1970 of an aware datetime; exact, negative before 1970."""
+    # Integers all the way: `timestamp()` is a float, and off by a microsecond now and then.
     return (instant - EPOCH) // _MICROSECOND
 
 

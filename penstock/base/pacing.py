@@ -32,6 +32,7 @@ class Pace:
 
     def pause_seconds(self, failures: int) -> float:
         """The pause after the `failures`-th failure in a row (1-based)."""
+        # 2.0 ** 1024 overflows; 60 doublings exceed every pause.
         bound = min(self.longest_seconds, self.first_seconds * 2.0 ** min(failures - 1, 60))
         return bound / 2 * (1 + self.jitter())
 
@@ -62,6 +63,7 @@ def patiently(
             failures += 1
             pause_seconds, now = pace.pause_seconds(failures), clock.monotonic()
             deadline = deadline if failures > 1 else now + patience_seconds
+            # A pause that would end too late is not begun: the caller gets the error now instead of a silence first.
             if not passes(error) or now + pause_seconds > deadline or stop.is_set():
                 raise
         clock.wait(stop, pause_seconds)

@@ -8,6 +8,7 @@ import enum
 class SearchStatus(enum.IntEnum):
     """Where a search job stands; the numbers are the API's."""
 
+    # Clients of the reference platform compare these numbers: they never change.
     PENDING = 0
     RUNNING = 1
     DONE = 2

@@ -114,6 +114,7 @@ class Gzip:
         """Raises UnpackError, unless the last member has ended."""
         if self._member is None:
             return
+        # What came is no beginning of a member: trailing bytes too short for the library to refuse.
         if not _GZIP_MAGIC.startswith(self._head):
             raise UnpackError(Kind.GZIP, self._trouble())
         raise UnpackError(Kind.GZIP, Trouble.TRUNCATED)
@@ -121,10 +122,13 @@ class Gzip:
     def _bite(self, rest: bytes) -> Iterator[bytes]:
         while True:
             if self._member is None:
+                # Zeros behind a member are padding of tapes and block devices; before the first one they are no gzip.
                 rest = rest.lstrip(b"\0") if self._ended_members else rest
                 if not rest:
                     return
+                # 31: a gzip header is asked for, with CRC and length checked at the end.
                 self._member, self._head = isal_zlib.decompressobj(wbits=31), b""
+            # The first bytes of a member may come in two pieces; they tell damage from foreign bytes behind the end.
             self._head = (self._head + rest[:2])[:2]
             plain = self._inflate(rest)
             if plain:
@@ -134,6 +138,7 @@ class Gzip:
                 self._ended_members += 1
                 continue
             rest = self._member.unconsumed_tail
+            # A full piece may mean that more is ready inside, though every packed byte is taken.
             if not rest and len(plain) < PIECE_BYTES:
                 return
 
