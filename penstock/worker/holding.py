@@ -93,6 +93,7 @@ class Holding:
             raise ShuttingDown
 
     def _watch(self) -> None:
+        # A third of the lease: one renewal may fail, or come late, and the lease still holds.
         while not self._clock.wait(self._over, min(WATCH_SECONDS, self._lease_seconds / 3)):
             try:
                 self._step()
@@ -101,6 +102,7 @@ class Holding:
                 return
             except errors.PenstockError as error:
                 log.warning("lease_not_renewed", code=error.code)
+            # By the monotonic clock: the machine's own may be set meanwhile, and the lease would seem to last.
             if self._clock.monotonic() - self._renewed_at > self._lease_seconds:
                 self._reason = errors.LeaseLost("lease_lost", "The lease could not be renewed in time.")
                 return
@@ -108,7 +110,10 @@ class Holding:
     def _step(self) -> None:
         if self._clock.monotonic() - self._renewed_at >= self._lease_seconds / 3:
             self._renew()
+            # Taken after the renewal though the lease counts from before it: the fence, not this time, keeps two
+            # workers apart.
             self._renewed_at = self._clock.monotonic()
+        # A cancel counts also while the process ends: the export must become CANCELED, not go back to the queue.
         if not isinstance(self._reason, CancelRequested) and self._cancel_requested():
             self._stop(CancelRequested(), CANCEL_PATIENCE_SECONDS)
         elif self._reason is None and self._shutdown.is_set():

@@ -53,6 +53,8 @@ class Worker:
         children: search_children.Children | None = None,
         step: journal.Step = journal.no_step,
     ) -> None:
+        # A container that starts again has the same host name and often the same pid; the random part tells the two
+        # apart.
         self.worker_id = worker_id or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._services = open_services
         self._niceness = niceness
@@ -67,6 +69,7 @@ class Worker:
 
     def start(self) -> None:
         """Starts the threads and returns."""
+        # A search process takes a second to start, which the first search would wait for.
         self._children.warm()
         poll_seconds = self._services.settings.poll_seconds
         loops: tuple[tuple[str, Callable[[], bool], float], ...] = (
@@ -77,6 +80,7 @@ class Worker:
         )
         for name, work, idle_seconds in loops:
             name = f"penstock-{name}"
+            # Daemons: one that hangs in a call to a silent store must not keep the process from ending.
             thread = threading.Thread(target=self._loop, args=(work, idle_seconds), name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -107,6 +111,7 @@ class Worker:
         """Claims and runs one search job; False if there was none."""
         now, lease_seconds = self._services.clock.now(), self._services.settings.lease_seconds
         with self._services.database.read() as tx:
+            # A read first: to claim takes SQLite's one write lock, and idle workers ask all the time.
             if not searchjobs.has_work(tx, now):
                 return False
         with self._services.database.begin() as tx:

@@ -70,6 +70,7 @@ class Sweeper:
         """Does everything that is due now."""
         self._passes += 1
         for work in (
+            # Rows first: an export that is found dead here has its key and object removed in the same pass.
             self._rows,
             self._keys,
             self._objects,
@@ -137,7 +138,9 @@ class Sweeper:
         for upload in self._store.list_unfinished():
             young = upload.started_at is not None and (now - upload.started_at).total_seconds() < ORPHAN_GRACE_SECONDS
             with self._database.read() as tx:
+                # Asked after the upload was listed: one that is recorded in between counts as owned.
                 owned = exports.owns_upload(tx, upload.upload_id, upload.key)
+            # The store's clock dates an upload, ours judges it; the grace of an hour covers their difference.
             if not owned and not young:
                 self._one("orphan", upload.upload_id, functools.partial(self._abort_orphan, upload))
 
@@ -157,6 +160,7 @@ class Sweeper:
             self._step("clear")
             self._clear(claim)
             self._step("clear done")
+            # Asked again: clearing may have taken 25 s, and the lease is renewed from this instant on.
             now = self._services.clock.now()
             with self._database.begin() as tx:
                 status = exports.end_taken(tx, claim, now)

@@ -48,6 +48,7 @@ class Tidying:
         events = self._services.table(community_uuid)
         joined = upkeep.compact(events, max_seconds=TABLE_SECONDS, should_stop=self._should_stop)
         with self._services.database.read() as tx:
+            # Asked after the compaction, which may take a minute: a search that began meanwhile pins a version too.
             pinned = searches.pinned_versions(tx, community_uuid, self._services.clock.now())
         deleted = upkeep.vacuum(events, pinned_versions=pinned, keep_seconds=KEEP_SECONDS)
         if joined.files_removed or deleted.files:

@@ -77,4 +77,5 @@ def _store(open_services: services.Services, claim: exports.Claim) -> storage.St
 
 
 def _unfinished(store: storage.Store, object_key: str) -> Iterator[storage.Upload]:
+    # S3 lists by prefix: `a/export_1` finds `a/export_10` too, and that may be another export's.
     return (upload for upload in store.list_unfinished(object_key) if upload.key == object_key)

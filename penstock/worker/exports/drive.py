@@ -65,6 +65,7 @@ class Drive:
 
     def run(self, hold: holding.Holding) -> None:
         """Goes the whole way; raises what stops it."""
+        # Secrets first: without them nothing can be written, and a plan would be made in vain.
         customer_key = self._customer_key()
         store = self._open_store()
         hold.check()
@@ -73,6 +74,7 @@ class Drive:
         upload = self._upload or self._begin(store, customer_key)
         try:
             outcome = self._put_parts(hold, work, store, customer_key, upload, self._claim.parts)
+        # Once only: an upload that is spoilt again right after a fresh start has a cause that no further start removes.
         except errors.StorageError as error:
             if not _is_spoilt(error):
                 raise
@@ -106,6 +108,7 @@ class Drive:
             return work
         total, export = planner.count(work), self._export
         prefix = self._settings.s3_prefix if self._bucket is None else self._bucket.prefix
+        # Named once and written down: the prefix is a setting, and a later worker must find the same object.
         object_key = storage.object_key(prefix, export.community_uuid, export.created_at, export.task_uuid)
         self._step("plan")
         with self._database.begin() as tx:
@@ -135,6 +138,7 @@ class Drive:
         """A new upload; one that was there before is aborted, and its parts are forgotten."""
         self._step("begin")
         if self._upload is not None:
+            # Now: once the new one is written down, nobody knows the old one's id any more.
             store.abort(self._upload)
         elif self._bucket is not None and self._export.attempts > 1:
             # An earlier worker may have died before it could write its upload down; nobody else would ever find it.
@@ -208,6 +212,7 @@ class Drive:
         )
         signed = self._services.signer.sign(manifest.build(subject, outcome.facts))
         manifest_key = storage.manifest_key(self._object_key)
+        # Before FINISHED: whoever sees the task finished finds its manifest. A worker that dies here writes it again.
         self._step("manifest")
         store.put(
             manifest_key,
@@ -222,9 +227,12 @@ class Drive:
         """Signs the URLs while the key is at hand, then in one transaction: FINISHED, charged, secrets erased."""
         with self._database.read() as tx:
             own = limits.for_community(tx, self._export.community_uuid, self._settings)
+        # The time is taken before the URLs are signed, so that each lives a little longer than `expire_at` says, never
+        # shorter.
         now, window_seconds = self._clock.now(), own.download_window_seconds
         if self._bucket is not None or self._settings.storage == "s3":
             window_seconds = min(window_seconds, storage.MAX_S3_URL_SECONDS)
+        # Now or never: the commit below erases the key that a signature of S3 is made over.
         urls = [
             store.presign(name, customer_key, expires_in_seconds=window_seconds, filename=_filename(name))
             for name in (self._object_key, storage.manifest_key(self._object_key))
@@ -274,6 +282,7 @@ class Drive:
         try:
             if self._upload is not None:
                 self._store.abort(self._upload)
+            # Abort first: a completion under way could else make the object appear after its removal.
             self._store.delete(self._object_key)
             self._store.delete(storage.manifest_key(self._object_key))
             with self._database.begin() as tx:

@@ -54,9 +54,11 @@ def after(error: errors.PenstockError, claim: exports.Claim) -> End:
     | a customer's bucket refuses             | FAILED |                      |
     | anything else                           | FAILED |                      |
     """
+    # Joins the tenant's message to the log line that has the paths and addresses which tenants must not read.
     error_id = uuid.uuid4().hex[:12]
     reason = telling.for_tenant(error, error_id, is_own_bucket=claim.export.in_customer_bucket)
     counts = isinstance(error, errors.StorageError) and error.code in LASTING
+    # Here and not at the next claim: the error at hand tells more than "5 workers stopped without finishing".
     passes = _passes(error, claim) and not (counts and claim.export.attempts >= claim.export.max_attempts)
     log.warning(
         "export_waits" if passes else "export_failed",

@@ -59,6 +59,7 @@ class ExportJournal:
         """Puts one part. Its number is its place, so whoever puts it again puts the same bytes."""
         number = part.facts.ordinal + 1
         self._step(f"part {number}")
+        # No fence guards a put, since the store knows none: `complete` takes the receipts that count.
         receipt = store.put_part(upload, number, part.body, customer_key)
         self._step(f"part {number} done")
         return receipt
@@ -70,7 +71,9 @@ class ExportJournal:
             LeaseLost: then the part must not be put.
             ExportFailed: `monthly_quota_exceeded`.
         """
+        # Renewed and asked in one transaction: a worker that learns here of a lost lease has put nothing yet.
         self._write(lambda: self._check_room(facts))
+        # Parts that are put and not yet recorded: the database's sum of reserved bytes does not know them.
         self._unrecorded_bytes += facts.size
 
     def _check_room(self, facts: PartFacts) -> None:

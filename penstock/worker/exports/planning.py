@@ -43,8 +43,11 @@ class Planner:
         """
         export, settings = self._export, self._settings
         node = query.both(query.parse(export.term), query.from_filters(export.filters))
+        # None at the first time: the newest version, so that late arrivals come along. Then the one that was recorded.
         snapshot = self._services.table(export.community_uuid).snapshot(export.snapshot_version)
         predicate = query.compile(node, snapshot.query_columns)
+        # The bounds only, not the slices: from the same snapshot and bounds come the same slices, and a list of them
+        # can be long.
         plan_json = export.plan_json or json.dumps({"max_rows": settings.slice_rows, "max_bytes": settings.slice_bytes})
         slices = plan.plan_slices(
             snapshot,
@@ -71,6 +74,7 @@ class Planner:
         with self._services.database.read() as tx:
             own = limits.for_community(tx, self._export.community_uuid, self._settings)
         counted = self.counted()
+        # A count costs a scan of the query's columns; the job's is exact for its own version only.
         if counted is not None and counted[1] == work.snapshot.version:
             total = counted[0]
         else:

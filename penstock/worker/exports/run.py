@@ -64,6 +64,8 @@ class ExportRun:
                 self._forget_key()
                 return
             except errors.LeaseLost:
+                # The lease thread may have written the end down itself (`_give_up`): then the lease is not lost but
+                # given up.
                 lost = self._end is None
             except (exports.CancelRequested, holding.CancelRequested):
                 lost = not self._leave(ends.canceled(self._claim))
@@ -74,6 +76,8 @@ class ExportRun:
         if lost:
             self._forgive()
         elif self._end is not None and self._end.clears:
+            # After the end is written down: if this process dies first, the sweeper finds the export ended and clears
+            # it.
             self._drive.clear_away()
             self._forget_key()
 
@@ -98,8 +102,10 @@ class ExportRun:
         A customer's bucket is cleared before: should this process die in between, the credentials are still there for
         the next one. The service's own store is cleared afterwards, by this worker or the sweeper.
         """
+        # The lease is renewed first: a worker that had lost it once removed the file that its successor had finished.
         if end.clears and self._claim.export.in_customer_bucket and self._end is None and self._still_holds():
             self._drive.clear_customers_bucket()
+        # One end only: the lease thread may come to the same conclusion at the same moment.
         with self._ending:
             if self._end is not None:
                 return True
@@ -130,6 +136,7 @@ class ExportRun:
 
         What a canceled run has in its store is cleared away when it comes back. Raises what the database raises.
         """
+        # Never waits: this thread renews the lease, and the holder of the lock may be waiting for the database.
         if not self._ending.acquire(blocking=False):
             return  # the run has come back and writes its own end
         try:

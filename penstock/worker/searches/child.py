@@ -60,6 +60,7 @@ def _answer(request: Request, tables: dict[tuple[str, str], table.EventTable]) -
     try:
         return found.find(job, table_of)
     except errors.PenstockError as error:
+        # Not the exception itself: pickle calls its class with what `args` holds, which is not what ours are made of.
         return type(error).__name__, error.__dict__
 
 
@@ -69,6 +70,9 @@ def _read(stream: BinaryIO) -> bytes | None:
 
 
 def _end_with(parent: int) -> None:
+    # A child whose parent died belongs to another process from then on. A read of standard input would not tell while a
+    # search runs.
     while os.getppid() == parent:
         time.sleep(0.5)
+    # Not sys.exit, which would end this thread only.
     os._exit(1)

@@ -55,6 +55,8 @@ class Children:
         process = self._take()
         try:
             answer = _ask(process, (settings, job), check)
+        # Whatever was raised, the two no longer agree on what comes next on the pipes: such a process is not used
+        # again.
         except BaseException:
             _end(process)
             raise
@@ -78,6 +80,7 @@ class Children:
         with self._lock:
             while self._idle:
                 process = self._idle.pop()
+                # It may have died while it was idle, by the kernel's hand for instance, when memory ran out.
                 if process.poll() is None:
                     return process
                 _end(process)
@@ -129,6 +132,7 @@ def _read(stream: IO[bytes], size: int, check: Callable[[], None]) -> bytes:
         while len(content) < size:
             check()
             if selector.select(CHECK_SECONDS):
+                # Of the descriptor: `select` knows nothing of bytes that already lie in the buffer of a Python file.
                 piece = os.read(stream.fileno(), size - len(content))
                 if not piece:
                     raise EOFError
@@ -138,6 +142,7 @@ def _read(stream: IO[bytes], size: int, check: Callable[[], None]) -> bytes:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.kill()
+    # Reaps it; a killed child stays as a zombie until somebody does.
     process.wait()
     for stream in (process.stdin, process.stdout):
         if stream is not None:

@@ -40,6 +40,7 @@ def find(job: searches.SearchJob, table_of: Callable[[str], table.EventTable]) -
         StorageError: the lake cannot be read.
     """
     node, time_range = results.node_of(job), results.range_of(job)
+    # All pinned first, so that totals and newest events of one job are of the same moment.
     snapshots = {community: table_of(community).snapshot() for community in job.community_uuids}
     totals: dict[str, int] = {}
     buckets: dict[int, int] = {}

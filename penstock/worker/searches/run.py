@@ -66,6 +66,7 @@ class SearchRun:
         ) as hold:
             try:
                 self._finish(self._find(hold))
+            # Nothing to write: a cancel has ended the job's row already, unlike an export's.
             except holding.CancelRequested:
                 self._log.info("search_job_given_up")
             except errors.LeaseLost:
@@ -79,6 +80,7 @@ class SearchRun:
     def _find(self, hold: holding.Holding) -> found.Found:
         def check() -> None:
             hold.check()
+            # Counted from this claim, not from the first: a worker's death is no fault of the query.
             if self._clock.monotonic() - self._began > self._deadline_seconds:
                 raise self._too_slow()
 
