@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 
+# M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h. To set one also stops glibc from moving it by itself.
 _TRIM_THRESHOLD = -1
 _MMAP_THRESHOLD = -3
 

@@ -30,6 +30,7 @@ RENEW_BEFORE_DAYS = 30
 ALWAYS_NAMED = ("localhost", "127.0.0.1", "::1")
 """Names and addresses every server certificate holds."""
 
+# A client whose clock is a little behind would else see a certificate that is not valid yet.
 _CLOCK_SKEW = dt.timedelta(hours=1)
 _ANY_ADDRESS = frozenset(("", "0.0.0.0", "::"))  # noqa: S104 compared with, not bound to
 
@@ -85,6 +86,7 @@ def _authority(folder: pathlib.Path, now: dt.datetime) -> _Authority:
     name = x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, f"Penstock local CA {now:%Y-%m-%d}")])
     certificate = (
         _builder(name, name, key.public_key(), now, CA_VALID_DAYS)
+        # No CA below it: this key is trusted by clients, and can sign servers only.
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -101,6 +103,7 @@ def _server(folder: pathlib.Path, authority: _Authority, names: Sequence[str], n
     )
     if files.certificate_file.exists() and files.key_file.exists():
         certificate = x509.load_pem_x509_certificate(files.certificate_file.read_bytes())
+        # More names than asked for are no reason for a new one: the service may be started under several in turn.
         if _is_fresh(certificate, now) and set(names) <= _named(certificate) and _is_signed_by(certificate, authority):
             return files
     key = ec.generate_private_key(ec.SECP256R1())
@@ -112,6 +115,7 @@ def _server(folder: pathlib.Path, authority: _Authority, names: Sequence[str], n
         .add_extension(_usage(certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([oid.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        # RFC 5280 §4.2.1.1 asks for it; Python 3.13 checks strictly and refuses a certificate without.
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False)
         .sign(authority.key, hashes.SHA256())
     )
@@ -136,6 +140,7 @@ def _builder(
 
 def _usage(*, certificates: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
+        # An elliptic-curve key only signs in TLS; it never encrypts another key.
         digital_signature=not certificates,
         key_cert_sign=certificates,
         crl_sign=certificates,
@@ -195,6 +200,7 @@ def _key_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _write(path: pathlib.Path, content: bytes, mode: int) -> None:
     """Replaces the file whole, so that a server starting beside us never reads half of one."""
+    # Made with mode 0600, so that a key is never readable by others, not even before chmod.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     with os.fdopen(handle, "wb") as file:
         file.write(content)

@@ -30,6 +30,7 @@ def room_for(wanted: int) -> int:
     if hard == resource.RLIM_INFINITY or soft < hard:
         soft = max(soft, min(hard, wanted + KEPT_BACK_DESCRIPTORS) if hard != resource.RLIM_INFINITY else wanted * 2)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    # At least a few: with a very low limit the service is slow, not mute.
     return max(16, min(wanted, soft - KEPT_BACK_DESCRIPTORS))
 
 
@@ -50,9 +51,11 @@ def protocol(*, most: int, most_per_address: int, head_seconds: float) -> type[a
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self._address = self.client[0] if self.client else ""
+            # Counted before it is refused, since `connection_lost` comes for a refused one as well.
             by_address[self._address] += 1
             if by_address.total() > most or 0 < most_per_address < by_address[self._address]:
                 log.warning("connection_refused", address=self._address, connections=by_address.total())
+                # Not `close`, which would first wait until the peer has read what is still to be sent.
                 transport.abort()
                 return
             self._watch()
@@ -61,6 +64,7 @@ def protocol(*, most: int, most_per_address: int, head_seconds: float) -> type[a
             super().connection_lost(exc)
             self._unwatch()
             by_address[self._address] -= 1
+            # A Counter keeps zeros: an address each for every client that ever came would be a leak.
             if by_address[self._address] <= 0:
                 del by_address[self._address]
 

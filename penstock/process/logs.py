@@ -18,6 +18,7 @@ _SECRET_WORDS = ("authorization", "secret", "customer_key", "token", "password",
 _CHATTY = ("uvicorn", "botocore", "boto3", "urllib3", "httpx", "httpcore", "alembic", "sqlalchemy.engine")
 """Libraries of which only warnings are written; some would log URLs with their signatures."""
 
+# An MD5 names a customer key and does not give it away; support needs it to match key and export.
 _NOT_SECRET = ("md5",)
 
 
@@ -46,6 +47,7 @@ def configure(settings: settings_module.Settings) -> None:
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
+        # `configure` may be called again; a cached logger would go on with what was set up before.
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -135,6 +135,7 @@ def _prepared(
     settings: settings_module.Settings, *, with_tls: bool, with_worker: bool
 ) -> Iterator[tuple[uvicorn.Server, list[socket.socket], Listening]]:
     """Everything that can fail, done before the first request is taken; and its undoing."""
+    # Bound first: with port 0 only the socket knows the port, and URL and certificate need it.
     with contextlib.closing(_bind(settings)) as listener:
         port = listener.getsockname()[1]
         url = settings.public_url or f"{'https' if with_tls else 'http'}://{_reachable(settings.host)}:{port}"
@@ -152,6 +153,7 @@ def _prepared(
             config = uvicorn.Config(
                 app_module.create_app(services, worker=worker),
                 lifespan="on",
+                # uvicorn would else install its own handlers over ours, with access lines that hold signed URLs.
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -174,6 +176,7 @@ def _prepared(
             yield uvicorn.Server(config), [listener], listening
         finally:
             sys.setswitchinterval(switch_seconds)
+            # Last: the worker has stopped with the app's lifespan, and wrote its end down through the database.
             services.close()
 
 

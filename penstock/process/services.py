@@ -48,6 +48,7 @@ class Services:
         clock = clock or clocks.SystemClock()
         master_keys = secrets.MasterKeys.load(settings)
         opened = database.Database(settings.resolved_database_url)
+        # Before anything reads: code of this version knows the tables of this version only.
         opened.migrate()
         store = opening.open_service_store(settings, signing_key=master_keys.derive("storage-urls"), clock=clock)
         return cls(settings=settings, database=opened, master_keys=master_keys, store=store, clock=clock)
@@ -64,6 +65,7 @@ class Services:
 
     def table(self, community_uuid: str) -> table.EventTable:
         """The community's event table; made when first used. One object each, since it keeps the newest snapshot."""
+        # `setdefault` of a dict is one step: of two threads that come first at once, both get the same table.
         return self._tables.setdefault(community_uuid, open_table(self.settings, community_uuid))
 
     def customer_store(self, bucket: storage.CustomerBucket, *, patience_seconds: float = math.inf) -> storage.Store:
