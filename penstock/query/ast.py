@@ -144,6 +144,7 @@ Node: TypeAlias = Everything | Term | Not | And | Or
 
 def all_of(items: Iterable[Node]) -> Node:
     """AND of the items, flattened; no items, or only `Everything`, is `Everything`."""
+    # One level is enough: the items are made by this function too, so none of them holds an And.
     flat = [part for item in items for part in (item.items if isinstance(item, And) else (item,))]
     narrowing = tuple(item for item in flat if not isinstance(item, Everything))
     if not narrowing:
@@ -153,6 +154,7 @@ def all_of(items: Iterable[Node]) -> Node:
 
 def any_of(items: Iterable[Node]) -> Node:
     """OR of at least one item, flattened."""
+    # AND drops `Everything`; OR must not, since with it everything matches.
     flat = tuple(part for item in items for part in (item.items if isinstance(item, Or) else (item,)))
     return flat[0] if len(flat) == 1 else Or(items=flat)
 

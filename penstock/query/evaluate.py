@@ -110,6 +110,7 @@ def text_of(scalar: Any) -> str:
 def _regex(pattern: str, texts: Iterable[str]) -> dict[str, bool]:
     """Which texts fit, by the engine that defines the syntax."""
     found = dict.fromkeys(texts, False)
+    # Not by Python's `re`: it knows other syntax and another version of Unicode, and may take exponential time.
     sound = pl.Series([text for text in found if values.is_unicode(text)], dtype=pl.String)
     found.update(zip(sound, sound.str.contains(patterns.anchored(pattern)), strict=True))
     return found
@@ -123,9 +124,11 @@ def _equals(literal: str, field_type: types.FieldType | None) -> Callable[[Any],
         if type(scalar) is str:
             return is_string(scalar)
         if type(scalar) is bool:
+            # Before the numbers: to Python True is 1, and `field:1` must not find true.
             return literal == text_of(scalar)
         if number is None:
             return False
+        # A 64-bit id has more digits than a double holds: as doubles, neighbours would be equal.
         return bool(scalar == number.exact if type(scalar) is int else float(scalar) == number.double)
 
     return judge
@@ -144,6 +147,7 @@ def _equal_kind(literal: str, field_type: types.FieldType | None) -> Callable[[s
         return _inside(network, field_type)
     if field_type is types.FieldType.DATE and (day := literals.day_or_instant(literal)) is not None:
         return _inside(literals.moments(day), field_type)
+    # A keyword is exact: two spellings of an address are two keywords. A network is no spelling and holds for all.
     if field_type is not types.FieldType.KEYWORD and literals.address(literal) is not None:
         return lambda text: literals.is_same_address(literal, text)
     return None

@@ -13,6 +13,7 @@ _OF_QUERIES = ("regex error", "expression nesting", "maximum recursion")
 def fault_of(error: Exception) -> errors.InvalidRequest | None:
     """The error to raise where the predicate is to blame; None where it is the data, the disk or anything else."""
     message = str(error)
+    # Only beginnings count: an event's own text could appear anywhere else in a message.
     if not isinstance(error, pl.exceptions.PolarsError) or not message.startswith(_OF_QUERIES):
         return None
     return errors.InvalidRequest(

@@ -49,6 +49,7 @@ def _node(index: int, one: Mapping[str, Any]) -> ast.Node:
     except _Unfit as error:
         raise _refusal(index, f"{operator} {error}", f"Field {field}: correct the filter's value.") from None
     node = ast.any_of(ast.Term(field=field, test=test) for test in tests)
+    # Two negations cancel each other out.
     return ast.Not(item=node) if is_negative != bool(one.get("excluded")) else node
 
 
@@ -64,9 +65,11 @@ class _Unfit(Exception):
 
 def _text(value: Any) -> str:
     """The literal of a JSON value, as a query would write it."""
+    # Before int, which bool is a kind of.
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (str, int, float)):
+        # `repr` of a float has the fewest digits that read back to the same double.
         text = value if isinstance(value, str) else repr(value)
         if not values.is_unicode(text):
             raise _Unfit("got half of a surrogate pair, which is no character")

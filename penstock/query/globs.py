@@ -24,6 +24,7 @@ def fits(parts: Sequence[str | ast.Wild], text: str) -> bool:
     if not others:
         return len(text) == first.length
     *middle, last = others
+    # The last piece must not overlap those before it: `a*a` does not fit `a`.
     end = _end_of(middle, text, first.length)
     return end is not None and len(text) - last.length >= end and last.is_at(text, len(text) - last.length)
 
@@ -38,6 +39,7 @@ def has_pattern(parts: Sequence[str | ast.Wild], text: str) -> bool:
     left, right = needs_edge(parts[0], 0), needs_edge(parts[-1], -1)
     if not others:
         return any(_is_free(folded, *place, left, right) for place in _places(first, folded, 0))
+    # The leftmost free place leaves the most room for what follows; a later one could never do better.
     begin = next((end for start, end in _places(first, folded, 0) if _is_free(folded, start, end, left, False)), None)
     *middle, last = others
     end = None if begin is None else _end_of(middle, folded, begin)
@@ -98,6 +100,7 @@ def _length(parts: Sequence[str | ast.Wild]) -> int:
     return sum(len(part) if isinstance(part, str) else 1 for part in parts)
 
 
+# A test is asked once for each distinct value of a batch, always with the same parts.
 @functools.lru_cache(maxsize=64)
 def _pieces(parts: tuple[str | ast.Wild, ...]) -> list[_Piece]:
     """What stands before, between and behind the `*`; an empty piece fits anywhere."""
@@ -124,6 +127,7 @@ def _places(piece: _Piece, text: str, start: int) -> Iterator[tuple[int, int]]:
     """Begin and end of the piece wherever it stands, from left to right, overlapping places too."""
     while start <= len(text) and (place := piece.find(text, start)) >= 0:
         yield place, place + piece.length
+        # Not behind the piece: in `aaa` a free place of `aa` may overlap one that is not free.
         start = place + 1
 
 

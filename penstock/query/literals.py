@@ -152,6 +152,7 @@ def number(text: str) -> Number | None:
     double = float(text)
     if _INTEGER.fullmatch(text):
         return Number(exact=_value_of(text), double=double)
+    # Before Decimal and int: `int(Decimal("1e999999999"))` would fill the memory, and a query is anybody's text.
     if len(text) > _LONGEST_NUMBER or double == 0 or math.isinf(double):
         return Number(exact=double, double=double)
     written = decimal.Decimal(text)
@@ -172,14 +173,17 @@ def day_or_instant(text: str) -> Instant | None:
         local = dt.datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0))
     except ValueError:
         return None
+    # 60 is a leap second (RFC 3339 §5.7), which Python's datetime does not know.
     if int(second or 0) > 60:
         return None
     microseconds = (local - _EPOCH) // _MICROSECOND + int(second or 0) * 1_000_000
+    # Cut off, not rounded: 23:59:59.9999999 must stay in its day.
     microseconds += int((fraction or "")[:6].ljust(6, "0"))
     if sign:
         if int(offset_hours) > 23 or int(offset_minutes) > 59:
             return None
         away = (int(offset_hours) * 60 + int(offset_minutes)) * 60_000_000
+        # The text is local time: UTC plus the offset.
         microseconds += away if sign == "-" else -away
     return Instant(microseconds=microseconds, is_day=hour is None)
 
@@ -207,8 +211,11 @@ def moments(point: Instant) -> Interval:
 def address(text: str) -> Address | None:
     """The address that `text` is, if it is one. `::ffff:1.2.3.4` is 1.2.3.4; a zone (`fe80::1%eth0`) is left out."""
     try:
+        # inet_pton, not inet_aton: the latter reads `10.1` and octets with leading zeros, which are other addresses
+        # elsewhere.
         if ":" not in text:
             return Address(version=4, value=int.from_bytes(socket.inet_pton(socket.AF_INET, text), "big"))
+        # Sockets of both families report IPv4 peers so; without this a search for 10.0.0.0/8 would miss them.
         if text.startswith(MAPPED_PREFIXES) and "." in text:
             return address(text[7:])
         base, percent, zone = text.partition("%")
@@ -255,6 +262,7 @@ def network_mistake(text: str) -> str | None:
         least, most, kind = 96, 128, "a network of IPv4 addresses in IPv6 notation"
     else:
         least, most, kind = (0, 32, "an IPv4 network") if first.version == 4 else (0, 128, "an IPv6 network")
+    # The length of the text first: Python refuses to read an integer of more than 4,300 digits.
     if len(length) > 3 or not least <= int(length) <= most:
         return f"{kind} has a length from {least} to {most}, not {length}"
     return None
@@ -267,6 +275,7 @@ def _network(text: str) -> Interval | None:
         return None
     bits = 32 if first.version == 4 and ":" not in base else 128
     host_bits = bits - int(length)
+    # Host bits may be set: people write 10.1.2.3/8 and mean the network.
     start = first.value >> host_bits << host_bits
     return Interval(
         low=Address(version=first.version, value=start),

@@ -96,6 +96,8 @@ def required(node: ast.Node, field_types: Mapping[str, types.FieldType]) -> Requ
         node: the query.
         field_types: the table's columns and their types.
     """
+    # The sidecars' words come from our table. If the engine takes more characters for parts of words, a needle could
+    # miss a match that the scan finds.
     return _required(node, field_types) if words.engine_agrees() else None
 
 
@@ -119,6 +121,7 @@ def is_met(requirement: Requirement, is_held: Callable[[Holds], bool]) -> bool:
 def _required(node: ast.Node, field_types: Mapping[str, types.FieldType]) -> Requirement | None:
     match node:
         case ast.And(items=items):
+            # Of AND whatever is known may be asked; of OR all must be known, since the unknown one may match anywhere.
             known = [found for item in items if (found := _required(item, field_types)) is not None]
             return AllOf(tuple(known)) if known else None
         case ast.Or(items=items):
@@ -148,6 +151,7 @@ def _equals_in_any_field(text: str) -> Requirement | None:
     """A value of some field, or words of a text; a date has too many spellings."""
     if literals.day_or_instant(text) is not None:
         return None
+    # Any of the three may be how the value lies in the file: as a value, or within a text.
     return _any_of([*_values(text, None), _phrase(text)])
 
 
@@ -191,6 +195,7 @@ def _inside(interval: literals.Interval) -> Requirement | None:
         return None
     size, known = (4, _IPV4_PREFIX_BYTES) if low.version == 4 else (16, _IPV6_PREFIX_BYTES)
     first, last = low.value.to_bytes(size, "big"), high.value.to_bytes(size, "big")
+    # The longest common prefix first: it rules the most row groups out.
     for length in known:
         if first[:length] == last[:length]:
             return Holds(Prefix(first[:length], low.version))
@@ -201,6 +206,7 @@ def _phrase(text: str) -> Requirement | None:
     wanted = words.folded_words(text)
     if not wanted:
         return None
+    # Long words are rare ones, as a rule.
     chosen = sorted(dict.fromkeys(wanted), key=len, reverse=True)[:MOST_WORDS]
     rows = (tuple(wanted[at : at + 4]) for at in range(len(wanted) - 3))
     octets = [Holds(Octets((one, two, three, four))) for one, two, three, four in filter(_are_octets, rows)]
@@ -218,6 +224,7 @@ def _whole_words(parts: tuple[str | ast.Wild, ...]) -> Requirement | None:
         if isinstance(part, ast.Wild):
             continue
         inner = words.folded_words(part)
+        # Behind a wildcard the first word may be the tail of a longer one, which is what the index has.
         if place > 0 and words.is_word(part[0]):
             inner = inner[1:]
         if place < len(parts) - 1 and words.is_word(part[-1]):

@@ -86,6 +86,7 @@ def _operators(text: str, terms: list[ast.Term]) -> Iterator[Note]:
         yield _operator(
             f"`{sign}` is looked for as a word.", f"Operators are written in capitals: {sign.upper()}.", text, better
         )
+    # One note and no more: every word of the statement would give another.
     if re.match(r"(?is)\s*select\s.*\sfrom\s", text):
         yield _operator(
             "SQL is looked for word by word.", "Write what stands behind WHERE: field:value AND …", text, None
@@ -216,6 +217,7 @@ def _operator(detail: str, hint: str, text: str, better: str | None) -> Note:
 def _sound(better: str, text: str) -> str | None:
     """A query that can be parsed and says something else; None for any other."""
     try:
+        # Suggestions are made by replacing text; one that does not parse, or says the same, would only confuse.
         return better if parser.parse(better) != parser.parse(text) else None
     except errors.QuerySyntaxError:
         return None

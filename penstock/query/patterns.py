@@ -45,11 +45,13 @@ def anchored(pattern: str) -> str:
 
 def regex_mistake(pattern: str) -> RegexMistake | None:
     """What is wrong with a regular expression, or None."""
+    # Alone as well: `a)|(b` is broken, but the group that `anchored` adds would close it.
     for candidate in (pattern, anchored(pattern)):
         try:
             pl.Series([""]).str.contains(candidate)
         except pl.exceptions.ComputeError as error:
             message = str(error)
+            # The engine prints the pattern indented by four, and a caret below it.
             carets = re.search(r"^    ( *)\^", message, re.MULTILINE)
             reason = re.search(r"error: (.*)", message.partition("\n")[2])
             return RegexMistake(
@@ -74,6 +76,7 @@ def part_of_phrase(literal_words: Sequence[str]) -> str:
     """A pattern for what every text with a long phrase has: its longest words that stand side by side."""
     runs = [literal_words[at : at + MOST_WORDS // 2] for at in range(0, len(literal_words), MOST_WORDS // 2)]
     run = max(runs, key=lambda run: sum(map(len, run)))
+    # Words side by side may still be too long together; the longest one alone always fits.
     if is_short(run):
         return phrase(run)
     return f"(?i){escaped(max(run, key=len)[:LONGEST])}"
@@ -127,6 +130,7 @@ def _right_edge(is_ascii: bool) -> str:
     return r"\b{end-half}" if is_ascii else f"(?:$|{_NO_WORD})"
 
 
+# The same range is compiled for each file's columns.
 @functools.lru_cache(maxsize=256)
 def ipv4(first: int, last: int) -> str:
     """The pattern of all IPv4 addresses from `first` to `last`, as `literals.address` reads them."""

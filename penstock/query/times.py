@@ -64,6 +64,7 @@ def resolve_range(earliest: str, latest: str, now: dt.datetime) -> tuple[dt.date
         InvalidRequest: `invalid_time`, or `invalid_time_range` where nothing lies between the two.
     """
     start, end = parse_time(earliest, now), parse_time(latest, now)
+    # The last instant has none behind it that could end a range, so it includes itself.
     if start >= end and not start == end == END_OF_TIME:
         raise errors.InvalidRequest(
             "invalid_time_range",
@@ -114,6 +115,7 @@ def _relative(text: str, now: dt.datetime) -> dt.datetime | None:
             return _start_of(now, "d") + dt.timedelta(days=1)
     if step := _RELATIVE.fullmatch(text):
         sign = 1 if step[1] == "+" else -1
+        # `now7d` may be meant either way; `7d` alone is what people type for "the last seven days".
         if step[1] == "" and text.startswith("now"):
             return None
         return _moved(now, sign * int(step[2]), step[3])
@@ -123,6 +125,7 @@ def _relative(text: str, now: dt.datetime) -> dt.datetime | None:
 def _moved(moment: dt.datetime, count: int, unit: str) -> dt.datetime:
     """So many units later. Months and years keep the day, or take the month's last; hours and less are real hours."""
     if unit in "smh":
+        # Through UTC: at a change of the clocks local arithmetic would be an hour off.
         return (moment.astimezone(dt.UTC) + dt.timedelta(**{_FIXED[unit]: count})).astimezone(moment.tzinfo)
     if unit in _FIXED:
         return moment + dt.timedelta(**{_FIXED[unit]: count})

@@ -42,6 +42,7 @@ def table() -> npt.NDArray[np.uint32]:
         folded[first : last + 1] = np.arange(first, last + 1)
     for _, distance, step, *runs in _lines()[2:]:
         for first, last in map(_ends_of, runs):
+            # Distances may be negative: modulo 2^32 the sum wraps around to the right code point.
             folded[first : last + 1 : int(step)] += np.uint32(int(distance, 16) % 2**32)
     folded.setflags(write=False)
     return folded
@@ -76,6 +77,7 @@ def engine_agrees() -> bool:
     that case is known, too.
     """
     unknown = np.flatnonzero(table()[:_LAST_LETTERS] == 0)
+    # A lone surrogate is no text to Polars.
     unknown = unknown[(unknown < _SURROGATES.start) | (unknown >= _SURROGATES.stop)]
     return not pl.Series(map(chr, unknown.tolist())).str.contains(r"\w").any()
 
@@ -87,6 +89,7 @@ def is_word(character: str) -> bool:
 
 def fold(text: str) -> str:
     """The text without case; as many characters as before."""
+    # Beyond ASCII `lower` may change the length (`İ` becomes two characters), and positions would no longer fit.
     return text.lower() if text.isascii() else text.translate(_FOLDED)
 
 

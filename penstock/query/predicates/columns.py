@@ -45,6 +45,7 @@ def expression(test: ast.Test, field_type: types.FieldType, column: pl.Expr) -> 
 def one_of(texts: Sequence[str], field_type: types.FieldType, column: pl.Expr) -> pl.Expr | None:
     """Whether the column equals any of the literals; None where it cannot."""
     if field_type is types.FieldType.KEYWORD:
+        # Hundreds of literals are one hash look-up; as comparisons each would read the whole column again.
         plain = [text for text in texts if literals.network(text) is None]
         others = [strings.expression(ast.Equals(text=text), field_type, column) for text in texts if text not in plain]
         return logic.any_of([column.is_in(plain) if plain else None, *others])
@@ -54,6 +55,7 @@ def one_of(texts: Sequence[str], field_type: types.FieldType, column: pl.Expr) -
 def _exists(field_type: types.FieldType, column: pl.Expr) -> pl.Expr:
     match field_type:
         case types.FieldType.KEYWORD_LIST:
+            # An empty list is no value; a null list gives null, which counts as false.
             return column.list.len() > 0
         case types.FieldType.JSON:
             return column.str.contains(_JSON_WITH_VALUE)
@@ -78,6 +80,7 @@ def _double(test: ast.Test, column: pl.Expr) -> pl.Expr | None:
 
 
 def _boolean(test: ast.Test, column: pl.Expr) -> pl.Expr | None:
+    # There are two values only: the reference is asked about both while compiling.
     leaf = evaluate.Leaf(test, types.FieldType.BOOLEAN)
     match leaf.holds(True), leaf.holds(False):
         case True, True:
@@ -139,4 +142,5 @@ def json_needle(test: ast.Test) -> str | None:
         return None
     if literals.bound(test.text) is not None or literals.network(test.text) is not None:
         return None
+    # As the column holds it: compact JSON, with the same escapes.
     return values.dumps(test.text)[1:-1]

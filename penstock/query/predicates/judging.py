@@ -23,12 +23,14 @@ def by_value(
     """Asks Python once per distinct value that may fit; `read` turns the column's value into the event's."""
 
     def judge(series: pl.Series) -> pl.Series:
+        # Python takes a microsecond or more for a value; columns of logs repeat theirs.
         distinct = (series if may_fit is None else series.filter(may_fit(series))).drop_nulls().unique()
         if distinct.is_empty():
             return all_false(len(series))
         fitting = _fitting(test, field_type, distinct.to_list(), read)
         return series.is_in(pl.Series([fitting], dtype=pl.List(series.dtype)))
 
+    # Elementwise: the streaming engine may call it batch by batch and push it below other steps.
     return column.map_batches(judge, return_dtype=pl.Boolean, is_elementwise=True)
 
 

@@ -31,10 +31,14 @@ def interval_of(test: ast.Test) -> literals.Interval | None:
 
 def long_inside(interval: literals.Interval, column: pl.Expr) -> pl.Expr | None:
     """Whether a column of 64-bit integers lies inside; None where none can."""
+    # Bounds become integers here. Compared with a double, Polars would turn the column into doubles, and ids above 2^53
+    # would equal their neighbours.
     low = _whole(interval.low, interval.low_included, math.ceil, 1)
     high = _whole(interval.high, interval.high_included, math.floor, -1)
     if (low is not None and low > _GREATEST_LONG) or (high is not None and high < _LEAST_LONG):
         return _NEVER
+    # A literal beyond 64 bits is one that Polars cannot compare with; outside of the column's range it says nothing
+    # anyway.
     low = None if low is None or low <= _LEAST_LONG else low
     high = None if high is None or high >= _GREATEST_LONG else high
     return _closed(column, low, high)
@@ -70,6 +74,7 @@ def _whole(
     """The outermost integer that lies inside a bound; infinite if none or all do."""
     if not isinstance(bound, literals.Number):
         return None
+    # `ceil` of infinity raises; written numbers like 1e400 get here.
     if math.isinf(bound.double):
         return bound.double
     whole = to_whole(bound.exact)

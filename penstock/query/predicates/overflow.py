@@ -29,6 +29,7 @@ def expression(tests: Sequence[ast.Test], field: str, field_type: types.FieldTyp
         for event in events:
             yield field in event and any(leaf.holds(event[field]) for leaf in leaves)
 
+    # A name with escapes could be written in several ways in JSON; for it every overflow is parsed.
     name = json.dumps(field, ensure_ascii=False)
     return _expression(judge, f"{name}:" if name[1:-1] == field else None)
 
@@ -42,6 +43,7 @@ def any_field(test: ast.Test, field_types: Mapping[str, types.FieldType]) -> pl.
         for event in events:
             yield any(leaves.of(name).holds(value) for name, value in event.items())
 
+    # A text is compared without regard to case, so its literal need not stand in the JSON as it was asked.
     is_text_safe = types.FieldType.TEXT not in field_types.values()
     return _expression(judge, columns.json_needle(test) if is_text_safe else None)
 
@@ -87,6 +89,7 @@ def _expression(judge: _Judge, needle: str | None) -> pl.Expr:
             rows, texts = rows.filter(likely), texts.filter(likely)
         if rows.is_empty():
             return found
+        # `or {}`: statistics that were cut short are tried too, see `read_json`.
         events = [evaluate.read_json(text) or {} for text in texts]
         return found.scatter(rows, pl.Series(judge(events), dtype=pl.Boolean))
 

@@ -79,10 +79,12 @@ class Origin:
         """The predicate for files with these columns and names. Several threads may compile one twice: no harm."""
         key = (held, overflow_names)
         if key not in self._compiled:
+            # All at once: a table whose files differ so much gains little from any order of eviction.
             if len(self._compiled) >= _MOST_COMPILED:
                 self._compiled.clear()
             compiler = _Compiler(self._columns, held, overflow_names)
             made = Predicate(expression=compiler.node(self._node), columns=frozenset(compiler.read))
+            # True for all: without an expression the scan reads no column for it.
             self._compiled[key] = Predicate(expression=None, columns=made.columns) if made.constant else made
         return self._compiled[key]
 
@@ -144,6 +146,7 @@ class _Compiler:
     def node(self, node: ast.Node) -> pl.Expr:
         match node:
             case ast.Not(item=item):
+                # NOT of null is null, and the event would be lost: an absent field must match NOT.
                 return ~self.node(item).fill_null(False)
             case ast.And(items=items):
                 return _sure(logic.all_of(map(self.node, items)))
@@ -162,6 +165,7 @@ class _Compiler:
         for item in items:
             match item:
                 case ast.Term(field=str(field), test=ast.Equals() as test):
+                    # So that hundreds of values pasted with OR become one look-up, see `columns.one_of`.
                     literals.setdefault(field, []).append(test)
                 case _:
                     others.append(item)

@@ -85,6 +85,7 @@ def _equals(test: ast.Equals, field_type: types.FieldType, column: pl.Expr) -> p
         return same
     if address.version == 4:
         dotted = test.text.removeprefix(literals.MAPPED_PREFIXES[0]).removeprefix(literals.MAPPED_PREFIXES[1])
+        # IPv4 has one spelling, and two more as a mapped address; IPv6 has many, so Python judges what has a colon.
         return column.is_in([dotted, *(prefix + dotted for prefix in literals.MAPPED_PREFIXES)])
     return same | judging.by_value(test, field_type, column, _has_colon)
 
@@ -102,6 +103,8 @@ def _numbers_inside(
     test: ast.Test, interval: literals.Interval, field_type: types.FieldType, column: pl.Expr
 ) -> pl.Expr | None:
     """Integers compare exactly: those of 64 bits as such, longer ones by Python; all others as doubles."""
+    # 18 digits always fit 64 bits; of 19 some do not. `strict=False`: Polars may cast all rows before it looks at
+    # `when`.
     short = pl.when(column.str.contains("^-?[0-9]{1,18}$")).then(column).cast(pl.Int64, strict=False)
     is_other = column.str.contains(f"^{literals.NUMBER}$") & ~column.str.contains("^-?[0-9]+$")
     other = pl.when(is_other).then(column).cast(pl.Float64, strict=False)

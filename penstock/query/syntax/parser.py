@@ -58,11 +58,14 @@ def parse(text: str) -> ast.Node:
 @functools.cache
 def _grammar() -> lark.Lark:
     grammar = importlib.resources.files("penstock.query.syntax").joinpath("grammar.lark").read_text("utf-8")
+    # LALR: time linear to the text. The transformer runs while parsing, so that no tree is built that could be too
+    # deep.
     return lark.Lark(grammar, parser="lalr", lexer="contextual", transformer=_Builder())
 
 
 def _check_text(text: str) -> None:
     try:
+        # Bytes, as the limit of a request's body counts; a query is stored with its job.
         size = len(text.encode())
     except UnicodeEncodeError as error:
         raise refusals.syntax(text, error.start, "Found half of a surrogate pair, which is no character,") from error
@@ -106,6 +109,7 @@ class _Joint:
 
     def add(self, item: _Built) -> None:
         self.items.append(item)
+        # While it grows: at the end, the list of a hostile query would already be there.
         if len(self.items) > MAX_TERMS:
             raise _too_many_terms(item.position)
 
@@ -202,6 +206,7 @@ class _Builder(lark.Transformer[lark.Token, object]):
         tokens.check_address_without_field(field, value.token)
         position = field.start_pos or 0
         name = tokens.field_name(field)
+        # A phrase is taken at its word: quotes are the way to look for something unusual.
         if value.token.type == "WORD":
             tokens.check_address(name, value.token, value.test)
         node = ast.Term(field=name, test=value.test, position=position)
@@ -216,6 +221,7 @@ class _Builder(lark.Transformer[lark.Token, object]):
     def bare_word(self, token: lark.Token) -> _Built:
         tokens.check_bare_word(token)
         value = self.word(token)
+        # A lone `*` means every event, also one without any field.
         if isinstance(value.test, ast.Exists):
             return _Built(node=ast.Everything(), depth=0, terms=1, position=token.start_pos or 0)
         return _closed(value)
@@ -267,6 +273,7 @@ def _within(field: str, node: ast.Node) -> ast.Node:
 
 
 def _unexpected_token(text: str, error: lark.exceptions.UnexpectedToken) -> Exception:
+    # `accepts` knows what is possible at this very place, where lark could tell; `expected` is wider.
     expected = _expectations(error.accepts or error.expected)
     if error.token.type == "$END":
         return refusals.syntax(text, len(text), "The query ends", expected=expected)

@@ -42,6 +42,7 @@ def caret(text: str, position: int) -> str:
         last = first + _WIDTH
         before, after = _ELLIPSIS * (first > 0), _ELLIPSIS * (last < len(line))
         line, column = before + line[first:last] + after, column - first + len(before)
+    # One blank a character, so that the caret stays below its place; a control character could move the cursor.
     shown = "".join(character if character.isprintable() else " " for character in line)
     return f"{shown}\n{' ' * column}^"
 

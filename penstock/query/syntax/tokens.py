@@ -75,6 +75,7 @@ def regex_pattern(token: lark.Token) -> str:
     """What stands between the slashes; known to compile."""
     start = token.start_pos or 0
     hint = f'A value that begins with / is a regular expression. A path needs quotes: "{token}".'
+    # An address pasted without quotes: `url:https://…` leaves `//…` as the value.
     if token.startswith("//"):
         hint = 'A value that holds :// needs quotes, as in "https://example.com".'
     closed = re.fullmatch(r"/((?:[^/\\]|\\.)*)/(.*)", token, re.DOTALL)
@@ -96,6 +97,7 @@ def regex_pattern(token: lark.Token) -> str:
 def check_word(token: lark.Token) -> None:
     """Refuses words that look like something else."""
     start, text = token.start_pos or 0, str(token)
+    # Only in capitals: `and` is an ordinary word of messages; `notes` says so.
     if text in _OPERATORS:
         raise Mistake(start, f"Found {text}", expected=["a term"], hint=f'To look for the word, write "{text}".')
     if quote := re.match(r'(?:[^"\\]|\\.)+(?=")', text, re.DOTALL):
@@ -168,6 +170,7 @@ def check_bare_word(token: lark.Token) -> None:
 
 def check_address_without_field(field: lark.Token, value: lark.Token) -> None:
     """Refuses `2001:db8::1` as a term: it would be read as the field `2001`."""
+    # With a space between them it can only be meant as field and value.
     if value.type != "WORD" or value.start_pos != field.end_pos:
         return
     whole = f"{field}{value}"

@@ -58,4 +58,5 @@ def _bound(text: str | None) -> str:
 def _escaped(text: str) -> str:
     """The text as part of a word or a field's name."""
     escaped = "".join(c if c.isalnum() or c in _PLAIN else f"\\{c}" for c in text)
+    # A word that begins with `-` is refused by the parser, since other languages mean NOT by it.
     return f"\\{escaped}" if escaped.startswith("-") else escaped
