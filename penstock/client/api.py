@@ -23,6 +23,7 @@ def _all(page_at: Callable[[int], Page[_Item]], *, key: Callable[[_Item], str]) 
     """Items of all pages, each once: what is added meanwhile moves the later ones down, so some would come twice."""
     seen: set[str] = set()
     offset = 0
+    # Until a page is empty: `total` may change between two pages.
     while page := page_at(offset):
         for item in page:
             if key(item) not in seen:

@@ -17,6 +17,7 @@ def pick(known: Sequence[Mapping[str, Any]], wanted: str | None) -> str:
         NotFound: `community_not_found`.
         InvalidRequest: `community_needed`, if there are several and none was named.
     """
+    # An older service does not say; then all that it lists are the key's own.
     known = [entry for entry in known if entry.get("reachable", True)]
     fitting = [entry for entry in known if wanted is None or wanted in (entry["uuid"], entry.get("name"))]
     if len(fitting) == 1:

@@ -21,6 +21,7 @@ def parse(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     rest = b""
     for text in inflate(chunks):
         lines = (rest + text).split(b"\n")
+        # The last one may go on in the next chunk; empty if the text ended with a newline.
         rest = lines.pop()
         for line in lines:
             yield exact_json.loads(line)
@@ -57,6 +58,7 @@ def checked(chunks: Iterable[bytes], parts: Sequence[Mapping[str, Any]]) -> Iter
                     raise damaged(f"Part {part['number']} of the export does not match its manifest.")
                 part = next(waiting, None)
                 digest, left = hashlib.sha256(), int(part["size"]) if part else 0
+        # Given out before its part is checked: parts may be larger than memory. The docstrings of the callers say so.
         yield chunk
     if part is not None:
         raise damaged(f"The export ends before part {part['number']} of its manifest.")

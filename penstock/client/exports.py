@@ -91,6 +91,7 @@ class Export:
             ExportFailed: `export_failed`, `export_canceled` (with the task's message), `wait_timeout`.
         """
         deadline = None if max_wait_seconds is None else monotonic() + max_wait_seconds
+        # Short exports end within a second: with the full interval from the start they would all seem to take two.
         pause = min(0.1, interval_seconds)
         patience = Patience(min(300.0, max_wait_seconds or 300.0), sleep=sleep, monotonic=monotonic)
         while True:
@@ -149,6 +150,7 @@ class Export:
         finally:
             source.close()
         manifests.check_signature(found, public_key=self._public_key())
+        # A valid signature of another export's manifest proves nothing about this file.
         if found["task_uuid"] != self.task_uuid:
             raise events.damaged(f"The manifest is of export {found['task_uuid']}, not of {self.task_uuid}.")
         return found
@@ -254,6 +256,7 @@ class Export:
 
     def _key(self, task: Task, given: CustomerKey | str | None) -> CustomerKey | None:
         key = as_key(given) or self.customer_key
+        # Told here by the MD5: S3 would only answer that a signature does not match.
         if key is not None and task.sse_customer_key_md5 not in (None, key.md5):
             raise answers.wrong_customer_key(key.md5, str(task.sse_customer_key_md5))
         return key

@@ -80,6 +80,7 @@ class Task:
         attributes = answer.get("attributes") or {}
         return cls(
             uuid=str(answer["uuid"]),
+            # Taken in both spellings; the contract has one L.
             status=TaskStatus("CANCELED" if answer["status"] == "CANCELLED" else answer["status"]),
             progress=answer.get("progress") or 0,
             total=answer.get("total"),

@@ -154,8 +154,11 @@ class SearchJob:
         answer = self._transport.post(
             f"{JOBS}/{self.uuid}/export",
             self._body(fields, preset, key, destination),
+            # Always one: an answer that is lost on the way would else leave an export that nobody knows, and a taken
+            # slot.
             idempotency_key=idempotency_key or str(uuid.uuid4()),
         )
+        # A replay of the same Idempotency-Key: the key of the export that is there, not the one just made.
         if answer.get("sse_customer_key"):
             key = CustomerKey.parse(answer["sse_customer_key"])
         return Export(self._transport, answer["task_uuid"], key)
@@ -168,6 +171,7 @@ class SearchJob:
         destination: Mapping[str, str] | None = None,
     ) -> Estimate:
         """What an export would be; starts nothing."""
+        # Else the estimate would list the missing key among the problems; `export` brings one.
         body = self._body(fields, preset, None, destination) | {"generate_customer_key": True}
         return Estimate.parse(self._transport.post(f"{JOBS}/{self.uuid}/export/estimate", body))
 

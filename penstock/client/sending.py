@@ -39,12 +39,17 @@ def send(
     for number, (body, count) in enumerate(_requests(lines)):
         try:
             answer = transport.post_lines(
-                f"/v1/communities/{community_uuid}/events", gzip.compress(body, 1), batch_id=f"{batch}-{number}"
+                # Each request is a batch of its own: the bodies are cut by bytes alone, so the same source gives the
+                # same batches again.
+                f"/v1/communities/{community_uuid}/events",
+                gzip.compress(body, 1),
+                batch_id=f"{batch}-{number}",
             )
         except errors.PenstockError as error:
             error.extra["accepted_before"] = accepted
             raise
         accepted += answer["accepted"]
+        # The service counts within one request, the caller in all that was sent.
         rejected += [{**entry, "line": entry["line"] + first_line - 1} for entry in answer.get("rejected", [])]
         first_line += count
     return Ingested(accepted=accepted, rejected=tuple(rejected))

@@ -86,6 +86,8 @@ def download(
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
         file = partfile.PartFile(target, progress or (lambda done, total: None))
         with contextlib.closing(file):
+            # Twice: what an earlier run left may be of another file. A file that changes under a fresh start as well is
+            # reported.
             for _ in range(2):
                 earlier = _fitting(file.earlier(), manifest)
                 source = remote.RemoteObject(
@@ -136,6 +138,8 @@ def _run(
     manifest: Mapping[str, Any] | None,
     parallel: int,
 ) -> Downloaded:
+    # Whether the host takes ranges decides between one connection and several; for a small file the question costs more
+    # than it brings.
     if source.size is None or source.size >= _LARGE_BYTES:
         source.probe()
     pieces = _pieces(source, manifest)
@@ -144,6 +148,7 @@ def _run(
     try:
         _Fetch(source, file).run(pieces, parallel)
     finally:
+        # Also after a failure: what came is kept, and the next run goes on from there.
         file.save()
     if manifest is not None:
         _check_root(manifest)
@@ -205,8 +210,10 @@ class _Fetch:
             try:
                 while not self.stop.is_set():
                     self._fetch([queue.popleft()])
+            # `popleft` of a deque is atomic, so that the threads need no lock around the queue.
             except IndexError:
                 return  # the queue is empty
+            # Collected for the caller's thread: an exception in this one would only be printed.
             except BaseException as failure:
                 failures.append(failure)
                 self.stop.set()
@@ -241,6 +248,7 @@ class _Fetch:
         start = neighbours[0].offset + self.file.here(neighbours[0])
         for piece in self._take(neighbours, self.source.read(start, neighbours[-1].offset + neighbours[-1].size)):
             self.file.restart(piece)
+            # Once more by itself: a proxy or a line may have damaged it. Wrong twice, it is the object.
             if self._take([piece], self.source.read(piece.offset, piece.offset + piece.size)):
                 self.file.restart(piece)
                 raise events.damaged(f"Part {piece.number} of {self.file.target.name} does not match its manifest.")
@@ -253,6 +261,7 @@ class _Fetch:
             for chunk in stream:
                 if self.stop.is_set():
                     break
+                # Before the bytes are written: the state file must name the object that they are of.
                 self.file.etag = self.source.etag
                 view = memoryview(chunk)
                 while view:

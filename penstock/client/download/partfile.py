@@ -122,6 +122,7 @@ class PartFile:
         for at in range(0, count, _READ_BYTES):
             digest.update(os.pread(self._descriptor, min(_READ_BYTES, count - at), piece.offset + at))
         if count == piece.size and piece.sha256 not in (None, digest.hexdigest()):
+            # Whole and wrong: a crash left the name of bytes that never reached the disk.
             count, digest = 0, hashlib.sha256()
         self._here[piece.number], self._digests[piece.number] = count, digest
 
@@ -165,7 +166,9 @@ class PartFile:
 
     def finish(self) -> None:
         """Makes the whole file the target: on disk first, then renamed over it."""
+        # A longer file may have been left by a run without a manifest.
         os.ftruncate(self._descriptor, self.size)
+        # Before the rename: a power cut must not leave the target's name on bytes that are not there.
         os.fsync(self._descriptor)
         os.replace(self.path, self.target)
         self.state_path.unlink(missing_ok=True)
@@ -173,12 +176,14 @@ class PartFile:
 
     def _save(self) -> None:
         state = {"etag": self.etag, "size": self.size, "root": self.root, "here": self._here}
+        # Replaced whole: a state file that is cut off counts as none, and the download would begin again.
         fresh = self.state_path.with_name(f"{self.state_path.name}.new")
         fresh.write_text(json.dumps(state))
         os.replace(fresh, self.state_path)
         self._unsaved_bytes = 0
 
     def _refuse_small_disk(self) -> None:
+        # Blocks, not size: the file is sparse, since parallel pieces are written at their places.
         held = os.fstat(self._descriptor).st_blocks * 512
         free = shutil.disk_usage(self.target.absolute().parent).free
         if self.size - held > free:
@@ -199,7 +204,10 @@ def _open_locked(path: pathlib.Path) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
+            # Two downloads into one file would each verify what the other overwrites. The kernel drops the lock when we
+            # die.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The lock is on the file, not on its name: the one before us may have renamed it to the target in between.
             if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor
         except BlockingIOError as error:

@@ -66,9 +66,11 @@ class RemoteObject:
         self._host = httpx.URL(url).netloc.decode()
         self._lock = threading.Lock()
         self._http = httpx.Client(
+            # `identity`: a store or proxy that compresses the answer would change lengths, and ranges would not fit.
             headers={"User-Agent": "penstock-client", "Accept-Encoding": "identity"},
             verify=verify,
             timeout=httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, 10.0)),
+            # The environment's proxy cannot reach this machine's own loopback.
             trust_env=not urls.is_loopback(httpx.URL(url).host),
         )
 
@@ -123,11 +125,15 @@ class RemoteObject:
     def _stream(self, start: int, end: int | None) -> Generator[bytes]:
         """One request; breaks are raised, not repaired."""
         end = self.size if end is None else end
+        # Without a Range header then: some stores answer 206 to `bytes=0-`, and hosts that know no ranges need not be
+        # asked.
         whole = start == 0 and (end is None or end == self.size)
         headers = self._key.headers() if self._key else {}
         if not whole:
             headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
             if self.etag is not None:
+                # If the object was replaced, the host sends all of it instead of a range of another file (RFC 9110
+                # §13.1.5).
                 headers["If-Range"] = self.etag
         with self._http.stream("GET", self._url, headers=headers) as response:
             self._refuse_bad(response)
@@ -156,6 +162,7 @@ class RemoteObject:
         status = response.status_code
         if status in (200, 206):
             return
+        # We ask only within the size that was learnt: the object must have become shorter.
         if status == 416:
             raise ObjectChanged("the object is shorter now")
         response.read()
@@ -163,6 +170,7 @@ class RemoteObject:
             raise answers.from_response(response)
         failure = answers.from_store(response, key_given=self._key is not None)
         if status == 429 or status >= 500:
+            # 429 and 5xx may pass; presigned downloads of busy stores answer SlowDown as 503.
             raise _Broken(f"the host answered {status}") from failure
         raise failure
 
@@ -177,6 +185,7 @@ class RemoteObject:
                 raise _Broken("the host answered another range than was asked for")
             size = int(found[3])
         else:
+            # The host ignored the range and sends everything: what is here already is read over.
             skip = start
             length = response.headers.get("content-length", "")
             size = int(length) if length.isdigit() else None
@@ -185,6 +194,7 @@ class RemoteObject:
                 self.takes_ranges = True
             elif ranged:
                 self.takes_ranges = False
+            # By size as well: an ETag may be missing, or weakened by a proxy.
             if (self.etag and etag and etag != self.etag) or (size is not None and self.size not in (None, size)):
                 raise ObjectChanged("ETag or size differ")
             self.etag = self.etag or etag

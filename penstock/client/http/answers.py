@@ -43,6 +43,7 @@ def from_response(response: httpx.Response) -> errors.PenstockError:
             f"{host} redirects to {response.headers.get('location', 'another address')!r}.",
             "Redirects are not followed, since they would carry the key elsewhere: give the service's own address.",
         )
+    # A proxy's page of HTML: its first words help, all of it would hide the message.
     words = " ".join(response.text.split())[:200]
     return errors.NetworkError(
         "unexpected_answer",
@@ -80,6 +81,7 @@ def from_store(response: httpx.Response, *, key_given: bool) -> errors.PenstockE
             f"The store's clock and the service's differ too much ({said}).",
             "Set the clocks right.",
         )
+    # S3 calls a missing key a signature that does not match, since the headers are signed.
     if not key_given and status in (400, 403):
         return missing_customer_key(said)
     if code == "SignatureDoesNotMatch":
@@ -179,6 +181,7 @@ def _is_overdue(response: httpx.Response, code: str) -> bool:
         return False
     end = urls.signature_end(str(response.request.url))
     try:
+        # By the store's clock: the machine's own may be wrong, and then the advice would be too.
         now = email.utils.parsedate_to_datetime(response.headers["date"])
     except (KeyError, ValueError):
         now = dt.datetime.now(dt.UTC)

@@ -32,6 +32,7 @@ class Retry:
     def wait(self, failures: int, asked_seconds: float = 0.0) -> None:
         """Waits after the `failures`-th failure in a row (1-based), at least `asked_seconds` (a Retry-After)."""
         bound = min(self.longest_wait_seconds, self.first_wait_seconds * 2 ** (failures - 1))
+        # From 0 on ("full jitter"): many clients that failed together come back spread over the whole time.
         self.sleep(max(asked_seconds, bound * self.jitter()))
 
 

@@ -52,6 +52,7 @@ class Transport:
         self.retry = retry
         self.context = tls_context(verify)
         self.timeout_seconds = timeout_seconds
+        # A line break in it would end the header; httpx's own message about that would show the key.
         if not key.strip() or not key.isascii() or not key.isprintable():
             raise errors.UsageError(
                 "api_key_not_given",
@@ -63,6 +64,7 @@ class Transport:
             headers={"Authorization": f"Bearer {key.strip()}", "User-Agent": "penstock-client"},
             verify=self.context,
             timeout=httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, 5.0)),
+            # Proxies of the environment are for other machines; one would be asked for its own loopback.
             trust_env=not urls.is_loopback(httpx.URL(self.url).host),
         )
 
@@ -130,6 +132,7 @@ class Transport:
                 )
             except (httpx.TransportError, httpx.InvalidURL) as error:
                 trouble = answers.from_transport(error, httpx.URL(self.url).netloc.decode())
+                # Nothing was sent, so even a POST may be tried again.
                 unsent = isinstance(trouble, errors.Unreachable)
                 again = unsent or (
                     harmless and isinstance(error, httpx.TransportError) and not isinstance(trouble, errors.TlsFailed)
@@ -142,10 +145,12 @@ class Transport:
                         patience.restore()
                     return response
                 failure = answers.from_response(response)
+                # An exhausted quota is a 429 too, but only the turn of the month helps.
                 again = harmless and response.status_code in _AGAIN and not isinstance(failure, errors.QuotaExhausted)
                 asked_seconds = _retry_after(response)
             failures += 1
             if again and failures >= self.retry.attempts and patience is not None and patience.allows_another():
+                # The service is being restarted: `retry` begins again within the patience.
                 failures = 0
                 continue
             if not again or failures >= self.retry.attempts or asked_seconds > _LONGEST_RETRY_AFTER_SECONDS:

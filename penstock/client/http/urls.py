@@ -44,6 +44,7 @@ def require_secure(url: str) -> None:
 
 def is_loopback(host: str) -> bool:
     """Is the host this machine itself?"""
+    # RFC 6761 §6.3: names below `localhost` lead to this machine.
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -65,6 +66,7 @@ def signature_end(url: str) -> dt.datetime | None:
 def _split(url: str, code: str) -> urllib.parse.SplitResult:
     try:
         parts = urllib.parse.urlsplit(url)
+        # `port` is read here, since it raises for a port that is no number.
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
