@@ -1,4 +1,4 @@
-"""Unpacks gzip and Zstandard as the bytes come: pieces of bounded size, linear time, and one error for what is wrong.
+"""Unpacks gzip, Zstandard, bzip2 and xz as the bytes come: bounded pieces, linear time, one error for what is wrong.
 
 Used for request bodies, for files that are taken in, and for checking an export. The caller translates `UnpackError`:
 only the caller knows what the bytes are called and what to do about them.
@@ -6,8 +6,10 @@ only the caller knows what the bytes are called and what to do about them.
 
 from __future__ import annotations
 
+import bz2
 import enum
-from collections.abc import Iterable, Iterator
+import lzma
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import zstandard
@@ -29,7 +31,13 @@ megabyte of empty members at once would copy itself fifty thousand times."""
 _ZSTD_BITE_BYTES = 512
 """Likewise; and no call has a bound on what it gives out: 4 bytes may hold 128 KiB of zeros, 512 bytes hold 16 MiB."""
 
+XZ_MEMORY_BYTES = 160 * 1024 * 1024
+"""Memory that unpacking one xz stream may take: `xz -9` wants 65 MiB, a dictionary of 128 MiB a bit more than that."""
+
 _ZSTD_WRITE_BYTES = 32 * 1024
+_BLOCK_BITE_BYTES = 16 * 1024
+_BZIP2_MAGIC = b"BZh"
+_XZ_MAGIC = b"\xfd7zXZ\x00"
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = (b"\x28\xb5\x2f\xfd", *(bytes((0x50 + low, 0x2A, 0x4D, 0x18)) for low in range(16)))
 _GZIP_ERROR: Any = isal_zlib.error  # the package types its error as a value
@@ -40,6 +48,8 @@ class Kind(enum.StrEnum):
 
     GZIP = "gzip"
     ZSTD = "Zstandard"
+    BZIP2 = "bzip2"
+    XZ = "xz"
 
 
 class Trouble(enum.Enum):
@@ -82,12 +92,25 @@ def kind_of(head: bytes) -> Kind | None:
     """How the bytes that begin with `head` are packed, by their signature; None: not at all, or otherwise."""
     if head.startswith(_GZIP_MAGIC):
         return Kind.GZIP
-    return Kind.ZSTD if head.startswith(_ZSTD_MAGIC) else None
+    if head.startswith(_ZSTD_MAGIC):
+        return Kind.ZSTD
+    if head.startswith(_BZIP2_MAGIC) and head[3:4].isdigit():
+        return Kind.BZIP2
+    return Kind.XZ if head.startswith(_XZ_MAGIC) else None
 
 
 def unpacker(kind: Kind, *, max_window_bytes: int = FILE_WINDOW_BYTES) -> Unpacker:
-    """A fresh unpacker. `max_window_bytes`: memory that one Zstandard frame may ask for; gzip needs 32 KiB."""
-    return Gzip() if kind is Kind.GZIP else Zstandard(max_window_bytes)
+    """A fresh unpacker. `max_window_bytes`: memory that one Zstandard frame may ask for; gzip needs 32 KiB, bzip2 4
+    MiB, xz `XZ_MEMORY_BYTES` at most."""
+    match kind:
+        case Kind.GZIP:
+            return Gzip()
+        case Kind.ZSTD:
+            return Zstandard(max_window_bytes)
+        case Kind.BZIP2:
+            return Blocks(kind, bz2.BZ2Decompressor, _BZIP2_MAGIC)
+        case Kind.XZ:
+            return Blocks(kind, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY_BYTES), _XZ_MAGIC)
 
 
 def unpacked(pieces: Iterable[bytes], by: Unpacker) -> Iterator[bytes]:
@@ -201,3 +224,62 @@ class Zstandard:
 
     def _may_be_frame(self) -> bool:
         return any(magic.startswith(self._head) for magic in _ZSTD_MAGIC)
+
+
+class Blocks:
+    """bzip2 or xz: one or several streams, by the standard library. Zeros behind a stream are padding.
+
+    Args:
+        fresh: makes what unpacks one stream.
+        magic: how a stream begins.
+    """
+
+    def __init__(self, kind: Kind, fresh: Callable[[], Any], magic: bytes) -> None:
+        self._kind = kind
+        self._fresh = fresh
+        self._magic = magic
+        self._stream: Any = None
+        self._head = b""
+        self._ended_streams = 0
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """What the piece unpacks to; `PIECE_BYTES` at most at once. Raises UnpackError."""
+        for start in range(0, len(piece), _BLOCK_BITE_BYTES):
+            yield from self._bite(piece[start : start + _BLOCK_BITE_BYTES])
+
+    def finish(self) -> None:
+        """Raises UnpackError, unless the last stream has ended."""
+        if self._stream is None:
+            return
+        foreign = not self._magic.startswith(self._head)
+        raise UnpackError(self._kind, self._trouble() if foreign else Trouble.TRUNCATED)
+
+    def _bite(self, rest: bytes) -> Iterator[bytes]:
+        while True:
+            if self._stream is None:
+                rest = rest.lstrip(b"\0") if self._ended_streams else rest
+                if not rest:
+                    return
+                self._stream, self._head = self._fresh(), b""
+            missing = len(self._magic) - len(self._head)
+            self._head += rest[:missing]
+            plain = self._inflate(rest)
+            if plain:
+                yield plain
+            if self._stream.eof:
+                rest, self._stream = self._stream.unused_data, None
+                self._ended_streams += 1
+                continue
+            rest = b""
+            if self._stream.needs_input:
+                return
+
+    def _inflate(self, rest: bytes) -> bytes:
+        try:
+            return bytes(self._stream.decompress(rest, PIECE_BYTES))
+        except (OSError, lzma.LZMAError, EOFError) as error:
+            raise UnpackError(self._kind, self._trouble(), str(error)) from error
+
+    def _trouble(self) -> Trouble:
+        foreign = self._ended_streams > 0 and not self._magic.startswith(self._head)
+        return Trouble.TRAILING if foreign else Trouble.DAMAGED

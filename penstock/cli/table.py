@@ -205,10 +205,11 @@ COMMANDS = (
         LAKE,
         "ingesting",
         "ingesting",
-        "Take events in from files: nested or dotted JSON, nothing lost, bad lines kept apart with their reason.",
+        "Take events in from files: JSON as it is found, CSV, Zeek, Parquet; nothing lost, bad lines kept apart.",
         (
             "penstock ingest events.jsonl.gz",
-            "penstock ingest --community acme --batch-id monday *.json.gz",
+            "penstock ingest --community acme --batch-id monday cloudtrail/",
+            "penstock ingest --time-field seen_at --format csv audit.txt",
             "zstd -dc events.jsonl.zst | penstock ingest -",
         ),
     ),

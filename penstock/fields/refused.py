@@ -8,7 +8,7 @@ class EventRefused(ValueError):
 
     Attributes:
         code: `invalid_json`, `invalid_utf8`, `invalid_number`, `invalid_name`, `duplicate_name`, `too_deep`,
-            `too_large`, `not_an_object`, `line_too_long` or `unsupported_value`.
+            `too_large`, `not_an_object`, `line_too_long`, `too_many_cells` or `unsupported_value`.
         detail: what is wrong, with the place or the value; part of a sentence.
     """
 

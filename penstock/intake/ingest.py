@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from penstock.base.clock import Clock
-from penstock.intake import batch, streams, times
+from penstock.intake import batch, readers, streams, times
 from penstock.intake import rejects as ingest_rejects
 from penstock.intake import run as runs
 from penstock.lake import table
 
 Limits = batch.Limits
+Format = readers.Format
 Progress = runs.Progress
 Source = streams.Source
 Reject = ingest_rejects.Reject
@@ -32,6 +33,7 @@ class IngestReport:
         version: version of the table that holds everything.
         rejects_file: where all rejected lines are kept; None if there are none or no file was asked for.
         skipped: sources left out because their batch was taken in before.
+        formats: how many sources there were of each shape (members of an archive count one by one).
         seconds: how long it took.
     """
 
@@ -43,6 +45,7 @@ class IngestReport:
     version: int
     rejects_file: pathlib.Path | None
     skipped: tuple[str, ...]
+    formats: Mapping[Format, int]
     seconds: float
 
     @property
@@ -59,10 +62,11 @@ def ingest(
     limits: Limits | None = None,
     batch_id: str | None = None,
     time_field: str | None = None,
+    format: Format | None = None,
     rejects_path: str | os.PathLike[str] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> IngestReport:
-    """Takes in every source, in order: JSON Lines, JSON documents, arrays, Parquet; plain, gzip or Zstandard.
+    """Takes in every source, in order, whatever its shape (`Format`) and packing: gzip, Zstandard, bzip2, xz, zip.
 
     Without a `batch_id`, all sources are one stream of events, and each few batches are one commit: when a source
     breaks off, what was whole is kept. With one, each source is one commit, all or nothing, and a source whose commit
@@ -72,15 +76,17 @@ def ingest(
     Args:
         time_field: the field that holds the time of events, before `@timestamp` and the well-known ones
             (`intake.times`).
+        format: what every source holds; None: each is looked at.
         rejects_path: file that gets the rejected lines, JSON Lines of `source`, `line`, `reason` and `raw` (or
             `raw_base64`, where they are no UTF-8). Not made if nothing is rejected.
         progress: called after every piece of input.
 
     Raises:
         IngestError: a source cannot be read on (`truncated_input`, `corrupt_input`, `unreadable_source`,
-            `invalid_array`, `invalid_document`, `invalid_parquet`, `unsupported_encoding`, `too_many_bytes`). `extra`
-            holds `source`, `accepted` (committed events of all sources), `source_accepted` (of this one),
-            `last_line` (of this one, the last that was taken in or rejected) and `rejected`.
+            `trailing_bytes`, `invalid_array`, `invalid_document`, `invalid_table`, `invalid_parquet`,
+            `unsupported_encoding`, `unsupported_format`, `too_many_bytes`). `extra` holds `source`,
+            `accepted` (committed events of all sources), `source_accepted` (of this one), `last_line` (of this one,
+            the last that was taken in or rejected) and `rejected`.
         StorageError: the lake failed.
     """
     path = pathlib.Path(rejects_path) if rejects_path is not None else None
@@ -92,6 +98,7 @@ def ingest(
         limits or Limits(),
         rejects,
         time_fields=times.candidates(time_field),
+        wanted=format,
         progress=progress,
     )
     with rejects.open():
@@ -146,5 +153,6 @@ def _report(
         version=event_table.snapshot().version if run.version is None else run.version,
         rejects_file=rejects.file,
         skipped=tuple(run.skipped),
+        formats=dict(run.formats),
         seconds=seconds,
     )

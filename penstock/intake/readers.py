@@ -1,4 +1,4 @@
-"""What is in a source: JSON Lines, JSON documents, an array of events, Parquet; as text, with its line numbers."""
+"""What is in a source, seen or said: JSON Lines, documents, wrapped events, tables; as text, with its line numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from penstock import errors
 from penstock.fields import refused, values
 from penstock.intake import streams
-from penstock.intake.shapes import documents, parquet
+from penstock.intake.shapes import documents, elastic, formats, lines, parquet, tables
+
+Format = formats.Format
+
+_HITS = (("hits", "hits"),)
+_RECORDS = tuple((name,) for name in formats.RECORDS_NAMES)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,48 +38,62 @@ class Blank:
     bytes: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Lines:
-    """JSON texts, each of which should be an event.
-
-    Attributes:
-        numbers: line number of each text (1-based; of its first line where it has several), or its row number.
-        texts: the texts; any of them may go over several lines.
-        refused: what cannot even be written as such a text: its number, why, and its bytes if there are any.
-    """
-
-    numbers: Sequence[int]
-    texts: Sequence[bytes]
-    refused: Sequence[tuple[int, refused.EventRefused, bytes]] = ()
-
-
+Lines = lines.Lines
 Item = Text | Blank | Lines
 
 
-def read(source: streams.Opened, *, max_line_bytes: int, max_bytes: int | None = None) -> Iterator[Item]:
-    """Everything in a source, in order, in items of bounded size.
+def read(
+    source: streams.Opened, *, max_line_bytes: int, max_bytes: int | None = None, wanted: Format | None = None
+) -> tuple[Format, Iterator[Item]]:
+    """What a source holds, and everything in it, in order, in items of bounded size.
 
-    The format is found by looking: Parquet by its first bytes, an array by its `[`, one or more JSON documents by a
-    first line that is no document while the first lines together are, JSON Lines otherwise.
+    The format is `wanted`, or found by looking: see `formats.of_text`; one or more JSON documents are known by a first
+    line that is no document while the first lines together are; JSON Lines are what nothing else is.
 
     Raises:
-        IngestError: after all items before the damage: see `streams`; `invalid_array`, `invalid_parquet`,
-            `too_many_bytes`.
+        IngestError: after all items before the damage: see `streams`; `invalid_array`, `invalid_document`,
+            `invalid_table`, `invalid_parquet`, `unsupported_format`, `too_many_bytes`.
     """
-    if source.is_parquet:
-        yield from _parquet(source, max_bytes)
-        return
-    pieces = streams.bounded(source.plain_pieces(), max_bytes, source.name)
-    head = _Head(pieces)
+    if source.is_parquet or wanted is Format.PARQUET:
+        return Format.PARQUET, _parquet(source, max_bytes)
+    head = _Head(streams.bounded(source.plain_pieces(), max_bytes, source.name))
+    found = wanted or _format(source.name, head, max_line_bytes)
+    return found, _items(found, source.name, head, max_line_bytes)
+
+
+def _format(name: str, head: _Head, max_line_bytes: int) -> Format:
+    while len(head.text) < formats.LOOK_BYTES and head.more(formats.LOOK_BYTES):
+        pass
+    found = formats.of_text(name, head.text.lstrip())
+    is_documents = found is Format.JSON_LINES and head.first == b"{" and _is_spread_over_lines(head, max_line_bytes)
+    return Format.JSON if is_documents else found
+
+
+def _items(found: Format, name: str, head: _Head, max_line_bytes: int) -> Iterator[Item]:
     if head.blank_bytes:
         yield Blank(head.blank_lines, head.blank_bytes)
-    if head.first == b"[":
-        yield from _texts(documents.documents(source.name, head.pieces(), max_line_bytes, in_array=True))
-    elif head.first == b"{" and _is_spread_over_lines(head, max_line_bytes):
-        yield from _texts(documents.documents(source.name, head.pieces(), max_line_bytes, in_array=False))
-    else:
-        for piece in head.pieces():
-            yield Text(piece)
+    pieces = head.pieces()
+    is_array = head.first == b"["
+    match found:
+        case Format.JSON_LINES:
+            for piece in pieces:
+                yield Text(piece)
+        case Format.JSON:
+            yield from _texts(documents.documents(name, pieces, max_line_bytes, in_array=is_array))
+        case Format.BULK:
+            yield from elastic.bulk(pieces, max_line_bytes)
+        case Format.ELASTICDUMP if is_array or _is_spread_over_lines(head, max_line_bytes):
+            yield from _sources(documents.documents(name, pieces, max_line_bytes, in_array=is_array))
+        case Format.ELASTICDUMP:
+            yield from elastic.hits(pieces, max_line_bytes)
+        case Format.SEARCH:
+            yield from _sources(documents.inside(name, pieces, max_line_bytes, _HITS))
+        case Format.RECORDS:
+            yield from _texts(documents.inside(name, pieces, max_line_bytes, _RECORDS))
+        case Format.ZEEK:
+            yield from tables.zeek(name, pieces, max_line_bytes)
+        case Format.CSV | Format.TSV:
+            yield from tables.separated(name, pieces, max_line_bytes, tabs=found is Format.TSV)
 
 
 class _Head:
@@ -143,9 +162,15 @@ def _is_spread_over_lines(head: _Head, max_line_bytes: int) -> bool:
             return True
 
 
-def _texts(items: Iterable[tuple[list[int], list[bytes]]]) -> Iterator[Item]:
+def _texts(items: documents.Found) -> Iterator[Item]:
     for numbers, texts in items:
         yield Lines(numbers, texts)
+
+
+def _sources(items: documents.Found) -> Iterator[Item]:
+    """The events that hits hold."""
+    for numbers, texts in items:
+        yield Lines(numbers, [elastic.source(text) for text in texts])
 
 
 def _parquet(source: streams.Opened, max_bytes: int | None) -> Iterator[Item]:

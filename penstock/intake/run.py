@@ -6,6 +6,7 @@ sources ─▶ readers ─▶ collector ─▶ kernel ─▶ frames ─▶ lake
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import datetime as dt
@@ -17,7 +18,7 @@ import polars as pl
 
 from penstock import errors
 from penstock.base.clock import Clock
-from penstock.intake import batch, collect, readers, streams, typing_fields
+from penstock.intake import archives, batch, collect, readers, streams, typing_fields
 from penstock.intake import rejects as rejects_module
 from penstock.lake import table
 
@@ -57,6 +58,7 @@ class Run:
         bytes: JSON bytes read of sources that are over; of Parquet, its bytes on disk.
         version: version of the table after the last commit; None before the first.
         skipped: sources left out because their batch was taken in before.
+        formats: how many sources there were of each shape.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Run:
         rejects: rejects_module.Rejects,
         *,
         time_fields: Sequence[str],
+        wanted: readers.Format | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.accepted = 0
@@ -74,6 +77,9 @@ class Run:
         self.bytes = 0
         self.version: int | None = None
         self.skipped: list[str] = []
+        self.formats: collections.Counter[readers.Format] = collections.Counter()
+        self._wanted = wanted
+        self._tally = collect.Tally(name="")
         self._table = event_table
         self._clock = clock
         self._limits = limits
@@ -139,17 +145,16 @@ class Run:
         collector = collect.Collector(self._reader, self._rejects, self._limits)
         batches = 0
         for source in sources:
-            tally = collect.Tally(name=streams.name_of(source, name))
-            collector.begin(tally)
+            self._begin(collector, streams.name_of(source, name))
             try:
-                for found in self._read(collector, source, tally):
+                for found in self._read(collector, source, name):
                     yield from found.frames
                     batches += 1
                     if batches % COMMIT_BATCHES == 0:
                         yield None
             except errors.IngestError as error:
                 collector.cut()
-                raise _Broken(error, tally, collector) from error
+                raise _Broken(error, self._tally, collector) from error
         yield from self._rest(collector)
 
     def _rest(self, collector: collect.Collector) -> Iterator[pl.DataFrame]:
@@ -158,18 +163,29 @@ class Run:
         self.untimed += collector.untimed
         self._tell(collector)
 
-    def _read(
-        self, collector: collect.Collector, source: streams.Source, tally: collect.Tally
-    ) -> Iterator[batch.Batch]:
+    def _begin(self, collector: collect.Collector, name: str) -> None:
+        self._tally = collect.Tally(name=name)
+        collector.begin(self._tally)
+
+    def _read(self, collector: collect.Collector, source: streams.Source, name: str | None) -> Iterator[batch.Batch]:
         """The batches that one source fills; tells the progress after every piece."""
         limits = self._limits
-        with streams.opened(source, tally.name) as opened:
-            for item in readers.read(opened, max_line_bytes=limits.max_line_bytes, max_bytes=limits.max_bytes):
+        left = limits.max_bytes
+        for opened in archives.contents(source, name, left):
+            if opened.name != self._tally.name:
+                self._begin(collector, opened.name)
+            found, items = readers.read(
+                opened, max_line_bytes=limits.max_line_bytes, max_bytes=left, wanted=self._wanted
+            )
+            for item in items:
                 yield from collector.add(item, self._now_us())
-                self._place = (opened.name, opened.taken, opened.size)
+                self._place = (streams.name_of(source, name), opened.taken, opened.size)
                 self._tell(collector)
             yield from collector.end(self._now_us())
-            self.bytes += (opened.size or opened.taken) if opened.is_parquet else tally.bytes
+            self.formats[found] += 1
+            self.bytes += (opened.size or opened.taken) if opened.is_parquet else self._tally.bytes
+            if left is not None:
+                left -= self._tally.bytes
 
     def _tell(self, collector: collect.Collector) -> None:
         if self._progress is None or self._place is None:

@@ -8,7 +8,7 @@ import os
 import pathlib
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from penstock import errors
@@ -20,6 +20,18 @@ PIECE_BYTES = 1024 * 1024
 _HEAD_BYTES = 16
 _PARQUET = b"PAR1"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_FOREIGN = (
+    (b"Obj\x01", "Avro", "Convert it to Parquet or JSON Lines first, as with: avro-tools tojson"),
+    (b"ElfFile\x00", "a Windows event log", "Convert it to JSON Lines first, as with: evtx_dump -o jsonl"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "Unpack it first."),
+    (b"Rar!\x1a\x07", "a RAR archive", "Unpack it first."),
+    (b"SQLite format 3\x00", "a SQLite database", "Write its rows as JSON Lines or CSV first."),
+    (b"%PDF-", "a PDF", "Take in the file that holds the events."),
+    (b"\xd4\xc3\xb2\xa1", "captured packets", "Let Zeek or Suricata make events of them first."),
+    (b"\x0a\x0d\x0d\x0a", "captured packets", "Let Zeek or Suricata make events of them first."),
+)
+_TAR_AT = 257
 
 
 @runtime_checkable
@@ -43,18 +55,35 @@ class Opened:
         path: where it lies; None for a stream.
         size: bytes on disk; None for a stream.
         head: its first bytes: 16 or more if it has them, about PIECE_BYTES at most.
-        taken: bytes read so far, as they lie in the source.
     """
 
-    def __init__(self, name: str, raw: Readable, path: pathlib.Path | None, size: int | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        raw: Readable,
+        path: pathlib.Path | None,
+        size: int | None,
+        place: Callable[[], int] | None = None,
+    ) -> None:
         self.name = name
         self.path = path
         self.size = size
-        self.taken = 0
+        self._place = place
+        self._read_bytes = 0
         self._raw = raw
         self.head = b""
         while len(self.head) < _HEAD_BYTES and (piece := self._read()):
             self.head += piece
+
+    @property
+    def taken(self) -> int:
+        """Bytes read so far, as they lie in the source; of a member of an archive: in the archive."""
+        return self._read_bytes if self._place is None else self._place()
+
+    @property
+    def is_zip(self) -> bool:
+        """Whether the first bytes are those of a zip archive."""
+        return self.head.startswith(_ZIP)
 
     @property
     def is_parquet(self) -> bool:
@@ -69,15 +98,15 @@ class Opened:
             piece = self._read()
 
     def plain_pieces(self) -> Iterator[bytes]:
-        """The source's bytes, gzip and Zstandard decompressed.
+        """The source's bytes, unpacked if they are packed (`unpack.Kind`).
 
         Raises:
             IngestError: after all that could be read: `truncated_input`, `corrupt_input`, `trailing_bytes`,
-                `unreadable_source`.
+                `unreadable_source`, `unsupported_encoding`, `unsupported_format`.
         """
         kind = unpack.kind_of(self.head)
         if kind is not None:
-            return _unpacked(self.name, kind, self.raw_pieces())
+            return _plain(self.name, _unpacked(self.name, kind, self.raw_pieces()))
         if self.head.startswith(_UTF16):
             raise errors.IngestError(
                 "unsupported_encoding",
@@ -85,14 +114,14 @@ class Opened:
                 "Convert it to UTF-8 first, as with: iconv -f UTF-16 -t UTF-8",
                 source=self.name,
             )
-        return self.raw_pieces()
+        return _plain(self.name, self.raw_pieces())
 
     def _read(self) -> bytes:
         try:
             piece = self._raw.read(PIECE_BYTES)
         except OSError as error:
             raise _unreadable(self.name, error) from error
-        self.taken += len(piece)
+        self._read_bytes += len(piece)
         return piece
 
 
@@ -124,7 +153,8 @@ def opened(source: Source, name: str | None = None) -> Iterator[Opened]:
         with file:
             state = os.fstat(file.fileno())
             is_file = stat.S_ISREG(state.st_mode)  # else a pipe, which has no size and is read once
-            yield Opened(name, file, path if is_file else None, state.st_size if is_file else None)
+            size = state.st_size if is_file else None
+            yield Opened(name, file, path if is_file else None, size)
 
 
 class Body(io.RawIOBase):
@@ -166,6 +196,26 @@ def bounded(pieces: Iterable[bytes], max_bytes: int | None, name: str) -> Iterat
                 source=name,
             )
         yield piece
+
+
+def _plain(name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces, unless the first of them is of something that holds no text.
+
+    Raises:
+        IngestError: `unsupported_format`.
+    """
+    first = next(pieces, b"")
+    while len(first) < _TAR_AT + 5 and (piece := next(pieces, b"")):
+        first += piece
+    known = [(title, hint) for magic, title, hint in _FOREIGN if first.startswith(magic)]
+    if first[_TAR_AT : _TAR_AT + 5] == b"ustar":
+        known = [("a tar archive", "Unpack it first, and name the folder.")]
+    if first.startswith(_ZIP):
+        known = [("a zip archive inside another packing", "Unpack the outer one first.")]
+    for title, hint in known:
+        raise errors.IngestError("unsupported_format", f"{name} is {title}.", hint, source=name)
+    yield first
+    yield from pieces
 
 
 def _unpacked(name: str, kind: unpack.Kind, pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ import time
 
 from penstock import errors
 from penstock.cli import output, progress
-from penstock.cli.commands import opening, operator
+from penstock.cli.commands import opening, operator, sources
 from penstock.cli.options import ingesting
 from penstock.intake import ingest as ingester
 
@@ -16,20 +16,28 @@ _SHOWN_REJECTS = 5
 
 
 def ingest(options: ingesting.Ingest) -> None:
-    """Takes the files in, records it in the audit, and says what was taken and what was rejected."""
-    check_files(options.files)
-    rejects = options.rejects or pathlib.Path(f"rejects_{time.strftime('%Y%m%d_%H%M%S')}.jsonl")
+    """Takes the files in, records it in the audit, and says what was taken and what was rejected.
+
+    Raises:
+        IngestError: what `intake.ingest` raises; `nothing_taken_in`, all said already.
+        UsageError: `unknown_format`.
+    """
+    files = sources.found(options.files)
+    wanted = _format(options.format)
+    rejects = options.rejects or pathlib.Path(f"{sources.REJECTS_PREFIX}{time.strftime('%Y%m%d_%H%M%S')}.jsonl")
     with opening.services() as services:
         owner = operator.community_of(services.database, options.community)
         with progress.progress("Ingesting", unit="bytes") as update:
             report = ingester.ingest(
                 services.table(owner.uuid),
-                options.files,
+                files,
                 clock=services.clock,
                 limits=ingester.Limits.of(services.settings),
                 batch_id=options.batch_id,
+                time_field=options.time_field,
+                format=wanted,
                 rejects_path=rejects,
-                progress=_Total(options.files, update),
+                progress=_Total(files, update),
             )
         with services.database.begin() as tx:
             operator.record(
@@ -40,8 +48,34 @@ def ingest(options: ingesting.Ingest) -> None:
             )
     if options.as_json:
         output.emit_json({"community_uuid": owner.uuid, **dataclasses.asdict(report)})
-        return
-    _show(report, owner.name)
+    else:
+        _show(report, owner.name, options.time_field)
+    if not report.accepted and not report.skipped:
+        raise _nothing(report)
+
+
+def _format(name: str) -> ingester.Format | None:
+    if name == "auto":
+        return None
+    try:
+        return ingester.Format(name)
+    except ValueError as error:
+        raise errors.UsageError(
+            "unknown_format",
+            f"There is no format {name!r}.",
+            f"Say one of: auto, {', '.join(ingester.Format)}.",
+        ) from error
+
+
+def _nothing(report: ingester.IngestReport) -> errors.IngestError:
+    if report.rejected:
+        lines = "The only line was" if report.rejected == 1 else f"All {report.rejected:,} lines were"
+        first = report.rejects[0]
+        detail = f"{lines} rejected; {first.source}, line {first.line}: {first.reason}."
+        return errors.IngestError(
+            "nothing_taken_in", detail, "Look at the lines; --format says what a file holds, if it is seen wrong."
+        )
+    return errors.IngestError("nothing_taken_in", "There are no events.", "Check that the files are the right ones.")
 
 
 class _Total:
@@ -62,25 +96,23 @@ class _Total:
         self._update(self._before + self._here, self._size)
 
 
-def _show(report: ingester.IngestReport, community: str) -> None:
+def _show(report: ingester.IngestReport, community: str, time_field: str | None) -> None:
     output.say(
         f"{report.accepted:,} events taken into {community} in {output.duration(report.seconds)} "
         f"({report.events_per_second:,.0f} events/s)."
     )
+    for found, sources_of_it in report.formats.items():
+        if found is not ingester.Format.JSON_LINES:
+            files = "one file" if sources_of_it == 1 else f"{sources_of_it:,} files"
+            output.say(f"Read as {found.called}: {files} (--format {found}).")
     for source in report.skipped:
         output.say(f"Skipped {source}: its batch was taken in before.")
+    if report.untimed:
+        other = "another --time-field" if time_field else "--time-field NAME"
+        output.say(
+            f"Events without a usable time got that of their arrival: {report.untimed:,}; {other} says where it is."
+        )
     if report.rejected:
         output.say(f"{report.rejected:,} lines were rejected; they are kept in {report.rejects_file}.")
         for reject in report.rejects[:_SHOWN_REJECTS]:
             output.say(f"  {reject.source}, line {reject.line}: {reject.reason}")
-
-
-def check_files(files: list[str]) -> None:
-    """Refuses a file that is not there before anything is taken in.
-
-    Raises:
-        IngestError: `unreadable_source`.
-    """
-    for file in files:
-        if file != "-" and not pathlib.Path(file).is_file():
-            raise errors.IngestError("unreadable_source", f"There is no file {file!r}.", "Check the path.")

@@ -14,13 +14,29 @@ class Ingest:
     """Options of `penstock ingest`."""
 
     files: Annotated[
-        list[str], declare.argument(metavar="FILE…", help=".jsonl .json .gz .zst .parquet, or - for standard input.")
+        list[str],
+        declare.argument(metavar="FILE…", help="Files, folders, quoted patterns, pipes; - is standard input."),
     ]
     community: lake.Community = None
     batch_id: Annotated[
         str | None,
         declare.option(
             "--batch-id", metavar="ID", help="Names this ingest: run again with the same ID, nothing is taken in twice."
+        ),
+    ] = None
+    format: Annotated[
+        str,
+        declare.option(
+            "--format",
+            metavar="F",
+            help="What all files hold: json-lines, json, bulk, search, elasticdump, records, zeek, csv, tsv, parquet. "
+            "auto: look.",
+        ),
+    ] = "auto"
+    time_field: Annotated[
+        str | None,
+        declare.option(
+            "--time-field", metavar="NAME", help="Field that holds the events' time, before @timestamp and known ones."
         ),
     ] = None
     rejects: Annotated[

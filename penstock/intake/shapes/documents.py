@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from typing import Any
 
 from penstock import errors
 from penstock.intake import streams
@@ -21,13 +22,28 @@ def end_of_value(text: str, start: int) -> int:
     Raises:
         json.JSONDecodeError: there is no whole value. RecursionError: it nests too deep.
     """
-    return _DECODER.raw_decode(text, start)[1]
+    return value(text, start)[1]
 
 
-def documents(
-    name: str, pieces: Iterator[bytes], max_bytes: int, *, in_array: bool
-) -> Iterator[tuple[list[int], list[bytes]]]:
-    """Line numbers and texts of the documents, or of the items of an array, about PIECE_BYTES at a time.
+def value(text: str, start: int) -> tuple[Any, int]:
+    """The JSON value that begins at `start`, numbers as their text, and the position after it. Raises as above."""
+    return _DECODER.raw_decode(text, start)
+
+
+def end_of_whole(text: str, start: int) -> int | None:
+    """Position after the JSON value that begins at `start`; None if it is not whole."""
+    try:
+        return end_of_value(text, start)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+
+
+Found = Iterator[tuple[list[int], list[bytes]]]
+"""Line numbers and texts, about PIECE_BYTES at a time."""
+
+
+def documents(name: str, pieces: Iterator[bytes], max_bytes: int, *, in_array: bool) -> Found:
+    """The documents, or the items of an array.
 
     Bytes that are not UTF-8 come out as they came in: the document that has them is refused alone.
 
@@ -35,7 +51,21 @@ def documents(
         IngestError: after all documents before the damage: `truncated_input`, `invalid_array`, `invalid_document`.
     """
     scanner = _Scanner(name, pieces, max_bytes, in_array=in_array)
-    found = scanner.items() if in_array else scanner.documents()
+    return _gathered(scanner.items() if in_array else scanner.documents())
+
+
+def inside(name: str, pieces: Iterator[bytes], max_bytes: int, paths: Collection[tuple[str, ...]]) -> Found:
+    """The items of the array that each document has at one of the paths; the rest of the documents is passed over.
+
+    A document that has no such array comes out whole, if it has at most PIECE_BYTES: it may be an event.
+
+    Raises:
+        IngestError: as `documents`; `invalid_document` also for a larger document without such an array.
+    """
+    return _gathered(_Scanner(name, pieces, max_bytes, in_array=False).inside(paths))
+
+
+def _gathered(found: Iterator[tuple[int, bytes]]) -> Found:
     numbers: list[int] = []
     texts: list[bytes] = []
     size = 0
@@ -68,6 +98,7 @@ class _Scanner:
         self._at = 0
         self._line = 1
         self._ended = False
+        self._has_list = False
 
     def documents(self) -> Iterator[tuple[int, bytes]]:
         """Every document, whatever whitespace lies between them."""
@@ -76,6 +107,11 @@ class _Scanner:
 
     def items(self) -> Iterator[tuple[int, bytes]]:
         """Every item of the one array that the text is."""
+        yield from self._items()
+        if self._next_mark():
+            raise self._broken(self._broken_code, "something follows the array's end")
+
+    def _items(self) -> Iterator[tuple[int, bytes]]:
         self._pass("[", "the array does not begin")
         if self._next_mark() != "]":
             yield self._document()
@@ -84,8 +120,47 @@ class _Scanner:
                 self._next_mark()
                 yield self._document()
         self._pass("]", "the array has no end")
-        if self._next_mark():
-            raise self._broken(self._broken_code, "something follows the array's end")
+
+    def inside(self, paths: Collection[tuple[str, ...]]) -> Iterator[tuple[int, bytes]]:
+        """Every item of the arrays at these paths, in every document."""
+        while self._next_mark():
+            self._has_list = False
+            if len(self._text) - self._at < streams.PIECE_BYTES:
+                self._more(streams.PIECE_BYTES)
+            line, text, start = self._line, self._text, self._at
+            yield from self._inside(paths)
+            if not self._has_list:
+                end = end_of_whole(text, start)
+                if end is None:
+                    raise self._broken(self._broken_code, f"the document of line {line} has no list of events")
+                yield line, text[start:end].encode(errors="surrogateescape")
+
+    def _inside(self, paths: Collection[tuple[str, ...]]) -> Iterator[tuple[int, bytes]]:
+        """The items at these paths of the value that begins here; goes past it."""
+        mark = self._next_mark()
+        if mark == "[" and () in paths:
+            self._has_list = True
+            yield from self._items()
+        elif mark == "{" and any(paths):
+            yield from self._members(paths)
+        else:
+            self._document()
+
+    def _members(self, paths: Collection[tuple[str, ...]]) -> Iterator[tuple[int, bytes]]:
+        self._pass("{", "the object does not begin")
+        mark = self._next_mark()
+        while mark != "}":
+            if mark != '"':
+                raise self._broken(self._broken_code if mark else "truncated_input", "a name is missing")
+            name = json.loads(self._document()[1], strict=False)
+            self._pass(":", "`:` is missing")
+            self._next_mark()
+            yield from self._inside({path[1:] for path in paths if path[:1] == (name,)})
+            mark = self._next_mark()
+            if mark != "}":
+                self._pass(",", "a comma or `}` is missing" if mark else "the object has no end")
+                mark = self._next_mark()
+        self._pass("}", "the object has no end")
 
     def _pass(self, mark: str, otherwise: str) -> None:
         """Goes past a character that must come next."""

@@ -208,6 +208,43 @@ def test_ingest_keeps_rejected_lines_and_takes_a_batch_once(
     assert len(lines) == 50
 
 
+def test_ingest_takes_folders_patterns_and_says_what_it_saw(
+    run: Any, made: dict[str, Any], tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "logs" / "deep").mkdir(parents=True)
+    (tmp_path / "logs" / "a.json.gz").write_bytes(gzip.compress(b'{"Records":[{"n":1,"seen":"2026-01-02T00:00:00Z"}]}'))
+    (tmp_path / "logs" / "deep" / "b.csv").write_text("n,seen\n2,2026-01-02T00:00:01Z\n")
+    for left_out in (".hidden", "_SUCCESS", "rejects_1.jsonl"):
+        (tmp_path / "logs" / left_out).write_text('{"n":9}\n')
+    code, out, err = run("ingest", "logs", "--time-field", "seen")
+    assert (code, err) == (0, "")
+    assert out.startswith("2 events taken into acme")
+    assert 'Read as events under "Records": one file (--format records).' in out
+    assert "Read as CSV with a header: one file" in out
+    assert "usable time" not in out
+    code, out, _ = run("ingest", "logs/**/*.csv")
+    assert (code, "that of their arrival: 1; --time-field NAME" in out) == (0, True)
+    assert run("ingest", "nothing/*.gz")[0] == 1
+
+
+@pytest.mark.parametrize(("text", "words"), [("", "There are no events."), ("x\ny\n", "All 2 lines were rejected; ")])
+def test_ingest_of_nothing_is_an_error(
+    run: Any, made: dict[str, Any], tmp_path: pathlib.Path, text: str, words: str
+) -> None:
+    (tmp_path / "e.jsonl").write_text(text)
+    code, _, err = run("ingest", "e.jsonl")
+    assert code == 1
+    assert f"Error [nothing_taken_in]: {words}" in err
+
+
+def test_ingest_reads_a_pipe_by_its_number(run: Any, made: dict[str, Any]) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b'{"n":1}\n')
+    os.close(writing)
+    assert run("ingest", f"/dev/fd/{reading}")[0] == 0
+    os.close(reading)
+
+
 def test_truncated_file_is_said(run: Any, made: dict[str, Any], tmp_path: pathlib.Path) -> None:
     (tmp_path / "e.gz").write_bytes(gzip.compress(b'{"a":1}\n' * 100_000)[:-20])
     code, _, err = run("ingest", "e.gz")

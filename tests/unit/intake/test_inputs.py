@@ -17,6 +17,7 @@ import zstandard
 from penstock import errors, testing
 from penstock.fields import values
 from penstock.intake import ingest, rejects, run, streams
+from penstock.intake.shapes import formats
 from penstock.lake import table
 
 LINES = b"".join(b'{"n":%d,"message":"line %d"}\n' % (n, n) for n in range(1, 1001))
@@ -440,6 +441,7 @@ def test_without_a_batch_id_files_are_committed_every_few_batches(
     events: table.EventTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "COMMIT_BATCHES", 2)
+    monkeypatch.setattr(formats, "LOOK_BYTES", 1)
     seen: list[int] = []
     append = events.append
 
