@@ -205,7 +205,7 @@ COMMANDS = (
         LAKE,
         "ingesting",
         "ingesting",
-        "Take events in from files: JSON as it is found, CSV, Zeek, Parquet; nothing lost, bad lines kept apart.",
+        "Take events in from files: JSON of any shape, CSV, Zeek, Parquet; nothing lost, bad lines kept apart.",
         (
             "penstock ingest events.jsonl.gz",
             "penstock ingest --community acme --batch-id monday cloudtrail/",
