@@ -246,7 +246,7 @@ class _Zeek:
 
 
 def _unescaped(text: str) -> str:
-    """The text with its `\\xNN` as bytes of UTF-8; as it is where they are none."""
+    """The text with its `\\xNN` as bytes of UTF-8; unchanged where they are none."""
     if "\\x" not in text:
         return text
     plain = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text) if text.isascii() else text
