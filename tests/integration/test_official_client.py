@@ -11,7 +11,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support import published
 
 from penstock import settings
 from penstock.base import clock
@@ -365,45 +365,20 @@ def test_progress_is_shown_while_a_task_waits(idle_service: Service, tmp_path: p
 # Published versions, each as its users have it: with its own dependencies, beside nothing of ours
 
 VERSIONS = ("0.4.0", "0.5.5", "0.6.0")
-CLIENTS = pathlib.Path(__file__).parents[2] / "build" / "clients"
-RUN_CLIENT = "import sys; sys.path.insert(0, {folder!r}); from sekoia_event_exporter import main; sys.exit(main())"
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
-def published(request: pytest.FixtureRequest) -> Sequence[str]:
-    """The command of a published version. Installed once, under `build/`; without a network the tests are skipped."""
-    folder = CLIENTS / request.param
-    if not folder.exists():
-        made = folder.with_name(f"{request.param}.{os.getpid()}")
-        wanted = f"sekoia-event-exporter=={request.param}"
-        pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--disable-pip-version-check",
-            "--target",
-            str(made),
-            wanted,
-        ]
-        installed = subprocess.run(pip, capture_output=True, text=True, timeout=300)
-        if installed.returncode:
-            shutil.rmtree(made, ignore_errors=True)
-            if os.environ.get("CI") == "true":
-                pytest.fail(installed.stderr)
-            pytest.skip(f"{wanted} cannot be installed here")
-        with contextlib.suppress(OSError):  # another process was first
-            made.rename(folder)
-    # -I and -S: neither PYTHONPATH nor the packages of this environment.
-    return sys.executable, "-X", "utf8", "-I", "-S", "-c", RUN_CLIENT.format(folder=str(folder))
+def version(request: pytest.FixtureRequest) -> Sequence[str]:
+    """The command of a published version."""
+    folder = published.installed(request.param, f"sekoia-event-exporter=={request.param}")
+    return published.command(folder, "from sekoia_event_exporter import main; sys.exit(main())")
 
 
 def test_a_published_version_exports_and_downloads(
-    service: Service, published: Sequence[str], tmp_path: pathlib.Path
+    service: Service, version: Sequence[str], tmp_path: pathlib.Path
 ) -> None:
     job = service.done_search()
-    done = service.run("export", job, "--interval", "0", "-o", "out.gz", cwd=tmp_path, client=published)
+    done = service.run("export", job, "--interval", "0", "-o", "out.gz", cwd=tmp_path, client=version)
     assert done.returncode == 0, done.stdout + done.stderr
     found = rows(tmp_path / "out.gz")
     assert len(found) == len(EVENTS)
@@ -411,29 +386,37 @@ def test_a_published_version_exports_and_downloads(
 
 
 def test_a_published_version_takes_up_a_task_with_its_key(
-    service: Service, published: Sequence[str], tmp_path: pathlib.Path
+    service: Service, version: Sequence[str], tmp_path: pathlib.Path
 ) -> None:
     job = service.done_search()
     started = service.run(
-        "export", job, "--interval", "0", "--no-download", "--s3-sse-c-key", OWN_KEY, cwd=tmp_path, client=published
+        "export",
+        job,
+        "--interval",
+        "0",
+        "--no-download",
+        "--s3-sse-c-key",
+        OWN_KEY,
+        cwd=tmp_path,
+        client=version,
     )
     assert started.returncode == 0, started.stdout + started.stderr
-    verbs = service.run("--help", cwd=tmp_path, client=published).stdout
+    verbs = service.run("--help", cwd=tmp_path, client=version).stdout
     verb = "download" if "download" in verbs else "status"  # 0.4.0 downloads with `status`
     task = re.search(r"[0-9a-f]{8}-[0-9a-f-]{27}", started.stdout.replace(job, ""))
     assert task, started.stdout
-    done = service.run(verb, task[0], "--s3-sse-c-key", OWN_KEY, "-o", "later.gz", cwd=tmp_path, client=published)
+    done = service.run(verb, task[0], "--s3-sse-c-key", OWN_KEY, "-o", "later.gz", cwd=tmp_path, client=version)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(rows(tmp_path / "later.gz")) == len(EVENTS)
 
 
 def test_a_published_version_without_a_key_is_refused_before_anything_starts(
-    service: Service, published: Sequence[str], tmp_path: pathlib.Path
+    service: Service, version: Sequence[str], tmp_path: pathlib.Path
 ) -> None:
     """It would drop the key that the service makes: a file that nobody can read, charged to the quota."""
     job = service.done_search()
     before = service.http.get("/v1/tasks").json()["total"]
-    done = service.run("export", job, "--no-sse-c", cwd=tmp_path, client=published)
+    done = service.run("export", job, "--no-sse-c", cwd=tmp_path, client=version)
     assert done.returncode == 1
     assert "customer_key_required" in done.stderr
     assert service.http.get("/v1/tasks").json()["total"] == before
@@ -449,11 +432,11 @@ def allowing_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servi
 
 
 def test_where_allowed_a_published_version_exports_without_a_key(
-    allowing_service: Service, published: Sequence[str], tmp_path: pathlib.Path
+    allowing_service: Service, version: Sequence[str], tmp_path: pathlib.Path
 ) -> None:
     job = allowing_service.done_search()
     done = allowing_service.run(
-        "export", job, "--no-sse-c", "--interval", "0", "-o", "plain.gz", cwd=tmp_path, client=published
+        "export", job, "--no-sse-c", "--interval", "0", "-o", "plain.gz", cwd=tmp_path, client=version
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(rows(tmp_path / "plain.gz")) == len(EVENTS)

@@ -29,7 +29,11 @@ PATH_SUFFIX = "/events"
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+            # Generators of clients know the second type only; the service reads every body as lines, whatever its type.
+            "content": {
+                "application/x-ndjson": {"schema": {"type": "string"}},
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            },
             "description": "One JSON object a line, nested or dotted.",
         }
     },
