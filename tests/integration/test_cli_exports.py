@@ -175,6 +175,8 @@ def test_all_fields_are_named_and_exported(penstock: Any, job: str, tmp_path: pa
 def test_search_says_what_it_covered(penstock: Any) -> None:
     ran = penstock("search", QUERY, "--limit", "0")
     assert re.search(r"Searched event.category:authentication from 20.* to 20.* UTC \(-24h to now\)\.", ran.err)
+    ran = penstock("search", "failed password or x", "--limit", "0")
+    assert 'Searched failed password or x, understood as "failed" AND "password" AND "or" AND "x", from ' in ran.err
 
 
 def test_interrupted_search_is_canceled(penstock: Any, monkeypatch: pytest.MonkeyPatch) -> None:

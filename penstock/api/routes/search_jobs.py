@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Sequence
 
 import fastapi
@@ -104,6 +105,7 @@ def shown(job: searches.SearchJob, now: dt.datetime, remarks: Sequence[notes.Not
     return schemas.SearchJob(
         uuid=job.uuid,
         term=job.term,
+        understood=_understood(job.term),
         term_lang=job.term_lang,
         earliest_time=job.earliest,
         latest_time=job.latest,
@@ -127,6 +129,14 @@ def shown(job: searches.SearchJob, now: dt.datetime, remarks: Sequence[notes.Not
         error=job.error,
         notes=[schemas.Note(**note.to_json()) for note in remarks],
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def _understood(term: str) -> str:
+    try:
+        return query.unparse(query.parse(term))
+    except errors.PenstockError:  # a job of an older version, whose language took what ours refuses
+        return term
 
 
 def _notes(here: context.Here, job: searches.SearchJob) -> Sequence[notes.Note]:

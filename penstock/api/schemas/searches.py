@@ -59,6 +59,7 @@ class SearchJob(pydantic.BaseModel):
 
     uuid: str
     term: str
+    understood: str = Field(description="The query with its operators, quotes and parentheses written out.")
     term_lang: str
     earliest_time: dt.datetime = Field(description="Resolved when the job was created; inclusive.")
     latest_time: dt.datetime = Field(description="Resolved when the job was created; exclusive.")

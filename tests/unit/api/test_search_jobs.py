@@ -16,7 +16,8 @@ from penstock.control.schema import tables
 from penstock.lake.read import scan
 
 MEMBERS = {
-    "uuid", "term", "term_lang", "earliest_time", "latest_time", "filters", "community_uuids", "status", "total",
+    "uuid", "term", "understood", "term_lang", "earliest_time", "latest_time", "filters", "community_uuids", "status",
+    "total",
     "expired", "results_ttl", "visible", "max_last_events", "view_uuid", "created_at", "created_by", "created_by_type",
     "started_at", "ended_at", "canceled_at", "canceled_by", "canceled_by_type", "error", "notes",
 }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from penstock import errors
@@ -54,7 +54,7 @@ def run(
     _wait(job)
     facts = job.facts
     output.note(
-        f"Searched {facts['term'] or 'everything'} from {_time(facts['earliest_time'])} to "
+        f"Searched {_query(facts)} from {_time(facts['earliest_time'])} to "
         f"{_time(facts['latest_time'])} ({period.earliest} to {period.latest})."
     )
     for remark in facts.get("notes") or ():
@@ -62,6 +62,16 @@ def run(
             f"Note [{remark.get('code')}]: {remark.get('detail', '')} {remark.get('hint', '')}".rstrip(), "yellow"
         )
     return job
+
+
+def _query(facts: Mapping[str, Any]) -> str:
+    """The query as typed, and how it was understood where that says more."""
+    typed, understood = facts["term"], facts.get("understood")
+    if not typed.strip():
+        return "everything"
+    if understood is None or understood.replace('"', "") == typed.strip().replace('"', ""):
+        return str(typed)
+    return f"{typed}, understood as {understood},"
 
 
 def _wait(job: SearchJob) -> None:
