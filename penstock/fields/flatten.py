@@ -47,11 +47,13 @@ def _walk(members: dict[str, Any], prefix: str, flat: dict[str, Any], depth: int
         if isinstance(value, dict) and value:
             _walk(value, name + ".", flat, depth + 1, left)
             continue
+        # Counted before the name is kept; the list is one number that all levels of the recursion share.
         left[0] -= len(name) if name.isascii() else len(name.encode(errors="surrogatepass"))
         if left[0] < 0:
             raise refused.EventRefused("too_large", "its dotted names have far more bytes than its text")
         if isinstance(value, list) and value:
             check_depth(value, depth + 1)
+        # Refused, not merged: whichever value were kept, the other would be lost, and ingest promises to lose none.
         if name in flat:
             raise refused.EventRefused("duplicate_name", f"two paths of the event give the one name {name!r}")
         flat[name] = value
@@ -63,6 +65,7 @@ def check_depth(value: list[Any], depth: int) -> None:
     Raises:
         EventRefused: `too_deep`.
     """
+    # Level by level instead of recursing: 100,000 brackets in a line would end at Python's recursion limit.
     level: list[Any] = [value]
     while level:
         if depth > MAX_DEPTH:
@@ -92,7 +95,10 @@ def nest(flat: dict[str, Any]) -> dict[str, Any]:
         parts = name.split(".")
         target, used = root, 0
         if all(parts):
+            # Half of the levels: what nests here must be taken in again by `flatten`, with the value's own levels below
+            # it.
             while used < len(parts) - 1 and used < MAX_DEPTH // 2:
+                # That name is a value of its own; an object in its place would hide it.
                 if ".".join(parts[: used + 1]) in values:
                     break
                 target = target.setdefault(parts[used], {})

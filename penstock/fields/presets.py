@@ -27,6 +27,7 @@ class Preset:
     fields: tuple[str, ...]
 
 
+# The selections that the reference platform has published, in its order.
 _PRESETS = (
     Preset(
         name="network",

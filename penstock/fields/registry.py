@@ -28,6 +28,7 @@ def _build() -> dict[str, types.FieldSpec]:
     found: dict[str, types.FieldSpec] = {}
 
     def put(name: str, field_type: types.FieldType, description: str) -> None:
+        # The first one counts: a set's own row says more than what is reused below it.
         found.setdefault(name, types.FieldSpec(name=name, type=field_type, description=description))
 
     for set_name, table in _SETS.items():
@@ -35,6 +36,7 @@ def _build() -> dict[str, types.FieldSpec]:
             put(f"{set_name}.{name}", field_type, description)
     for source, targets in reuse.REUSE:
         start = f"{source}."
+        # A copy, made before any target is added: a target may lie below its own source (`user.target`).
         members = [spec for spec in found.values() if spec.name.startswith(start)]
         for target in targets:
             for spec in members:
@@ -42,6 +44,7 @@ def _build() -> dict[str, types.FieldSpec]:
     return {
         spec.name.removeprefix("base."): dataclasses.replace(spec, name=spec.name.removeprefix("base."))
         for spec in sorted(found.values(), key=lambda spec: spec.name.removeprefix("base."))
+        # Only now: the reuse above needed them as sources.
         if spec.name.split(".")[0] not in reuse.NOT_AT_THE_ROOT
     }
 

@@ -51,6 +51,7 @@ def check(selection: Sequence[str], known: Container[str]) -> tuple[str, ...]:
             "Name at least one field, or leave the list out for the default fields.",
             fields=[],
         )
+    # Wildcards first: as unknown fields they would be met with suggestions, and nobody would learn what is wrong.
     _refuse_wildcards(names, known)
     _refuse_duplicates(names)
     _refuse_unknown(names, known)
@@ -112,10 +113,12 @@ def _candidates(known: Container[str]) -> list[str]:
 
 def _suggest(name: str, candidates: Sequence[str]) -> list[str]:
     """Fields of an object, the commonest first; else the closest names."""
+    # `source` is asked for by people who know nested events; its fields help more than names that look alike.
     members = [candidate for candidate in candidates if candidate.startswith(f"{name}.")]
     if members:
         members.sort(key=lambda member: (_rank(member), member.count("."), member))
         return members[:_SUGGESTIONS]
+    # difflib takes quadratic time, and the name is anybody's text.
     if len(name) > _LONGEST_SEARCHED:
         return []
     lower = {candidate.lower(): candidate for candidate in candidates}

@@ -33,6 +33,7 @@ _DATE = re.compile(
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 
 
+# A subclass of str, so that it costs nothing until somebody asks; `type(x) is str` tells strings from it everywhere.
 class Number(str):
     """A JSON number whose token Python would not write again exactly (`1.0E3`, `-0`, `0.10`): the token itself.
 
@@ -79,7 +80,9 @@ def load_all(text: str | bytes) -> list[Any]:
 def _values(text: str) -> list[Any]:
     found: list[Any] = []
     at = _SPACES.match(text, 0).end()  # type: ignore[union-attr]  # it always matches
+    # `not found`: an empty text must reach the decoder, which says what is wrong with it.
     while not found or at < len(text):
+        # Only objects may follow without a separator (Firehose writes so): `1 2` or `{} ]` is a broken line.
         if found and text[at] != "{":
             raise json.JSONDecodeError("Extra data", text, at)
         value, at = _DECODER.raw_decode(text, at)
@@ -102,11 +105,13 @@ def _decoded(text: str | bytes, decode: Callable[[str], Any]) -> Any:
 
 
 def _integer(digits: str) -> int | Number:
+    # `int("-0")` is 0, and the sign would be lost.
     return Number(digits) if digits == "-0" or len(digits) > MAX_INTEGER_DIGITS else int(digits)
 
 
 def _float(token: str) -> float | Number:
     value = float(token)
+    # `1.0` and `1e+16` come back as they came; `0.10` or `1E5` would be written in another way.
     return value if repr(value) == token else Number(token)
 
 
@@ -116,6 +121,7 @@ def _constant(token: str) -> Any:
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(members)
+    # JSON leaves the meaning of a repeated name open (RFC 8259 §4); to keep one value would lose the other.
     if len(value) != len(members):
         counts = collections.Counter(name for name, _ in members)
         name = next(name for name, count in counts.items() if count > 1)
@@ -136,6 +142,7 @@ def dumps(value: Any) -> str:
         TypeError: a type JSON does not have. ValueError: NaN or an infinity.
     """
     text = _write(value)
+    # Half of a pair may stand alone in JSON as `\ud800`; UTF-8 cannot hold it, so it leaves as the same escape.
     return text if text.isascii() else _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
@@ -147,6 +154,7 @@ def _write(value: Any) -> str:
 
 
 def _write_float(value: float) -> str:
+    # True for infinities and NaN, without a call.
     if value - value != 0:
         raise ValueError(f"{value} is no JSON number")
     return repr(value)
@@ -157,6 +165,7 @@ def _write_object(value: dict[str, Any]) -> str:
     return f"{{{','.join(members)}}}"
 
 
+# The encoder of `ensure_ascii=False`, called directly: `json.dumps` builds an encoder at each call.
 _string = json.encoder.encode_basestring
 _WRITERS: dict[type, Callable[[Any], str]] = {
     str: _string,
@@ -179,6 +188,7 @@ def fits(field_type: types.FieldType, value: Any) -> bool:
         case types.FieldType.LONG:
             return kind is int and value in _LONG
         case types.FieldType.DOUBLE:
+            # Never an int, though a double could hold it: it would come back as `1.0`.
             return kind is float
         case types.FieldType.BOOLEAN:
             return kind is bool
@@ -209,12 +219,14 @@ def infer(values: Iterable[Any]) -> types.FieldType:
     A string votes for date (canonical), ip or keyword; text is never inferred. No votes at all: keyword.
     """
     votes = collections.Counter(_narrowest(value) for value in values if value is not None)
+    # `max` gives the first of equals, so the order of FieldType decides.
     return max(types.FieldType, key=lambda field_type: votes[field_type])
 
 
 def _narrowest(value: Any) -> types.FieldType:
     kind = type(value)
     if kind is str:
+        # The last character first: nearly all strings end here.
         if value[-1:] == "Z" and is_canonical_date(value):
             return types.FieldType.DATE
         return types.FieldType.IP if _is_address(value) else types.FieldType.KEYWORD
@@ -233,6 +245,7 @@ def _is_address(text: str) -> bool:
     if _ADDRESS.fullmatch(text) is None:
         return False
     try:
+        # Behind the regular expression, which keeps most strings from this dear call.
         ipaddress.ip_address(text)
     except ValueError:
         return False
@@ -298,6 +311,8 @@ def _parse_number(value: Any) -> int | None:
         return None
     if not number.is_finite():
         return None
+    # By size alone: 1e11 is the year 5138 in seconds and 1973 in milliseconds, so that times of real events are told
+    # apart.
     for exponent, power in ((11, 6), (14, 3), (17, 0), (20, -3)):
         if number.adjusted() < exponent:
             return int(number.scaleb(power, _WIDE).to_integral_value(decimal.ROUND_FLOOR))

@@ -27,10 +27,12 @@ REUSE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("vlan", ("network.vlan", "network.inner.vlan", "observer.ingress.vlan", "observer.egress.vlan")),
     ("interface", ("observer.ingress.interface", "observer.egress.interface")),
     ("geo", (*_below(_ENDPOINTS, "geo"), "host.geo", "observer.geo", "threat.indicator.geo")),
+    # Before `process` is copied to its relatives, which then have it too.
     ("geo", ("process.entry_meta.source.geo",)),
     ("as", (*_below(_ENDPOINTS, "as"), "threat.indicator.as", "process.entry_meta.source.as")),
     ("group", ("user.group",)),
     ("user", (*_below(_ENDPOINTS, "user"), "host.user")),
+    # After the line above: the endpoints' users have no targets of their own.
     ("user", ("user.target", "user.effective", "user.changes")),
     ("service", ("service.origin", "service.target")),
     ("risk", ("host.risk", "user.risk")),
@@ -44,10 +46,12 @@ REUSE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("file", ("threat.indicator.file",)),
     ("url", ("threat.indicator.url",)),
     ("registry", ("threat.indicator.registry",)),
+    # After all that is put below an indicator: an enrichment holds a whole one.
     ("threat.indicator", ("threat.enrichments.indicator",)),
     ("process.user", ("process.real_user", "process.saved_user", "process.attested_user")),
     ("process.group", ("process.real_group", "process.saved_group")),
     ("process.group", ("process.supplemental_groups", "process.attested_groups")),
+    # Last, since the relatives have all that a process has.
     ("process", _PROCESS_RELATIVES),
 )
 
