@@ -50,6 +50,7 @@ def common_values(
     if prefix:
         filters.append({"field": field, "operator": "starts_with", "value": prefix})
     predicate = query.compile(query.from_filters(filters), snapshot.query_columns)
+    # The newest events only: somebody waits while typing, and a scan of all would take minutes.
     events = scan.newest(snapshot, _ALWAYS, predicate, LOOKED_AT)
     counts = collections.Counter(text for event in events for text in _texts(event.get(field), prefix))
     return CommonValues(

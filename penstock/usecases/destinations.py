@@ -57,6 +57,7 @@ def of(services: services_module.Services, order: orders.ExportOrder) -> Destina
     bucket = storage.CustomerBucket.parse(order.s3) if order.s3.keys() & set(buckets.MEMBERS) else None
     encryption = _encryption(services, order, key, bucket)
     if bucket is not None:
+        # The sealed form must say what was decided, since the worker reads that and not the request.
         bucket = dataclasses.replace(bucket, encryption=encryption)
     generated = key is None and encryption.needs_customer_key
     return Destination(
@@ -86,6 +87,7 @@ def _encryption(
         return asked
     if not services.settings.allow_unencrypted_exports:
         raise _key_required()
+    # In a customer's bucket the customer's own rules still encrypt, or not.
     return storage.Encryption.BUCKET_DEFAULT if bucket else storage.Encryption.NONE
 
 

@@ -60,6 +60,7 @@ def estimate(
         in_force = limits.for_community(tx, community_uuid, services.settings)
         usage = quota.usage(tx, community_uuid, services.clock.now(), in_force)
         pace = _events_per_second(tx, caller)
+    # Collected: whoever estimates wants to correct all at once, where a start stops at the first.
     problems: list[errors.PenstockError] = []
 
     def tried(check: Callable[[], _Result]) -> _Result | None:
@@ -69,6 +70,7 @@ def estimate(
             problems.append(error)
             return None
 
+    # The default fields where the asked ones are wrong, so that size and time can still be told.
     fields = tried(lambda: exporting.fields_of(services, order, community_uuid)) or presets.DEFAULT_FIELDS
     destination = tried(lambda: destinations.of(services, order))
     if destination is not None:
@@ -94,6 +96,7 @@ def _events_per_second(tx: sa.Connection, caller: orders.Caller) -> float:
     )
     events = seconds = 0.0
     for export in found:
+        # Of a small export most of the time is its start, which `START_SECONDS` counts already.
         if export.started_at is not None and export.ended_at is not None and export.progress_events >= 10_000:
             events += export.progress_events
             seconds += (export.ended_at - export.started_at).total_seconds()

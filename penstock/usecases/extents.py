@@ -58,6 +58,8 @@ def extent_of(
     predicate = query.compile(results.node_of(job), snapshot.query_columns)
     time_range = results.range_of(job)
     total = job.total or 0
+    # A table with fewer rows than the limit cannot hold too many matches: then the old count is good enough for a
+    # check.
     if job.snapshots.get(community_uuid) != snapshot.version and snapshot.rows > in_force.export_max_events:
         total = scan.count(snapshot, time_range, predicate)
     return Extent(snapshot=snapshot, time_range=time_range, predicate=predicate, events=total)
@@ -80,6 +82,7 @@ def check_size(extent: Extent, usage: quota.Quota, size_of: Callable[[], int]) -
 
     `size_of` gives `compressed_bytes`; it is asked only where that could matter, since it reads events.
     """
+    # A sample reads events, and nearly every month has far more room than that.
     if extent.events * BYTES_THAT_ALWAYS_SUFFICE > usage.left_bytes:
         quota.check_size(usage, round(size_of() / SAMPLE_ERROR))
 
@@ -98,6 +101,7 @@ def _bytes_per_event(extent: Extent, fields: Sequence[str], compression: str) ->
         for time_range in _sampled_ranges(extent)
         for event in scan.newest(extent.snapshot, time_range, extent.predicate, SAMPLED_EVENTS)
     ]
+    # All as JSON text: the events come as values, and rendered text is what the encoder writes either way.
     columns = {field: [values.dumps(event[field]) if field in event else None for event in events] for field in fields}
     encoder = encode.LineEncoder(fields, dict.fromkeys(fields, types.FieldType.JSON))
     frame = pl.DataFrame(columns, schema=dict.fromkeys(fields, pl.String))
@@ -114,5 +118,6 @@ def _sampled_ranges(extent: Extent) -> list[plan.TimeRange]:
         for start, end, (_, events) in zip(starts, ends, counts, strict=True)
         if events
     ]
+    # Spread out: messages of one hour resemble each other, and would compress better than the whole.
     step = max(1, len(full) // SAMPLED_RANGES)
     return full[::step][:SAMPLED_RANGES]

@@ -112,6 +112,7 @@ def histogram(services: services_module.Services, job: searches.SearchJob, bucke
     """The job's matches over time, all its communities together, in at most `buckets` stretches."""
     require_usable(job, services.clock.now())
     counted = job.histogram
+    # Clients ask for 60 unless told otherwise, which is what the worker has counted.
     if counted and len(counted["counts"]) == buckets:  # the worker has counted these very stretches
         return scan.Histogram(
             interval_seconds=counted["interval_seconds"], counts=[(start, n) for start, n in counted["counts"]]
@@ -154,4 +155,5 @@ def _cell(value: Any) -> str:
 def _with_timestamp(event: Event) -> Event:
     """Events of the reference platform have `timestamp` beside `@timestamp`, and published clients read it."""
     alias = selection.TIMESTAMP_ALIAS
+    # An event's own `timestamp` is never hidden.
     return event if alias in event else {**event, alias: event[types.TIMESTAMP]}

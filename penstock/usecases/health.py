@@ -88,6 +88,7 @@ def _storage(services: services_module.Services) -> tuple[State, str]:
     if services.settings.storage == "embedded":
         return _folder(pathlib.Path(services.settings.home), "Exports are kept in the home folder")
     begun = services.clock.monotonic()
+    # The cheapest question that needs the network, the credentials and the bucket; no upload has this prefix.
     next(iter(services.store.list_unfinished("health-check/")), None)
     milliseconds = (services.clock.monotonic() - begun) * 1000
     return State.OK, f"The bucket {services.settings.s3_bucket} answers in {milliseconds:.0f} ms."
@@ -109,6 +110,7 @@ def _workers(services: services_module.Services) -> tuple[State, str]:
 
 def _folder(folder: pathlib.Path, what: str) -> tuple[State, str]:
     """A folder that must be writable, and its disk; one that is not made yet stands for the one above it."""
+    # A fresh service has made neither folder yet, and is well.
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if not os.access(folder, os.W_OK):

@@ -55,8 +55,10 @@ def of(services: services_module.Services, job: searches.SearchJob) -> searches.
     found = _kept(services, job)
     if found is not None:
         return found
+    # Sixty-four locks for all jobs: a dictionary of locks would grow, and two jobs that share one only wait a little.
     with _LOCKS[hash(job.uuid) % len(_LOCKS)]:
         found = _kept(services, job)
+        # Asked again behind the lock: the one before us has just kept them.
         if found is None:
             found = compute(job, snapshots_of(services, job) if job.total else ())
             with services.database.begin() as tx:
@@ -81,8 +83,10 @@ def compute(
     for snapshot in snapshots:
         should_stop()
         found.append(scan.newest(snapshot, time_range, query.compile(node, snapshot.query_columns), MAX_EVENTS))
+    # Each list is sorted already; merged, it takes one comparison an event.
     events = list(heapq.merge(*found, key=_newest_first))[:MAX_EVENTS]
     return searches.Results(
+        # Common values are of all that was read, though fewer are shown.
         events=tuple(values.dumps(dict(event)) for event in events[: job.max_last_events]),
         fields=_common_values(events),
         sampled_events=len(events),

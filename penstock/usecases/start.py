@@ -41,6 +41,7 @@ def start(
     fields = fields_of(services, order, community_uuid)
     destination = destinations.of(services, order)
     new = _new_export(services, caller, job, community_uuid, fields, destination, order, idempotency_key)
+    # Before all that takes long: a repeated request is answered at once.
     earlier = _check(services, new)
     if earlier is not None:
         return _answer(services, earlier)
@@ -49,9 +50,11 @@ def start(
     extents.check_extent(extent, in_force)
     usage = _usage(services, community_uuid, in_force)
     extents.check_size(extent, usage, lambda: extents.compressed_bytes(extent, fields, services.settings.compression))
+    # Last of the checks: it writes into the customer's bucket, and must not for a request that is refused anyway.
     destination.probe()
     new = dataclasses.replace(new, expected_events=extent.events)
     now = services.clock.now()
+    # The key first: a row whose key is missing could never be worked on. A key without a row is only a file too many.
     with _wrapping_key_kept(services, new), services.database.begin() as tx:
         started = exports.start(tx, new, limits=in_force, now=now)
     return _answer(services, started)
@@ -153,6 +156,7 @@ def _new_export(
         filters=tuple(job.filters),
         earliest=job.earliest,
         latest=job.latest,
+        # Counted later; `check` does not judge it.
         expected_events=0,
         compression=services.settings.compression,
         destination=bucket.destination if bucket else "service",
