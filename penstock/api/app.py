@@ -77,6 +77,7 @@ def create_app(services: services_module.Services, *, worker: worker_module.Work
         ingests=context.Ingests(services.settings.ingest_requests_per_key),
     )
     app.state.known_keys = auth.KnownKeys(services)
+    # Two prefixes, since published clients of the reference platform use both.
     for prefix in PREFIXES:
         for router in _ROUTERS:
             app.include_router(
@@ -86,6 +87,8 @@ def create_app(services: services_module.Services, *, worker: worker_module.Work
         app.include_router(router, responses=_PROBLEM_RESPONSES)
     app.openapi = functools.partial(_documented, app.openapi)  # type: ignore[method-assign]
     problems.install(app)
+    # Added from the inside out: the last one is outermost. RequestFrame must be, so that every answer has an id and a
+    # log line.
     app.add_middleware(
         middleware.BodyPace,
         body_seconds=services.settings.request_body_seconds,
@@ -128,6 +131,7 @@ def _lifespan(
             yield
         finally:
             if worker is not None:
+                # On a thread: it waits for up to 15 s, and requests in flight still need the event loop.
                 await anyio.to_thread.run_sync(worker.stop)
 
     return lifespan

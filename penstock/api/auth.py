@@ -85,13 +85,16 @@ class KnownKeys:
 
     async def find(self, token: str | None) -> apikeys.ApiKey:
         """The key whose token this is. Raises NotAuthenticated."""
+        # A hash, as in the database: nothing that is kept holds a token in clear.
         name = hashlib.sha256((token or "").encode()).digest()
+        # Before the look-up: the second counts from when the database was asked, not from when it answered.
         now = self._services.clock.monotonic()
         looked_up_at, api_key = self._found.get(name, (0.0, None))
         if api_key is not None and now - looked_up_at < TRUST_SECONDS:
             return api_key
         api_key = await anyio.to_thread.run_sync(self._look_up, token)
         if len(self._found) >= MOST_TRUSTED:
+            # All at once: a bound that takes no bookkeeping at each request.
             self._found.clear()
         self._found[name] = (now, api_key)
         return api_key
@@ -115,6 +118,7 @@ def permit(permission: states.Permission | None = None) -> Callable[..., Awaitab
     ) -> Caller:
         known: KnownKeys = request.app.state.known_keys
         api_key = await known.find(credentials.credentials if credentials else None)
+        # For the log, also of a request that is refused below.
         request.scope["penstock.api_key_uuid"] = api_key.uuid
         if permission is not None:
             api_key.require(permission)

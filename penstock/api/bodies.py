@@ -63,6 +63,7 @@ def unpacked(body: IO[bytes], encoding: str, max_bytes: int) -> Iterator[IO[byte
         IngestError: `truncated_body` (the archive ends early), `damaged_body`.
     """
     unpacker = _unpacker(encoding)
+    # Nothing to unpack: the spool that is there serves, without a copy.
     if unpacker is None:
         yield body
         return
@@ -84,9 +85,11 @@ def _unpacker(encoding: str) -> unpack.Unpacker | None:
     name = encoding.strip().lower()
     if name in ("", "identity"):
         return None
+    # RFC 9110 §8.4.1.3: `x-gzip` is to be taken for `gzip`.
     if name in ("gzip", "x-gzip"):
         return unpack.unpacker(unpack.Kind.GZIP)
     if name == "zstd":
+        # A frame's header may ask for a window of gigabytes; RFC 9659 bounds it for HTTP.
         return unpack.unpacker(unpack.Kind.ZSTD, max_window_bytes=unpack.HTTP_WINDOW_BYTES)
     raise errors.UnsupportedEncoding(
         "unsupported_content_encoding",

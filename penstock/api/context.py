@@ -64,6 +64,7 @@ class Context:
         self, key: str, function: Callable[_Params, _Result], *args: _Params.args, **kwargs: _Params.kwargs
     ) -> _Result:
         """Runs an ingest of the API key `key` on a thread, waiting for a free one, and for those of this key."""
+        # The key's own bound is outside: a key that waits for it holds none of the threads that all share.
         async with self.ingests.threads_of(key):
             return await anyio.to_thread.run_sync(functools.partial(function, *args, **kwargs), limiter=self.ingest)
 
@@ -95,6 +96,7 @@ class Ingests:
         finally:
             self._requests[key] -= 1
             if not self._requests[key]:
+                # A key that sends no more leaves nothing behind.
                 del self._requests[key]
                 self._threads.pop(key, None)
 

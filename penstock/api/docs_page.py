@@ -135,6 +135,7 @@ def _kind(schema: Schema) -> str:
 
 def _prose(text: str) -> str:
     """Escaped; `code` set as code; blank lines become paragraphs."""
+    # Escaped first, so that the tags added below are the only ones.
     pieces = html.escape(text).split("`")
     marked = [f"<code>{piece}</code>" if number % 2 else piece for number, piece in enumerate(pieces)]
     return "".join(marked).replace("\n\n", "</p><p>")

@@ -50,4 +50,5 @@ def _parse(body: bytes) -> Any:
             refuse(literal, "is beyond the range of numbers")
         return value
 
+    # Python's parser takes NaN and Infinity, which JSON lacks, and would answer them in JSON that nobody else can read.
     return json.loads(body, parse_constant=lambda name: refuse(name, "is not JSON"), parse_float=number)

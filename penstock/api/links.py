@@ -29,6 +29,7 @@ def of(services: services_module.Services, export: exports.Export, now: dt.datet
         return Links()
     if export.in_customer_bucket or not isinstance(services.store, store.EmbeddedStore):
         return Links(download_url=export.download_url, manifest_url=export.manifest_url)
+    # The worker that signed them may have known another address, or none.
     moved = services.store.urls.under_public_url
     return Links(
         download_url=moved(export.download_url) if export.download_url else None,

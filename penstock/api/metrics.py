@@ -16,6 +16,7 @@ class Measures:
     """All metrics of one app, in a registry of their own (several apps can live in one process)."""
 
     def __init__(self) -> None:
+        # The library's global registry refuses a second metric of the same name, and with it a second app.
         self.registry = prometheus_client.CollectorRegistry()
         self._requests = prometheus_client.Counter(
             "penstock_http_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry

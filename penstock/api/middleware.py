@@ -55,6 +55,7 @@ class RequestFrame:
                 status = message["status"]
                 present = message.get("headers", ())
                 names = {name.lower() for name, _ in present}
+                # A route that has set one of these itself knows better.
                 ours = (
                     (REQUEST_ID_HEADER.lower().encode(), request_id.encode()),
                     (b"x-content-type-options", b"nosniff"),
@@ -76,6 +77,7 @@ class RequestFrame:
     def _account(self, scope: types.Scope, status: int | None, seconds: float) -> None:
         route = self._route(scope)
         self._measures.request(scope["method"], route, status or 0, seconds)
+        # Probes and scrapers come every few seconds and would be most of the log.
         write = _LOG.debug if route in _QUIET_ROUTES else _LOG.info
         write("request", **_facts(scope, route, status, seconds))
 
@@ -109,6 +111,7 @@ def _facts(scope: types.Scope, route: str, status: int | None, seconds: float) -
 
 def _request_id(scope: types.Scope) -> str:
     for name, value in scope["headers"]:
+        # Only a plain one is taken over: it ends up in the log and in a header, where a line break would forge another.
         if name == REQUEST_ID_HEADER.lower().encode() and _SAFE_REQUEST_ID.match(value.decode("latin-1")):
             return str(value.decode("latin-1"))
     return uuid.uuid4().hex
@@ -133,6 +136,7 @@ class HeadAsGet:
         async def send_without_body(message: types.Message) -> None:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
+        # Routes declare GET only. Content-Length stays as GET has it, which RFC 9110 §9.3.2 asks of a HEAD.
         scope["method"] = "GET"
         try:
             await self._app(scope, receive, send_without_body)
@@ -174,6 +178,7 @@ class BodyPace:
             except TimeoutError:
                 raise self._too_slow(received, time.monotonic() - began) from None
             received += len(message.get("body", b""))
+            # A disconnect has no such member either, and ends the body all the same.
             is_whole = not message.get("more_body", False)
             return message
 
@@ -182,6 +187,7 @@ class BodyPace:
     def _allowed_seconds(self, received: int) -> float:
         """From the beginning to the next byte."""
         rate = self._least_bytes_per_second
+        # What has come earns the time for more: a fast start may be followed by a pause.
         return min(self._body_seconds, GRACE_SECONDS + received / rate) if rate else self._body_seconds
 
     def _too_slow(self, received: int, seconds: float) -> errors.RequestTooSlow:
@@ -211,6 +217,7 @@ class RequestBounds:
         if (refusal := _nul(scope)) is not None:
             await problems.of_http(fastapi.Request(scope), refusal)(scope, receive, send)
             return
+        # Its body is bounded by a setting, after unpacking as well.
         if scope["path"].endswith(self._ingest_path_suffix):
             await self._app(scope, receive, send)
             return
@@ -220,6 +227,7 @@ class RequestBounds:
             nonlocal seen_bytes
             message = await receive()
             seen_bytes += len(message.get("body", b""))
+            # Counted, since Content-Length may be missing or wrong.
             if seen_bytes > JSON_BODY_MAX_BYTES:
                 raise starlette.exceptions.HTTPException(
                     413, f"The body has more than {JSON_BODY_MAX_BYTES:,} bytes, the most this path takes."
@@ -232,6 +240,7 @@ class RequestBounds:
 def _nul(scope: types.Scope) -> starlette.exceptions.HTTPException | None:
     if "\0" in scope["path"]:
         return starlette.exceptions.HTTPException(404)
+    # PostgreSQL's text cannot hold NUL, and the driver's error would be a fault of the service.
     if b"%00" in scope["query_string"]:
         return starlette.exceptions.HTTPException(400, "The query holds a NUL character.")
     return None

@@ -7,6 +7,7 @@ from typing import Annotated
 import fastapi
 
 MAX_LIMIT = 1000
+# Python's integers have no end, those of the databases do: an OFFSET beyond 64 bits would be a fault of the service.
 MAX_OFFSET = 1_000_000_000
 
 Limit = Annotated[int, fastapi.Query(ge=1, le=MAX_LIMIT, description="Most items of the page.")]

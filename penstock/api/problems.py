@@ -68,6 +68,7 @@ def document(
     }
     headers: dict[str, str] = {}
     if status == http.HTTPStatus.UNAUTHORIZED:
+        # RFC 9110 §15.5.2: a 401 must say how to authenticate.
         headers["WWW-Authenticate"] = 'Bearer realm="penstock"'
     request.scope["penstock.problem_code"] = code
     return Problem(content, status_code=status, headers=headers)
@@ -82,6 +83,7 @@ def of_error(request: fastapi.Request, error: errors.PenstockError) -> Problem:
     detail, hint, extra = error.detail, error.hint, dict(error.extra)
     if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         extra = {"error_id": _log_fault(request, error), "retriable": error.retriable}
+        # The sentence is for the operator: it may name hosts, folders and buckets.
         if error.status not in _SPEAKING_STATUSES:
             detail = f"A part of the service failed ({error.title.lower()})."
             hint = "Try again in some seconds. If it stays, give the operator the error_id: the log has the rest."
@@ -133,6 +135,7 @@ def of_http(request: fastapi.Request, error: starlette.exceptions.HTTPException)
 def of_validation(request: fastapi.Request, error: fastapi_exceptions.RequestValidationError) -> Problem:
     """The problem of a request that does not have the shape the route wants; every place that is wrong is listed."""
     found = error.errors()
+    # 400, not 422: what is no JSON has no shape to be wrong.
     if any(item["type"] == "json_invalid" for item in found):
         return document(
             request,
@@ -142,6 +145,7 @@ def of_validation(request: fastapi.Request, error: fastapi_exceptions.RequestVal
             detail=f"The body is not valid JSON: {_json_complaint(found)}.",
             hint="Send one JSON object, UTF-8, with Content-Type: application/json.",
         )
+    # Without `input`, which holds the value that was sent: it may be a key.
     places = [{"location": _location(item["loc"]), "message": str(item["msg"])} for item in found]
     listed = "; ".join(f"{place['location']}: {place['message']}" for place in places)
     return document(
@@ -195,6 +199,7 @@ def _log_fault(request: fastapi.Request, error: errors.PenstockError) -> str:
 
 def _seconds_until(request: fastapi.Request, instant: str) -> int:
     left = dt.datetime.fromisoformat(instant) - context.of(request).services.clock.now()
+    # Retry-After is in whole seconds; rounded down, the client would come back too early.
     return max(1, math.ceil(left.total_seconds()))
 
 

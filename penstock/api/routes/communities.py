@@ -17,6 +17,7 @@ router = fastapi.APIRouter(tags=["communities"], route_class=json_body.StrictRou
 )
 def list_communities(here: context.Here, caller: auth.AnyCaller) -> schemas.CommunityPage:
     """The communities of the API key; with ADMIN, all there are."""
+    # An ADMIN sees all of them; `reachable` says which ones the key may also work in.
     visible = None if caller.may(states.Permission.ADMIN) else caller.communities
     with here.services.database.read() as tx:
         found = communities.list_all(tx, visible)

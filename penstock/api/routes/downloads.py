@@ -45,9 +45,11 @@ def download(key: str, request: fastapi.Request, here: context.Here) -> fastapi.
     store = here.services.store
     if not isinstance(store, embedded.EmbeddedStore):
         raise errors.NotFound("not_found", "Exports are not kept here.", "Use the task's download_url unchanged.")
+    # With the prefix again, and decoded: the signature is over the plain key.
     answer = embedded_http.respond(store, request.method, f"/storage/{key}", request.query_params, request.headers)
     if answer.error_code is not None:
         request.scope["penstock.problem_code"] = answer.error_code
+    # A HEAD hands nothing out, so that the audit has nothing to tell of it.
     elif request.method == "GET":
         _record(here.services, request, answer)
     return responses.StreamingResponse(_pieces(answer.body), status_code=answer.status, headers=answer.headers)
@@ -59,6 +61,7 @@ async def _pieces(body: Iterator[bytes]) -> AsyncIterator[bytes]:
         async for piece in concurrency.iterate_in_threadpool(body):
             yield piece
     finally:
+        # An iterator that is merely dropped closes its file whenever the collector comes by.
         if isinstance(body, Generator):
             body.close()
 

@@ -47,6 +47,7 @@ async def list_events(
             return _csv(events.as_csv(found, columns), f"events_{job.uuid}.csv")
         return fastapi.Response(events.as_json(found, job.total or 0, flat=flat), media_type="application/json")
 
+    # A job of an earlier version has no results kept, and then this scans.
     return await here.run_heavy(read)
 
 

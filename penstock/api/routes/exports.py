@@ -108,6 +108,7 @@ def order_of(body: schemas.ExportRequest | None) -> orders.ExportOrder:
     }
     return orders.ExportOrder(
         fields=None if body.fields is None else tuple(body.fields),
+        # An empty text counts as absent: published clients send all members, empty where nothing was set.
         s3={name: value for name, value in clear.items() if value},
         generate_customer_key=bool(body.generate_customer_key),
     )

@@ -60,6 +60,7 @@ async def ingest_events(
     settings = services.settings
 
     def take(sent: IO[bytes]) -> ingest.IngestReport:
+        # On the thread: unpacking is work for the processor, and would hold the event loop up.
         with bodies.unpacked(sent, content_encoding, settings.request_max_bytes) as body:
             return ingest.ingest_stream(
                 services.table(community_uuid),

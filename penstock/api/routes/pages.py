@@ -37,6 +37,7 @@ def docs(request: fastapi.Request) -> responses.HTMLResponse:
     """The documentation as a page."""
     return responses.HTMLResponse(
         docs_page.render(request.app.openapi()),
+        # The page has no script, and none may come: descriptions in it are ours, but the header costs nothing.
         headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
     )
 
@@ -52,5 +53,6 @@ def stores_of(values: settings.Settings) -> tuple[str, ...]:
     if values.s3_endpoint_url:
         parts = urllib.parse.urlsplit(values.s3_endpoint_url)
         return (f"{parts.scheme}://{parts.netloc}",)
+    # Presigned URLs of AWS come in three forms, by region and addressing style; the console's policy must allow each.
     host = f"s3.{values.s3_region}.amazonaws.com"
     return (f"https://{host}", f"https://{values.s3_bucket}.{host}", f"https://{values.s3_bucket}.s3.amazonaws.com")

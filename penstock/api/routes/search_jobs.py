@@ -85,6 +85,7 @@ def cancel_search_job(job_uuid: str, here: context.Here, caller: auth.Reader) ->
     now = here.services.clock.now()
     with here.services.database.begin() as tx:
         job = searches.cancel(tx, job_uuid, caller.communities, by=caller.actor, now=now)
+        # Only by the call that did it: a repeated cancel is no second deed.
         if job.canceled_at == now:
             _record(tx, job, caller, "search_job.canceled", now)
     return shown(job, now)
@@ -95,6 +96,7 @@ def delete_search_job(job_uuid: str, here: context.Here, caller: auth.Reader) ->
     """Its exports stay, as tasks. One that is running stops."""
     now = here.services.clock.now()
     with here.services.database.begin() as tx:
+        # Read before it is gone: the audit names its communities.
         job = searches.get(tx, job_uuid, caller.communities)
         searches.delete(tx, job_uuid, caller.communities)
         _record(tx, job, caller, "search_job.deleted", now)

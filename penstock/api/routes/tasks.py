@@ -25,6 +25,7 @@ def list_tasks(
     offset: paging.Offset = 0,
 ) -> schemas.TaskPage:
     """Tasks of the key's communities, newest first."""
+    # A community that the key does not reach is a 404, not an empty list, as everywhere.
     within = caller.communities if community_uuid is None else (caller.require_community(community_uuid),)
     with here.services.database.read() as tx:
         wanted = states.ExportStatus(status) if status else None
