@@ -93,8 +93,10 @@ cdef extern from *:
 VALUES, WORDS, JSON, OVERFLOW, LONGS, DOUBLES = BL_VALUES, BL_WORDS, BL_JSON, BL_OVERFLOW, BL_LONGS, BL_DOUBLES
 BLOCK_BYTES = BL_BLOCK_BYTES
 
+# strtod of a process whose locale has a comma as decimal point would read 0.5 as 0.
 cdef locale_t plain = newlocale(LC_ALL_MASK, "C", NULL)
 cdef uint64_t secret = int.from_bytes(os.urandom(8), "little")
+# What Polars hands out for the lake's column types; another layout is a TypeError, not a guess.
 cdef dict formats = {
     BL_VALUES: b"vu", BL_WORDS: b"vu", BL_JSON: b"vu", BL_OVERFLOW: b"vu", BL_LONGS: b"l", BL_DOUBLES: b"g",
 }
@@ -181,6 +183,7 @@ cdef class Keys:
             TypeError: the column's Arrow format is not that of its kind.
             ValueError: a view points outside its buffer, or text is no JSON. The keys are not complete then.
         """
+        # The capsule owns the stream: it must live until the last batch is read, though only the pointer is used below.
         capsule = series.__arrow_c_stream__()
         cdef ArrowArrayStream *stream = <ArrowArrayStream *>PyCapsule_GetPointer(capsule, "arrow_array_stream")
         check_format(stream, kind)
@@ -189,6 +192,7 @@ cdef class Keys:
         self.keys.is_few = kind in (BL_VALUES, BL_LONGS, BL_DOUBLES)
         while self.add_batch(stream, <bl_kind>kind):
             pass
+        # At the end, over the distinct values: which columns have few is known only now.
         if self.keys.is_few:
             bl_put_field_keys(&self.keys, salt)
         self.check()
@@ -203,6 +207,7 @@ cdef class Keys:
             return False
         with nogil:
             bl_put_array(&self.keys, kind, &array, plain)
+        # Before the check, which may raise: an array that is not released is a leak.
         array.release(&array)
         self.check()
         return True
@@ -243,6 +248,7 @@ def filter_add(uint8_t[::1] filter not None, uint32_t blocks, uint32_t groups, u
     """Sets the bits of one row group's keys; `filter` has `blocks` x `groups` blocks."""
     if <uint64_t>len(filter) != <uint64_t>blocks * groups * BL_BLOCK_BYTES or group >= groups:
         raise ValueError("the filter has another size")
+    # Of an empty memoryview there is no element whose address could be taken.
     if len(keys):
         with nogil:
             bl_filter_add(&filter[0], blocks, groups, group, &keys[0], len(keys))

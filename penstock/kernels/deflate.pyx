@@ -44,6 +44,7 @@ cdef struct Workspace:
     size_t capacity
 
 
+# One for each thread that may encode at once on a large machine; each keeps 1.6 MiB and its output.
 cdef enum:
     MOST_SPARE = 16
 
@@ -97,6 +98,7 @@ cdef class Deflater:
         pk_deflate_begin(self.own.state, PK_FASTEST if level == "fastest" else PK_FAST)
 
     def __dealloc__(self):
+        # Whatever `__cinit__` came to: without a state it only frees.
         give_back(self.own)
 
     def add(self, const uint8_t[::1] lines not None, const uint8_t[::1] marks=None):
@@ -112,6 +114,7 @@ cdef class Deflater:
         cdef bint enough
         if not size:
             return
+        # Cut anywhere: plain text is one, however it is cut.
         if size > <uint32_t>-1:  # marks count in 32 bits
             for start in range(0, lines.shape[0], 1 << 30):
                 self.add(lines[start : start + (1 << 30)])
@@ -119,11 +122,13 @@ cdef class Deflater:
         if marks is not None and marks.shape[0]:
             first = <const pk_mark *>&marks[0]
             n_marks = <size_t>marks.shape[0] // sizeof(pk_mark)
+        # One mark over everything stands for lines of which nothing is known.
         plain.start = 0
         plain.end = <uint32_t>size
         plain.column = 0
         plain.kind = PK_MARK_PLAIN
         with nogil:
+            # The caller has just computed a checksum of these lines by ISA-L.
             pk_clear_upper_halves()
             enough = self.take(&lines[0], size, first, first + n_marks)
         if not enough:
@@ -164,6 +169,7 @@ cdef class Deflater:
         cdef uint8_t *grown
         if self.own.capacity - self.used >= PK_BLOCK_BOUND:
             return True
+        # Grows by half, so that a segment of many blocks is moved a few times only.
         wanted = self.own.capacity + self.own.capacity // 2 + 2 * PK_BLOCK_BOUND
         grown = <uint8_t *>realloc(self.own.out, wanted)
         if grown == NULL:

@@ -127,6 +127,7 @@ pk_set_locale()
 NO_TIME = PK_NO_TIME
 PADDING = PK_PADDING
 
+# Hostile events bring new names for ever; without a bound a service that runs for weeks would keep them all.
 _MAX_NAMES = 400_000
 """Names (keys and dotted names) that are kept from batch to batch, and their bytes: then they are learned again."""
 _MAX_NAME_BYTES = 16 * 1024 * 1024
@@ -191,10 +192,13 @@ cdef class Block:
         """Forgets what lies behind `length`. No frame may have been made of it."""
         if length < self.block.used:
             self.block.used = length
+            # Newlines behind the text: no scan of a string or a number goes past one, so that none needs to ask for the
+            # end.
             memset(self.block.text + length, 10, PK_PADDING)
 
     def clear(self):
         """Makes the block empty; its memory is used again if no frame needs it any more."""
+        # Frames that were made of it point into its text, and may be read in another thread.
         if self.block.owners == 1:
             self.truncate(0)
             return
@@ -206,6 +210,7 @@ cdef class Block:
         cdef pk_block *wider
         cdef uint8_t *moved
         cdef size_t wanted = self.block.used + n + PK_PADDING
+        # Offsets of Arrow's string views are signed 32 bits.
         if wanted >= 1 << 31:
             raise MemoryError("a block holds less than 2 GiB")
         if wanted > self.block.size:
@@ -290,9 +295,11 @@ cdef class Scanner:
 
     def __cinit__(self, tuple time_fields, seed=None):
         """`time_fields`: fields that may hold an event's time, the first usable counts; `@timestamp` is among them."""
+        # Ranks are bits of a mask; 0 is for fields that hold no time.
         if "@timestamp" not in time_fields or len(time_fields) >= PK_MAX_RANK:
             raise ValueError("time_fields needs @timestamp, and may have 15 names")
         memset(&self.k, 0, sizeof(self.k))
+        # Unknown to senders, so that nobody can send names whose hashes collide.
         chosen = secrets.randbits(128) if seed is None else seed
         self.k.seed[0] = chosen & 0xFFFFFFFFFFFFFFFF
         self.k.seed[1] = chosen >> 64
@@ -372,6 +379,7 @@ cdef class Scanner:
         cdef size_t at = block.block.used, before = self.k.n_rows
         cdef int64_t stopped
         budget.line_bytes = budget.flat_bytes = budget.new_names = <size_t>-1
+        # A newline before it too: the text in front may be a line that is not ended.
         block.append(b"\n" + text + b"\n")
         self.k.lines = line
         self.k.is_trusted = 1
@@ -400,6 +408,7 @@ cdef class Scanner:
         """The fields of a row that may hold its time, best first: (name, JSON text)."""
         cdef size_t i
         self.check(row)
+        # Again: the block may have moved since the scan, when `add` made it grow.
         self.k.base = self.block.block.text
         found = []
         for i in range(self.k.rows[row].leaf, self.k.rows[row + 1].leaf):
@@ -429,6 +438,7 @@ cdef class Scanner:
         """(field, name, rows) of the fields that at least so many rows have; the commonest first, then by name."""
         cdef size_t i
         found = []
+        # From 1: field 0 is @timestamp, which has a column anyway.
         for i in range(1, self.k.n_fields):
             if self.k.fields[i].rows and self.k.fields[i].rows >= least:
                 found.append((i, self.name(i), self.k.fields[i].rows))
@@ -459,6 +469,7 @@ cdef class Scanner:
     def sort(self):
         """Puts the rows in the order of their times; of equals, the one that came first is first."""
         free(self.order)
+        # One more than needed: malloc of nothing may give NULL, which would look like no memory.
         self.order = <pk_order *>malloc((self.k.n_rows + 1) * sizeof(pk_order))
         if self.order == NULL:
             raise MemoryError()

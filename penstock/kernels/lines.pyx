@@ -146,6 +146,7 @@ cdef class LineBuffer:
         return self.used
 
     def __getbuffer__(self, Py_buffer *view, int flags):
+        # Read-only. While somebody looks, `_free_buffer` does not hand the memory out again.
         PyBuffer_FillInfo(view, self, self.out.start, self.used, 1, flags)
         self.exports += 1
 
@@ -155,6 +156,7 @@ cdef class LineBuffer:
     cdef trim(self):
         """Give back what was reserved and not needed."""
         cdef uint8_t *block = <uint8_t *>realloc(self.out.start, self.used if self.used else 1)
+        # A realloc that shrinks may fail as well; the larger block then serves.
         if block != NULL:
             self.out.start = block
             self.out.end = block + self.used
@@ -195,6 +197,7 @@ cdef class Layout:
         """
         cdef Py_ssize_t at = 0
         cdef uint32_t f, n = <uint32_t>len(fields), slots = 1
+        # At most half full: a look-up of a name that was not asked for must meet a free slot soon.
         while slots < 2 * n + 1:
             slots *= 2
         self.fields = fields
@@ -202,6 +205,7 @@ cdef class Layout:
         self.overflow = overflow
         self.reserved = reserved
         keys = [f",{json.dumps(name, ensure_ascii=False)}:".encode() for name in fields]
+        # Padded, so that a key is copied in whole steps without a look at its length.
         padded = [-(-len(key) // PK_KEY_STEP) * PK_KEY_STEP for key in keys]
         self.keys = b"".join(key.ljust(size, b"\0") for key, size in zip(keys, padded))
         self.layout.n_fields = n
@@ -246,6 +250,7 @@ cdef LineBuffer _free_buffer(list buffers, size_t capacity):
     """A buffer nobody looks at any more, or a new one."""
     cdef LineBuffer lines
     for lines in buffers:
+        # The caller of the piece before may still hold it, in a queue for instance: then there is one buffer more.
         if not lines.exports:
             return lines
     lines = LineBuffer(capacity)
@@ -297,6 +302,7 @@ cdef class Writer:
         cdef ArrowSchema schema
         cdef uint32_t f
         memset(&schema, 0, sizeof(schema))
+        # Arrow's sign that somebody has taken the stream: its pointers mean nothing any more.
         if self.stream.release == NULL:
             raise TypeError("the frame's Arrow stream was used before")
         self.check(self.stream.get_schema(self.stream, &schema))
@@ -306,6 +312,7 @@ cdef class Writer:
             self.n_children = schema.n_children
             names = {}
             for child in range(schema.n_children):
+                # Of two columns of one name the first counts, as a look-up by name does elsewhere.
                 names.setdefault(schema.children[child].name.decode(), child)
             self.places = []
             for f, name in enumerate(self.layout.fields):
@@ -314,6 +321,8 @@ cdef class Writer:
                 if place >= 0:
                     raw = name in self.layout.json_fields
                     self.batch.columns[f] = open_column(schema.children[<int64_t>place], name, raw)
+                    # The deflater has tables for so many columns; two that share one cost some matches, never a byte of
+                    # output.
                     self.batch.columns[f].mark_column = <uint16_t>(f % PK_COLUMNS)
             self.overflow_place = names.get(self.layout.overflow, -1)
             if self.overflow_place >= 0:
@@ -340,12 +349,14 @@ cdef class Writer:
         self.check(status)
         if self.array.release == NULL:
             return False
+        # A struct may have nulls of its own in Arrow. Rows of a table have none, and the loop over rows does not ask.
         if self.array.n_children != self.n_children or (self.array.n_buffers and self.array.null_count > 0 and self.array.buffers[0]):
             raise TypeError("a batch of the frame's Arrow stream has missing rows or columns")
         self.batch.length = self.array.length
         self.batch.row = 0
         self.batch.n_active = 0
         for f in range(self.layout.layout.n_fields):
+            # Row numbers begin again at 0: a span of the batch before must not count.
             self.batch.spans[f].row = -1
             if self.batch.columns[f] != NULL:
                 self.bind(self.batch.columns[f], self.places[f])
@@ -362,6 +373,7 @@ cdef class Writer:
     cdef bind(self, pk_column *column, int64_t place):
         if not pk_column_bind(column, self.array.children[place]) or column.length < self.array.offset + self.array.length:
             raise TypeError("a batch of the frame's Arrow stream does not match its schema")
+        # The struct's offset applies to its children besides their own (Arrow columnar format, "Struct Layout").
         column.offset += self.array.offset
 
     cdef fill(self, LineBuffer lines, size_t enough):
@@ -392,6 +404,7 @@ cdef class Writer:
 
 
 cdef pk_column *open_column(ArrowSchema *schema, name, bint raw) except NULL:
+    # Tells the two ways to fail apart: NULL without a format means that there was no memory.
     cdef const char *unknown = NULL
     cdef pk_column *column = pk_column_open(schema, raw, 0, &unknown)
     if column == NULL and unknown == NULL:
