@@ -38,6 +38,8 @@ static inline const uint8_t *bl_text(const struct bl_view *view, const struct Ar
         return NULL;
     if (view->bytes <= 12)
         return view->text;
+    /* Validity and views come before the text buffers, their sizes behind (Arrow columnar format, "Variable-size
+     * Binary View"). */
     int64_t buffers = array->n_buffers - 3;
     const int64_t *sizes = array->buffers[array->n_buffers - 1];
     if (view->far.buffer < 0 || view->far.buffer >= buffers || view->far.offset < 0 ||
@@ -100,6 +102,8 @@ static void bl_put_longs(struct bl_keys *keys, const struct ArrowArray *array)
     for (int64_t row = array->offset; row < array->offset + array->length; row++) {
         if (!bl_is_valid(validity, row))
             continue;
+        /* The upper bits of the product: the lower ones depend on the value's lower bits alone, and 52 leaves
+         * twelve. */
         size_t slot = (size_t)((uint64_t)values[row] * 0x9E3779B97F4A7C15ull >> 52);
         if (is_seen[slot] && seen[slot] == values[row])
             continue;

@@ -15,6 +15,8 @@ static const uint32_t bl_salts[BL_BLOCK_WORDS] = {
 
 static inline uint64_t bl_block_of(uint64_t key, uint32_t blocks)
 {
+    /* A multiplication instead of a modulo, as in Parquet. The block comes from the upper half of the key and the
+     * bits from the lower, so that the two do not depend on each other. */
     return (key >> 32) * blocks >> 32;
 }
 

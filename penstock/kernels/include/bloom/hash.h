@@ -55,6 +55,7 @@ struct bl_set {
 
 static inline size_t bl_slot(const struct bl_set *set, uint64_t key)
 {
+    /* Not the lowest bits of the product: they depend on the lowest bits of the key alone. */
     return (size_t)((key * set->spread) >> 20) & (set->capacity - 1);
 }
 

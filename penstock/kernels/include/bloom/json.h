@@ -33,6 +33,7 @@ static ptrdiff_t bl_unescape(const uint8_t *text, size_t bytes, uint8_t *out)
         }
         if (++i >= bytes)
             return -1;
+        /* strchr finds the zero at the end of `from` as well. */
         const char *simple = text[i] ? strchr(from, text[i]) : NULL;
         if (simple) {
             out[length++] = (uint8_t)to[simple - from];

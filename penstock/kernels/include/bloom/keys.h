@@ -68,6 +68,7 @@ static uint64_t bl_digits_key(int64_t value)
 {
     uint8_t text[24];
     size_t at = sizeof text;
+    /* Negated as unsigned: -INT64_MIN does not exist. */
     uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
     do
         text[--at] = (uint8_t)('0' + rest % 10);
@@ -81,6 +82,7 @@ static uint64_t bl_number_key(double value)
 {
     uint64_t bits;
     uint8_t bytes[8];
+    /* NaN and infinities fail the comparisons. -0.0 becomes the digits of 0, which it equals. */
     if (value < BL_EXACT_DOUBLES && value > -BL_EXACT_DOUBLES && value == floor(value))
         return bl_digits_key((int64_t)value);
     memcpy(&bits, &value, 8);
@@ -93,6 +95,7 @@ static inline uint64_t bl_long_key(int64_t value)
 {
     if (value < (int64_t)BL_EXACT_DOUBLES && value > -(int64_t)BL_EXACT_DOUBLES)
         return bl_digits_key(value);
+    /* Above 2^53 several integers share a double. The query asks for the double, and the scan then compares exactly. */
     return bl_number_key((double)value);
 }
 

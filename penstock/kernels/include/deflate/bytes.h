@@ -101,6 +101,8 @@ PK_INLINE size_t pk_agree_left(const uint8_t *a, const uint8_t *b, size_t most)
 /* A hash of `bits` bits of the first `bytes` bytes of eight. */
 PK_INLINE uint32_t pk_hash_first(uint64_t eight, unsigned bytes, unsigned bits)
 {
+    /* Shifted up first, so that bytes behind the hashed ones have no say; the best mixed bits of the product are the
+     * highest. */
     return (uint32_t)((eight << (64 - 8 * bytes)) * PK_MIX >> (64 - bits));
 }
 

@@ -39,6 +39,7 @@ static void pk_count_lengths(uint32_t *weights, unsigned n, unsigned longest, un
     }
     depth[root] = 0;
     for (unsigned node = root; node-- > 0;) {
+        /* Depths beyond the longest code are cut below anyway; 200 keeps them in a byte. */
         unsigned deep = depth[parent[node]] + 1u;
         depth[node] = (uint8_t)(deep < 200 ? deep : 200);
         if (node < n)
@@ -66,6 +67,8 @@ static void pk_code_make(struct pk_code *code, const uint32_t *counts, unsigned 
     unsigned lengths[PK_CODE_BITS_MAX + 1] = {0}, next[PK_CODE_BITS_MAX + 2] = {0}, n = 0;
     for (unsigned s = 0; s < symbols; s++)
         if (counts[s])
+            /* Count and symbol in one number: sorting by it orders equal counts by symbol, the same on every
+             * machine. */
             keys[n++] = counts[s] << 9 | s;
     for (unsigned s = 0; n < 2; s++)
         if (!counts[s])
@@ -80,8 +83,11 @@ static void pk_code_make(struct pk_code *code, const uint32_t *counts, unsigned 
         for (unsigned c = lengths[l]; c; c--)
             code->length[keys[i++] & 511] = (uint8_t)l;
     for (unsigned l = 1; l <= longest; l++)
+        /* The canonical code of RFC 1951 §3.2.2: a reader makes it from the lengths alone. */
         next[l + 1] = (next[l] + lengths[l]) << 1;
     for (unsigned s = 0; s < symbols; s++) {
+        /* Reversed: a Huffman code is packed from its most significant bit on, all else in deflate from its least
+         * (RFC 1951 §3.1.1). */
         unsigned bits = code->length[s] ? next[code->length[s]]++ : 0, reversed = 0;
         for (unsigned l = code->length[s]; l; l--, bits >>= 1)
             reversed = reversed << 1 | (bits & 1);

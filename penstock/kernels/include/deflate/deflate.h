@@ -245,6 +245,7 @@ static void pk_move_window(struct pk_deflate *d)
     d->n_marks = d->has_plain = 0;
     if (d->begin <= PK_BEFORE + PK_WINDOW + 64)
         return;
+    /* By multiples of 64, so that the delimiters' bits can be moved as words. */
     size_t gone = (d->begin - PK_BEFORE - PK_WINDOW) & ~(size_t)63, kept = d->begin - gone - PK_BEFORE;
     memmove(d->lines + PK_BEFORE, d->lines + PK_BEFORE + gone, kept);
     memmove(d->delimiters + PK_BEFORE / 64, d->delimiters + (PK_BEFORE + gone) / 64, (kept + 63) / 64 * 8);
@@ -256,14 +257,18 @@ static void pk_move_window(struct pk_deflate *d)
 static uint8_t *pk_deflate_block(struct pk_deflate *d, uint8_t *out)
 {
     struct pk_writer start = {out, d->bits, d->n_bits}, w = start;
+    /* What wide loads see behind the text must not come from an earlier block, or equal lines could give other
+     * bytes. */
     memset(d->lines + d->end, 0, PK_BEHIND);
     pk_prepare_codes(d, start);
     pk_put_block(d, &w, d->end);
     if ((size_t)(w.out - out) > d->end - d->begin) {
         w = start;
+        /* A stored block has a length of 16 bits (RFC 1951 §3.2.4). */
         for (size_t at = d->begin; at < d->end; at += 65535)
             pk_put_stored(&w, d->lines + at, d->end - at < 65535 ? d->end - at : 65535);
     }
+    /* The bits of the last byte, which the next block goes on with: blocks do not begin at bytes. */
     d->bits = w.bits;
     d->n_bits = w.n_bits;
     pk_adapt(d);

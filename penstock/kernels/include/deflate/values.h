@@ -86,6 +86,7 @@ PK_INLINE const uint8_t *pk_deflate_value(struct pk_deflate *d, struct pk_writer
     size_t gap = (size_t)(v - done), left = 0;
     if (found.distance)
         left = pk_agree_left(v, v - found.distance, pk_room_left(d, done, v, found.distance));
+    /* More than three bytes of key are left: less than that costs about what a match of its own would. */
     if (gap - left > 3 && row != found.distance && pk_is_near(row)) {
         /* The value's place does not have the key: that is copied from between the same neighbours. */
         size_t key = pk_agree_left(v, v - row, pk_room_left(d, done, v, row));

@@ -45,6 +45,7 @@ PK_INLINE void pk_put_packed(struct pk_writer *w, uint32_t packed) { pk_put(w, p
 
 PK_INLINE void pk_spill(struct pk_writer *w)
 {
+    /* Eight bytes always, of which n_bits / 8 count: no loop, and the reserve covers the rest. */
     pk_store64(w->out, w->bits);
     w->out += w->n_bits >> 3;
     w->bits >>= w->n_bits & ~7u;
@@ -85,6 +86,7 @@ PK_INLINE const uint8_t *pk_put_match(struct pk_deflate *d, struct pk_writer *w,
     unsigned symbol = pk_distance_symbol(distance - 1);
     pk_put_literals(d, w, done, at);
     for (size_t rest = length, piece; rest; rest -= piece) {
+        /* Never leaves 1 or 2 bytes over, which no match could say: 259 becomes 256 and 3. */
         piece = rest <= PK_MATCH_MAX ? rest : rest >= PK_MATCH_MAX + PK_MATCH_MIN ? PK_MATCH_MAX : rest - PK_MATCH_MIN;
         pk_put_packed(w, d->length[piece - PK_MATCH_MIN]);
         pk_put_packed(w, d->distance[symbol]);
@@ -122,6 +124,7 @@ static unsigned pk_pack_lengths(const uint8_t *lengths, unsigned n, uint8_t *sym
         unsigned symbol = lengths[i], rest = 0, most = symbol ? 6 : 138;
         for (run = 1; i + run < n && lengths[i + run] == lengths[i] && run < most; run++)
             continue;
+        /* Symbol 16 repeats the length before it, so the first of a run is written itself; 17 and 18 are zeros. */
         if (run < 3 || (symbol && (!i || symbol != lengths[i - 1]))) {
             run = 1;
         } else {
@@ -137,6 +140,7 @@ static unsigned pk_pack_lengths(const uint8_t *lengths, unsigned n, uint8_t *sym
 /* Begins a block: the code lengths of both codes, packed and themselves coded (RFC 1951, 3.2.7). */
 static void pk_put_codes(const struct pk_deflate *d, struct pk_writer *w)
 {
+    /* The order of RFC 1951 §3.2.7: lengths that are rarely used come last and are left out. */
     static const uint8_t order[19] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
     static const uint8_t extra[19] = {[16] = 2, [17] = 3, [18] = 7};
     uint8_t all[PK_LITERAL_SYMBOLS + PK_DISTANCE_SYMBOLS], symbols[sizeof all], rests[sizeof all];
@@ -177,6 +181,7 @@ static void pk_put_stored(struct pk_writer *w, const uint8_t *in, size_t size)
 {
     pk_put(w, 0, 3);
     w->n_bits = (w->n_bits + 7) & ~7u;
+    /* LEN, and its complement NLEN. */
     pk_put(w, size | (size ^ 0xFFFF) << 16, 32);
     pk_spill(w);
     memcpy(w->out, in, size);

@@ -51,6 +51,7 @@ struct pk_frame {
 
 static void pk_block_drop(struct pk_block *block)
 {
+    /* ACQ_REL: whoever frees must see all that other threads did with the memory before they let go. */
     if (block && __atomic_sub_fetch(&block->owners, 1, __ATOMIC_ACQ_REL) == 0) {
         free(block->text);
         free(block);
@@ -95,6 +96,7 @@ static struct pk_frame *pk_frame_new(struct pk_block *block, int64_t rows, const
     frame->n_rows = rows;
     frame->n_columns = n + 2;
     frame->columns = calloc(n + 2, sizeof *frame->columns);
+    /* Each buffer begins at and fills whole 64 bytes, as Arrow recommends for wide loads. */
     size_t total = 0, bits = ((size_t)rows + 511) / 512 * 64;
     for (size_t i = 0; frame->columns && i < n + 2; i++) {
         struct pk_column *column = &frame->columns[i];
@@ -116,6 +118,7 @@ static struct pk_frame *pk_frame_new(struct pk_block *block, int64_t rows, const
         column->values = at + bits;
         at += bits + (pk_values_bytes(column->type, (size_t)rows) + 63) / 64 * 64;
     }
+    /* RELAXED: the caller owns it already, so that it cannot be freed meanwhile. */
     __atomic_add_fetch(&block->owners, 1, __ATOMIC_RELAXED);
     frame->block = block;
     return frame;
@@ -160,6 +163,7 @@ static void pk_put_strings(struct pk_intake *k, struct pk_frame *frame, struct p
 {
     int32_t *offsets = column->values;
     pk_text p = k->base + leaf->at + 1, end = p + leaf->bytes - 2;
+    /* Rows without a list, which nobody visits, need an offset too. */
     for (; column->next_row <= row; column->next_row++)
         offsets[column->next_row] = (int32_t)column->n_items;
     while (p < end) {

@@ -39,6 +39,8 @@ static void pk_schema_release(struct ArrowSchema *schema)
 {
     struct pk_schema *own = schema->private_data;
     for (int64_t i = 0; i < schema->n_children; i++)
+        /* A consumer may have moved a child out, and then owns it; NULL says so (Arrow C data interface, "Moving an
+         * array"). */
         if (schema->children[i]->release)
             schema->children[i]->release(schema->children[i]);
     free(own->children);
@@ -100,6 +102,7 @@ static int pk_stream_schema(struct ArrowArrayStream *stream, struct ArrowSchema 
     const struct pk_frame *frame = own->frame;
     if (!pk_schema_make(out, "+s", "", frame->n_columns))
         return ENOMEM;
+    /* The table itself has no nulls; its columns may. */
     out->flags = 0;
     for (size_t i = 0; i < frame->n_columns; i++) {
         if (!pk_is_exported(frame, i))
@@ -149,6 +152,7 @@ static void pk_view_buffers(struct ArrowArray *out, struct pk_array *own, const 
     const void *texts[PK_TEXT_BUFFERS] = {frame->block->text, frame->side.start, frame->overflow.start};
     own->buffers[1] = views ? (const void *)views : nothing;
     for (int i = 0; i < PK_TEXT_BUFFERS; i++)
+        /* An empty buffer gets an address too: not every reader takes NULL for anything but the validity. */
         own->buffers[2 + i] = texts[i] ? texts[i] : nothing;
     own->buffers[2 + PK_TEXT_BUFFERS] = frame->text_bytes;
     out->n_buffers = PK_MAX_BUFFERS;

@@ -28,6 +28,7 @@ static int64_t pk_seconds(pk_text p)
     if (year < 1 || month < 1 || month > 12 || day < 1 || day > lengths[month - 1] + (month == 2 && is_leap) || hour > 23
         || minute > 59 || second > 60)
         return PK_NO_TIME;
+    /* Years that begin in March: the leap day is then the last one, and the months before it have fixed places. */
     int64_t y = year - (month <= 2), era = y / 400, of_era = y - era * 400;
     int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
     int64_t days = era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
@@ -52,6 +53,7 @@ PK_INLINE int64_t pk_micros(pk_text *p)
 /* The instant of a string in the canonical form; PK_NO_TIME for any other. */
 static int64_t pk_canonical_instant(pk_text p, size_t n)
 {
+    /* A leap second is a time, but not one that a date column renders again. */
     if ((n != 20 && n != 24 && n != 27) || p[10] != 'T' || p[n - 1] != 'Z' || p[17] == '6')
         return PK_NO_TIME;
     int64_t seconds = pk_seconds(p), us = 0;

@@ -177,6 +177,7 @@ static void pk_reset(struct pk_intake *k, size_t max_names, size_t max_name_byte
     }
     for (size_t i = 0; i < k->n_fields; i++)
         k->fields[i].rows = 0;
+    /* Before the counter wraps around: an old stamp would look like one of the event at hand. */
     if (k->stamp > UINT32_MAX / 2) {
         for (size_t i = 0; i < k->n_fields; i++)
             k->fields[i].stamp = 0;
@@ -208,6 +209,7 @@ static void pk_sort_rows(const struct pk_intake *k, struct pk_order *order)
     int is_sorted = 1;
     for (size_t i = 0; i < k->n_rows; i++) {
         order[i] = (struct pk_order){k->rows[i].us, k->rows[i].line, (uint32_t)i};
+        /* Logs mostly come in order; then qsort, which is not stable and needs the row as last key, is not called. */
         is_sorted &= !i || pk_by_time(&order[i - 1], &order[i]) < 0;
     }
     if (!is_sorted)

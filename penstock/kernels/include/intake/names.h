@@ -51,6 +51,7 @@ static uint32_t pk_keep_name(struct pk_intake *k, pk_text p, size_t n)
 /* The text `"name":` of a new field. */
 static void pk_keep_member(struct pk_intake *k, struct pk_field *field, pk_text name, size_t n)
 {
+    /* At worst each byte becomes `\u00XX`. `names` may move here, which is why `name` must not lie in it. */
     uint8_t *start = pk_room(&k->out_of_memory, &k->names, 6 * n + 3), *o = start;
     *o++ = '"';
     for (size_t i = 0; i < n; i++)

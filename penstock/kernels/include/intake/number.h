@@ -75,7 +75,9 @@ PK_INLINE pk_text pk_scan_number(pk_text p, enum pk_kind *kind)
         *kind = pk_kind_of_integer(whole, digits, whole != start);
         return p;
     }
+    /* DBL_DIG: a decimal of up to 15 digits survives the way into a double and back. */
     if (!exponent && digits <= 15) { /* each has a double of its own: its repr is this token, but for zeros at an end */
+        /* Below 1e-4 Python writes an exponent. */
         int is_tiny = *whole == '0' && p - fraction >= 4 && !memcmp(fraction, "0000", 4);
         if (!is_tiny) {
             *kind = p[-1] != '0' || p - fraction == 1 ? PK_DOUBLE : PK_NUMBER;
@@ -109,6 +111,7 @@ static double pk_to_double(pk_text p, size_t n)
                 after += (size_t)seen;
             }
         }
+        /* Both numbers are exact doubles (v < 2^53, 10^15 at most), so that the one division rounds once, correctly. */
         if (i == n)
             return is_negative ? -((double)v / tens[after]) : (double)v / tens[after];
     }

@@ -172,6 +172,7 @@ static pk_text pk_scan_object(struct pk_intake *k, pk_text p, uint32_t parent, i
     for (;; p = pk_skip(p + 1)) {
         if (*p++ != '"')
             return NULL;
+        /* Numbers, not pointers: nodes move when their array grows. */
         uint32_t n = before ? k->nodes[before].next : k->nodes[parent].first;
         const struct pk_node *guess = &k->nodes[n];
         if (PK_LIKELY(n && guess->is_plain && guess->bytes < (size_t)(k->end - p)
@@ -180,6 +181,8 @@ static pk_text pk_scan_object(struct pk_intake *k, pk_text p, uint32_t parent, i
         else {
             if (!(n = pk_other_key(k, parent, p, &p)))
                 return NULL;
+            /* Events of one source have their keys in the same order: the next one mostly needs one comparison a
+             * key, and no hash. */
             *(before ? &k->nodes[before].next : &k->nodes[parent].first) = n;
         }
         if (k->nodes[n].stamp == k->stamp)

@@ -108,6 +108,7 @@ static pk_text pk_scan_escape(pk_text p, enum pk_kind *kind)
     int low = unit < 0xdc00 && p[0] == '\\' && p[1] == 'u' ? pk_hex4(p + 2) : -1;
     if (low >= 0 && (low & 0xfc00) == 0xdc00)
         return p + 6;
+    /* Goes on all the same: JSON may hold half a pair, and such a string is kept as its text, in the overflow. */
     *kind = PK_LONE;
     return p;
 }

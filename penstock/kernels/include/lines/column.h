@@ -133,6 +133,7 @@ static struct pk_column *pk_column_open(const struct ArrowSchema *schema, int ra
         return NULL;
     column->raw = raw;
     const struct ArrowSchema *inner = NULL;
+    /* Lists of lists are opened by recursion; a schema may nest them as deep as it likes. */
     int known = depth < 16 && pk_kind_of(schema->format, column);
     if (known && schema->dictionary) {
         column->index_kind = column->kind;
@@ -192,6 +193,7 @@ static int pk_column_bind(struct pk_column *column, const struct ArrowArray *arr
     column->length = array->length;
     if (column->kind == PK_NULL)
         return 1;
+    /* -1 means "not computed" in Arrow: then the bits are asked. */
     column->validity = array->null_count == 0 ? NULL : array->buffers[0];
     column->values = array->buffers[1];
     if (!column->values && array->length > 0)
@@ -208,6 +210,7 @@ static int pk_column_bind(struct pk_column *column, const struct ArrowArray *arr
         column->text = array->buffers[2];
         column->text_end = column->text;
         if (column->text && column->values)
+            /* Arrow hands buffers over without their sizes; the last offset says how much of the text there must be. */
             column->text_end += pk_start_of(column, column->kind == PK_LARGE, last);
         return 1;
     case PK_LIST:
@@ -263,6 +266,7 @@ PK_INLINE int pk_text_of(const struct pk_column *column, int64_t i, struct pk_te
         text->bytes = (size_t)n;
         if (n <= PK_INLINE_VIEW) {
             text->at = view + 4;
+            /* The view itself may be read to its end: a wide load of a short string stays inside it. */
             text->limit = view + 16;
             return n >= 0;
         }

@@ -54,6 +54,7 @@ PK_INLINE uint8_t *pk_put_unsigned(uint8_t *o, uint64_t v)
 
 PK_INLINE uint8_t *pk_put_signed(uint8_t *o, int64_t v)
 {
+    /* Negated as unsigned, since -INT64_MIN does not exist. */
     uint64_t magnitude = (uint64_t)v;
     if (v < 0) {
         *o++ = '-';
@@ -95,14 +96,18 @@ static uint64_t pk_shortest(uint64_t bits, int32_t *exponent)
         *exponent = 0; /* a whole number below 2^53 */
         return c >> -q;
     }
+    /* All in quarters of the distance between neighbours: c is 4c, the borders halfway to them 4c - 2 and 4c + 2. At
+     * a power of two the neighbour below is half as far. Borders belong to an even c, since a tie is read to it. */
     int even = !(c & 1), lower_is_closer = fraction == 0 && biased > 1;
     uint64_t left = 4 * c - 2 + (uint64_t)lower_is_closer, mid = 4 * c, right = 4 * c + 2;
+    /* floor(q log10 2), or floor(log10 (3/4 2^q)) at a power of two, in fixed point; exact for all q of a double. */
     int32_t k = (q * 1262611 - (lower_is_closer ? 524031 : 0)) >> 22;
     int32_t h = q + pk_floor_log2_pow10(-k) + 1;
     const uint64_t *g = pk_powers[-k - PK_POWER_FIRST];
     uint64_t lower = pk_round_to_odd(g, left << h) + !even;
     uint64_t v = pk_round_to_odd(g, mid << h);
     uint64_t upper = pk_round_to_odd(g, right << h) - !even;
+    /* One digit fewer first, if exactly one of its two candidates lies inside the borders. */
     uint64_t s = v / 4;
     if (s >= 10) {
         uint64_t shorter = s / 10;
@@ -143,6 +148,7 @@ static uint8_t *pk_put_double(uint8_t *o, double value)
         exponent++;
     }
     int32_t n = (int32_t)pk_count_digits(digits), point = n + exponent; /* the point stands after `point` digits */
+    /* Where Python's repr changes over to an exponent: from 1e16 on, and below 1e-4. */
     if (point > 16 || point <= -4) { /* d.ddde+XX */
         pk_put_digits(o + 1, digits, (unsigned)n);
         o[0] = o[1];
@@ -203,6 +209,7 @@ static int pk_put_day(uint8_t *o, int64_t day)
 static __attribute__((noinline)) int pk_clock_set(struct pk_clock *clock, int64_t value, int64_t per_second)
 {
     int64_t second = value / per_second, day;
+    /* C rounds towards zero, a second begins below: -1 ms is in the last second of 1969. */
     if (value % per_second < 0)
         second--;
     day = second / 86400;
@@ -233,6 +240,7 @@ PK_INLINE uint8_t *pk_put_three(uint8_t *o, uint32_t v)
 /* An instant with quotes; NULL if outside the years 0001 to 9999. */
 PK_INLINE uint8_t *pk_put_instant(uint8_t *o, int64_t value, int64_t per_second, struct pk_clock *clock)
 {
+    /* Unsigned: a time before the kept second is a huge difference, so that one comparison tells both ways out. */
     if (PK_UNLIKELY((uint64_t)value - (uint64_t)clock->begin >= clock->ticks) && !pk_clock_set(clock, value, per_second))
         return NULL;
     uint32_t fraction = (uint32_t)((uint64_t)value - (uint64_t)clock->begin);

@@ -43,6 +43,7 @@ static __attribute__((noinline, cold)) uint8_t *pk_grow(struct pk_output *out, u
     size_t wanted = used + need;
     if (wanted < capacity + capacity / 2)
         wanted = capacity + capacity / 2;
+    /* Smaller than what is used: the sum has wrapped around. */
     uint8_t *block = wanted < used ? NULL : realloc(out->start, wanted);
     if (!block) {
         out->error = PK_NO_MEMORY;

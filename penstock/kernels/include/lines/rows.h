@@ -55,6 +55,7 @@ static void pk_layout_finish(struct pk_layout *layout)
     for (uint32_t f = 0; f < layout->n_fields; f++) {
         const struct pk_field *field = &layout->fields[f];
         layout->row_bound += field->key_bytes + PK_KEY_STEP + PK_VALUE_BOUND;
+        /* Without comma and colon: the name with its quotes, as it stands in an overflow. */
         uint32_t slot = pk_name_hash(field->key + 1, field->key_bytes - 2) & (layout->slots - 1);
         while (layout->table[slot])
             slot = (slot + 1) & (layout->slots - 1);
@@ -137,6 +138,8 @@ static int pk_scan_overflow(struct pk_batch *batch, int64_t row, struct pk_text 
         if (!s || s == e)
             return 0;
         int64_t field = pk_field_of(batch->layout, name, (size_t)(name_end - name));
+        /* A later member of the same name replaces the earlier one. The row's number makes spans of other rows
+         * invalid, so that nothing is cleared between rows. */
         if (field >= 0)
             batch->spans[field] = (struct pk_span){name_end + 1, (size_t)(s - name_end - 1), row};
         if (*s == '}')
