@@ -55,6 +55,7 @@ class Catalog:
         self._root = root
         self._lock = threading.Lock()
         self._known: dict[str, Fields] = {}
+        # Thousands of files mostly have a few sets of fields: equal ones are kept once.
         self._same: dict[Fields, Fields] = {}
         self._seen: tuple[int, int] | None = None
         self._footers = 0
@@ -96,9 +97,11 @@ class Catalog:
     def _learn(self, paths: Sequence[str]) -> None:
         """Makes the fields of all these files known."""
         missing = [path for path in paths if path not in self._known]
+        # The stored catalog first: another process may have read these footers already.
         if missing and self._load():
             missing = [path for path in missing if path not in self._known]
         for path in missing:
+            # Outside of any commit: a footer is written with its file and never changes.
             self._put(path, read_fields(os.path.join(self._root, path)))
         self._footers += len(missing)
 
@@ -108,10 +111,13 @@ class Catalog:
         try:
             with open(unfinished, "wb") as file:
                 file.write(_pack(known))
+            # Not synced: a catalog that a power cut damages fails its checksum and is made again.
             os.replace(unfinished, os.path.join(self._root, NAME))
         except OSError:  # it can be made again
             with contextlib.suppress(OSError):
                 os.unlink(unfinished)
+        # Files that no snapshot has any more are forgotten here; else a service that runs for months would keep them
+        # all.
         self._seen, self._footers, self._known = self._state(), 0, known
         self._same = {fields: fields for fields in known.values()}
 
@@ -139,6 +145,7 @@ class Catalog:
             state = os.stat(os.path.join(self._root, NAME))
         except OSError:
             return None
+        # The inode too: two writes may fall into one tick of a coarse clock, but a replaced file is another inode.
         return state.st_mtime_ns, state.st_ino
 
 
@@ -168,6 +175,7 @@ def _pack(known: Mapping[str, Fields]) -> bytes:
     header = {"names": list(numbers), "sets": sizes, "files": {path: sets[fields] for path, fields in known.items()}}
     packed = json.dumps(header, separators=(",", ":")).encode()
     body = len(packed).to_bytes(8, "little") + packed + content.tobytes()
+    # A checksum against damage, not against people: whoever can write here can write events as well.
     return _MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
 
 

@@ -100,6 +100,7 @@ class FileWriter:
 
     def __init__(self, root: str) -> None:
         self._root = root
+        # Of fixed width: names in text order are files in the order in which they came in.
         self._prefix = f"{time.time_ns() // 1000:017d}"
         self._waiting: list[pl.DataFrame] = []
         self._types: dict[str, FieldType] = {}
@@ -126,6 +127,7 @@ class FileWriter:
         """Writes what waits for more."""
         if not self._waiting:
             return
+        # Diagonal: each frame has only the columns that it has values for.
         frame = pl.concat(self._waiting, how="diagonal") if len(self._waiting) > 1 else self._waiting[0]
         self._waiting = []
         self.written.append(write_file(self._root, frame, f"{self._prefix}-{len(self.written):06d}", self._types))
@@ -155,6 +157,7 @@ def delete(root: str, written: Sequence[Written]) -> None:
 def refresh(root: str, written: Iterable[Written]) -> None:
     """Makes files young again before a commit names them. OSError if one is gone: a vacuum has taken it."""
     for each in written:
+        # Raises where `touch` does not: a commit that named a file that is gone would break every reader.
         os.utime(os.path.join(root, each.file.path))
 
 
@@ -171,12 +174,14 @@ def write_file(root: str, frame: pl.DataFrame, order: str, columns: Mapping[str,
     `columns` are the field types of all columns but the overflow and @timestamp. Events of one @timestamp keep the
     frame's order.
     """
+    # Asked first: most frames come sorted, and a sort copies all columns.
     if not frame[types.TIMESTAMP].is_sorted():
         frame = frame.sort(types.TIMESTAMP, maintain_order=True)
     frame = _without_nulls(frame)
     rows = group_rows(frame)
     has_overflow = types.OVERFLOW in frame.columns
     names = layout.overflow_names(frame[types.OVERFLOW]) if has_overflow else frozenset()
+    # Random at the end: two writers may begin in the same microsecond.
     path = f"{order}-{secrets.token_hex(4)}.parquet"
     location = os.path.join(root, path)
     try:
@@ -192,6 +197,7 @@ def write_file(root: str, frame: pl.DataFrame, order: str, columns: Mapping[str,
                 layout.OVERFLOW_NAMES_KEY: json.dumps(sorted(names)),
             },
         )
+        # Before the commit names the file: the log must not outlive it.
         _flush_to_disk(location)
         state = os.stat(location)
         needles.write(location, frame, rows, {types.TIMESTAMP: FieldType.DATE, **columns})
@@ -241,8 +247,10 @@ def add_action(written: Written, *, partitioned: bool, data_change: bool) -> tra
         "numRecords": file.rows,
         "minValues": {types.TIMESTAMP: _stat_time(file.first_us)},
         "maxValues": {types.TIMESTAMP: _stat_time(file.last_us)},
+        # The number of events with an overflow tells a query whether to look at that column at all.
         "nullCount": {types.TIMESTAMP: 0, types.OVERFLOW: file.rows - file.overflow_rows},
     }
+    # Delta wants a value for each partition column of the table; null is one.
     partition: dict[str, str | None] = {types.DAY: None} if partitioned else {}
     return transaction.AddAction(file.path, file.bytes, partition, written.modified_ms, data_change, json.dumps(stats))
 

@@ -94,6 +94,7 @@ def _cut(
             yield run
             run, load = [], _Load(rows=0, columns=frozenset(), text_bytes=0)
         run, load = [*run, file], load + more
+    # A file is rewritten only together with as many rows as it has: so each event moves a logarithmic number of times.
     while run and run[0].rows > sum(file.rows for file in run[1:]):
         run = run[1:]
     if len(run) >= max(2, min_files) and load.fits(target):
@@ -115,6 +116,8 @@ def _load(location: str, rows: int) -> _Load:
 def _frames(snapshot: snapshots.Snapshot, run: Sequence[DataFile], check: Callable[[], None]) -> Iterator[pl.DataFrame]:
     for file in run:
         check()
+        # `glob=False`: a folder's name may hold brackets. No partitions: the day of version 0.1 is no field of an
+        # event.
         yield pl.read_parquet(snapshot.location(file.path), hive_partitioning=False, glob=False)
 
 

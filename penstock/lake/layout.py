@@ -73,6 +73,7 @@ def delta_field(name: str, field_type: FieldType) -> deltalake.Field:
 
 def initial_schema() -> deltalake.Schema:
     """The columns every table starts with. The first two are the ones whose statistics Delta keeps."""
+    # These two first: `dataSkippingNumIndexedCols` counts columns from the beginning.
     overflow = deltalake.Field(types.OVERFLOW, _STRING)
     return deltalake.Schema([delta_field(types.TIMESTAMP, FieldType.DATE), overflow])
 
@@ -107,6 +108,7 @@ def frame_bytes(frame: pl.DataFrame) -> int:
 def _bytes(series: pl.Series) -> int:
     """Bytes of a column: 8 a row; 16 a string, as a view takes, and its text on top."""
     if series.dtype == pl.String:
+        # As UInt64: the sum of a column's lengths may exceed the 32 bits of its items.
         return 16 * len(series) + int(series.str.len_bytes().cast(pl.UInt64).sum())
     if isinstance(series.dtype, pl.List):
         return 8 * len(series) + _bytes(series.explode(empty_as_null=False, keep_nulls=False))
@@ -159,6 +161,7 @@ def cells(timestamps: pl.Series, group_rows: int) -> str:
     instants = timestamps.to_physical().to_numpy()
     gaps = np.diff(instants)
     far = np.flatnonzero(gaps > _GAP_US)
+    # The widest ones only: a file of sparse events would else have as many cells as rows.
     widest = far[np.argsort(gaps[far])[-_MAX_GAPS:]] + 1
     starts = sorted({*range(0, len(instants), group_rows), *widest.tolist()})
     ends = [*starts[1:], len(instants)]
@@ -175,6 +178,7 @@ def overflow_names(overflow: pl.Series) -> frozenset[str]:
     names: set[str] = set()
     for text in overflow.drop_nulls().to_list():
         try:
+            # Names only are wanted, and this parser is the faster one; what it refuses goes to ours.
             names.update(orjson.loads(text))
         except orjson.JSONDecodeError:  # lone surrogates, numbers beyond a double
             names.update(values.loads(text))
@@ -190,6 +194,7 @@ def read_overflow_names(location: str) -> frozenset[str] | None:
 def block_weights(weight: str, rows: int, fields: Collection[str] | None) -> list[int]:
     """Bytes of `fields` (None: of all columns) in each block of a file, from what `weigh` wrote."""
     known = json.loads(weight)
+    # Rounded up: the last block may be a short one.
     blocks = -(-rows // BLOCK_ROWS)
     light = 0
     result = [0] * blocks

@@ -73,11 +73,13 @@ def read(root: str, delta: deltalake.DeltaTable, catalog: Catalog) -> Snapshot:
             path="path",
             bytes="size_bytes",
             rows="num_records",
+            # As integers: exact, and without a Python datetime for each of thousands of files.
             first=pl.col(f"min.{types.TIMESTAMP}").to_physical(),
             last=pl.col(f"max.{types.TIMESTAMP}").to_physical(),
             overflow=pl.col("num_records") - pl.col(f"null_count.{types.OVERFLOW}"),
         )
         found = [_data_file(row) for row in chosen.iter_rows()]
+    # Delta's log gives files in no promised order.
     found.sort(key=lambda file: file.order)
     return Snapshot(
         root=root,

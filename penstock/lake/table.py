@@ -72,6 +72,7 @@ class EventTable:
         self.community_uuid = str(community_uuid)
         self.root = os.path.join(path, self.community_uuid)
         self.catalog = catalog.Catalog(self.root)
+        # Re-entrant: operations of this class call one another under it. A DeltaTable is not safe from several threads.
         self._lock = threading.RLock()
         self._delta: deltalake.DeltaTable | None = None
         self._newest: Snapshot | None = None
@@ -90,6 +91,7 @@ class EventTable:
                 return self._newest
             self._open()
             try:
+                # An object of its own: `load_as_version` would turn the shared one back under its other users.
                 return snapshots.read(self.root, deltalake.DeltaTable(self.root, version=version), self.catalog)
             except delta_errors.DeltaError as error:
                 raise errors.NotFound(
@@ -114,6 +116,7 @@ class EventTable:
 
         def attempt() -> int:
             delta = self._refreshed()
+            # Delta refuses columns that differ only in case, and so do many readers.
             taken = {name.lower() for name in (*columns.recorded_types(delta.schema()), types.OVERFLOW, types.DAY)}
             missing = []
             for name, field_type in wanted.items():
@@ -149,6 +152,7 @@ class EventTable:
                 delta = self._refreshed()
                 if batch_id is not None and _is_taken(delta, batch_id):
                     return delta.version()
+                # Before anything is written: a clash would be found only after gigabytes of files.
                 self._check(delta, types)
             for frame in frames:  # what the caller's iterator raises is the caller's
                 with translated(self.root):
@@ -158,6 +162,7 @@ class EventTable:
             version = self._commit(writer, types, batch_id)
         finally:
             writer.close()
+        # After `close`, when the files belong to the table.
         self._join_tiny_files()
         return version
 
@@ -170,6 +175,7 @@ class EventTable:
             with self._lock:
                 snapshot = self._as_snapshot(self._open())
             newest = snapshot.files[-_MOST_TINY_FILES:]
+            # From the newest backwards until a larger file: a run must be of neighbours in file order.
             tiny = list(itertools.takewhile(lambda file: file.rows < _TINY_ROWS, reversed(newest)))[::-1]
             if len(tiny) >= _TINY_FILES:
                 part = dataclasses.replace(snapshot, files=tuple(tiny))
@@ -199,6 +205,7 @@ class EventTable:
             present = self._as_snapshot(delta).files_by_path
             if added[0].file.path in present:  # an attempt that seemed to fail went through
                 return delta.version()
+            # Another compaction was first. To commit would bring its events in twice.
             if not all(file.path in present for file in removed):
                 return -1
             partitioned = _is_partitioned(delta)
@@ -244,7 +251,9 @@ class EventTable:
                 try:
                     return attempt()
                 except delta_errors.CommitFailedError:
+                    # Opened again: after a lost race the object's idea of the log is behind.
                     self._delta = None
+            # Outside of the lock. Random, so that two writers that collided do not do so again.
             time.sleep(min(2.0, _BACKOFF_SECONDS * (number + 1)) * random.random())
         raise errors.StorageError(
             "lake_busy",
@@ -289,6 +298,8 @@ class EventTable:
         Commits that other writers made since are passed over, unless they changed the columns or bear the same `mark`:
         then it is a lost race.
         """
+        # delta-rs refuses a commit if another one with the same application id came in since: that is all the mark is
+        # for.
         marks = [transaction.Transaction(mark, 1)] if mark is not None else None
         delta.create_write_transaction(
             list(actions),
@@ -328,6 +339,7 @@ class EventTable:
                 description="Penstock events",
             )
         except delta_errors.DeltaError:
+            # Two processes may make it at once; whoever lost uses what the other made.
             if not deltalake.DeltaTable.is_deltatable(self.root):  # else another process made it first
                 raise
 

@@ -69,6 +69,7 @@ def compact(
     removed = added = rows = 0
     with table.translated(events.root):
         for run in joining.runs(snapshot, min_files=min_files, target=target or joining.Target()):
+            # Between runs only: a run that has begun is worth finishing.
             if time.monotonic() >= until:
                 break
             if events.join(snapshot, run, should_stop):
@@ -94,12 +95,14 @@ def vacuum(
         # Listed before the newest snapshot is read: an append that commits meanwhile keeps its files.
         old = list(_files_older_than(events.root, time.time() - keep_seconds))
         snapshots = [events.snapshot(), *(events.snapshot(version) for version in sorted(set(pinned_versions)))]
+        # Before anything is deleted: a pinned version that cannot be read raises, and then nothing is.
         needed = {file.path for snapshot in snapshots for file in snapshot.files}
         deleted, size = [], 0
         for path, file_bytes in old:
             if path in needed:
                 continue
             if not dry_run:
+                # The sidecar first: alone it would stay for ever, since only data files are listed.
                 needles.delete(str(pathlib.Path(events.root, path)))
                 pathlib.Path(events.root, path).unlink(missing_ok=True)
             deleted.append(path)

@@ -61,6 +61,7 @@ def of_frame(frame: pl.DataFrame, columns: Mapping[str, FieldType]) -> tuple[npt
         kind = kind_of(series.name, columns)
         if kind is None or not found.add(_flat(series), kind, salt(series.name)):
             without.add(series.name)
+    # Sorted: the kernel's order depends on a secret, and a sidecar has the same bytes for the same file.
     return np.sort(np.frombuffer(found.export(), np.uint64)), without
 
 

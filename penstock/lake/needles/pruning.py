@@ -31,6 +31,7 @@ def rows_to_read(requirement: needles.Requirement, found: sidecar.Sidecar) -> li
     ]
     try:
         answers = {holds: _answer(holds, found) for holds in dict.fromkeys(needles.holds_of(requirement))}
+    # All of them: what a damaged sidecar has already said may be wrong as well.
     except sidecar.Damaged:
         return groups
     return [group for n, group in enumerate(groups) if needles.is_met(requirement, _of_group(answers, n))]
@@ -48,6 +49,7 @@ def _answer(holds: needles.Holds, found: sidecar.Sidecar) -> list[bool]:
     """
     key = keys.of_needle(holds.needle)
     may_hold = found.has(key)
+    # The second probe reads another page; it is spared where the first has said no everywhere.
     if holds.field is None or not any(may_hold):
         return may_hold
     in_field = found.has(int(keys.kernel.field_key(key, keys.salt(holds.field))))

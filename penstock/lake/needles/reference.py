@@ -56,6 +56,7 @@ def address6_key(address: bytes) -> int:
 def chain_key(one: int, two: int, three: int, four: int) -> int:
     """The key of four words that are octets, side by side; from the words' keys."""
     chain = _CHAIN_SALT
+    # The place is added, so that the same words in another order are another key.
     for place, key in enumerate((one, two, three, four)):
         chain = (_fold_product(chain ^ key, 0xE7037ED1A0B428DB) + place) & _MASK
     return _mix(chain) or 1

@@ -104,6 +104,7 @@ def content(row_groups: Iterable[pl.DataFrame], columns: Mapping[str, FieldType]
         rows.append(frame.height)
         found.append(group_keys)
         without.append(sorted(group_without))
+    # One number for all row groups, by the fullest: only so are the blocks of one key neighbours in the file.
     blocks = 1 + max((len(group_keys) for group_keys in found), default=0) * BITS_A_KEY // (8 * keys.kernel.BLOCK_BYTES)
     header = _Header(format=FORMAT, unicode=words.table_version(), file=name, rows=rows, blocks=blocks, without=without)
     return _packed(header, _filters(found, blocks))
@@ -156,6 +157,7 @@ def _packed(header: _Header, filters: bytearray) -> bytes:
         _CRC.pack(zlib.crc32(filters[start : start + PAGE_BYTES])) for start in range(0, len(filters), PAGE_BYTES)
     )
     head = _START.pack(_MAGIC, len(text), zlib.crc32(text)) + text + sums + _CRC.pack(zlib.crc32(sums))
+    # The filters begin at a page, so that a probe reads and checks one page and not two.
     return head.ljust(_aligned(len(head)), b"\0") + filters
 
 
@@ -187,6 +189,7 @@ class Sidecar:
             Damaged: a page is not what was written.
         """
         size, groups = keys.kernel.BLOCK_BYTES, len(self.rows)
+        # As `bl_block_of` in the kernel: the upper half of the key chooses the block.
         offset = (key >> 32) * self._blocks // 2**32 * groups * size
         blocks = self._bytes(offset, groups * size)
         return [bool(keys.kernel.block_has(blocks[at : at + size], key)) for at in range(0, groups * size, size)]
@@ -218,12 +221,14 @@ def read(read_range: ReadRange, name: str, rows: int) -> Sidecar | None:
         found = _read(read_range, name)
     except (Damaged, ValueError, TypeError):  # UnicodeDecodeError and JSON's errors are ValueErrors
         return None
+    # A file restored from a backup may stand beside the sidecar of another.
     return found if sum(found.rows) == rows else None
 
 
 def _read(read_range: ReadRange, name: str) -> Sidecar:
     head = read_range(0, _HEAD_BYTES)
     magic, length, crc = _START.unpack_from(head.ljust(_START.size, b"\0"))
+    # Bounded before it is read: the length of a damaged file may be anything.
     if magic != _MAGIC or length > MOST_HEADER_BYTES:
         raise Damaged
     head = _at_least(head, _START.size + length, read_range)

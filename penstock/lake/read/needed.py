@@ -32,6 +32,7 @@ def needed(snapshot: table.Snapshot, chosen: Sequence[files.DataFile], predicate
     for file in chosen:
         with needles.read_file(snapshot.location(needles.path_of(file.path)), file.order, file.rows) as sidecar:
             kept = None if sidecar is None else needles.rows_to_read(requirement, sidecar)
+        # The whole file is out. None means "unknown", which is to read all of it.
         if kept == []:
             continue
         found.append(file)

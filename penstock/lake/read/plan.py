@@ -51,6 +51,7 @@ class TimeRange:
     @property
     def latest_us(self) -> int:
         """The first microsecond since 1970 that is not inside."""
+        # One more for the last instant, which as an end includes itself: there is no later datetime to write.
         return instants.to_microseconds(self.latest) + (self.latest == query.END_OF_TIME)
 
     def holds(self, moment: pl.Expr) -> pl.Expr:
@@ -198,6 +199,7 @@ def _stretch(footers: _Footers, file: files.DataFile, place: int, time_range: Ti
         end = _row_at(footers, file, time_range.latest_us)
     if start >= end:
         return None
+    # Bounds, not the rows' own times: they are good enough to tell what overlaps, and cost no read.
     first_us, last_us = max(file.first_us, time_range.earliest_us), min(file.last_us, time_range.latest_us - 1)
     return _Stretch(file=file, place=place, start=start, end=end, first_us=first_us, last_us=last_us)
 
@@ -264,6 +266,7 @@ def _groups(stretches: Sequence[_Stretch]) -> Iterator[list[_Stretch]]:
     """Groups in time order, each in file order, such that no event of a group belongs between two of another."""
     group: list[_Stretch] = []
     last_us, last_place = 0, 0
+    # By time, then file order: at equal instants the earlier file's events come first, so it overlaps nothing then.
     for stretch in sorted(stretches, key=lambda s: (s.first_us, s.place)):
         if group and (stretch.first_us, stretch.place) > (last_us, last_place):
             yield sorted(group, key=lambda s: s.place)
@@ -296,6 +299,7 @@ class _Cutter:
         """Cuts a file that overlaps no other; small ones share a slice."""
         weights = self._weights(stretch.file)
         rows, weight = stretch.end - stretch.start, weights.of(stretch.start, stretch.end)
+        # Only files of less than half a slice: larger ones would leave slices that are half empty.
         shares = 2 * rows < self._max_rows and weight <= self._max_bytes
         waiting_rows = sum(s.end - s.start for s in self._waiting)
         if not shares or waiting_rows + rows > self._max_rows or self._waiting_bytes + weight > self._max_bytes:
@@ -336,6 +340,7 @@ class _Cutter:
             if weight <= self._max_bytes or taken == 1:
                 return run
             merged.undo(run)
+            # In proportion to the weight, and always fewer than before, so that it comes to an end.
             rows = max(1, min(taken - 1, taken * self._max_bytes // weight))
 
     def _cuts(self, stretch: _Stretch, weights: _Weights) -> Iterator[tuple[int, int]]:
@@ -343,11 +348,14 @@ class _Cutter:
         starts = [cell.start for cell in self._footers.of(stretch.file).cells]
         start = stretch.start
         while start < stretch.end:
+            # Without cells (a file of version 0.1) on multiples of the slice's rows from the file's begin: the same
+            # whatever the range.
             end = min(stretch.end, start + self._max_rows if starts else (start // self._max_rows + 1) * self._max_rows)
             while (weight := weights.of(start, end)) > self._max_bytes and end - start > 1:
                 end = start + max(1, min(end - start - 1, (end - start) * self._max_bytes // weight))
             if end < stretch.end:
                 before = starts[: bisect.bisect_right(starts, end)]
+                # Back to where a row group begins: one that is cut would be decoded by two slices.
                 end = before[-1] if before and before[-1] > start else end
             yield start, end
             start = end
