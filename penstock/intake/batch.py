@@ -135,9 +135,11 @@ class Reader:
         scanner = self._scanner
         scanner.begin()
         at = 0
+        # Mostly once: a batch ends early only where names would take too much memory.
         while at < stop:
             scanner.reset()
             at = scanner.scan(block, at, stop, self._max_line_bytes, _FLAT_BYTES, _NEW_NAMES)
+            # Now, before times are settled: events that the reference takes in after all join the batch here.
             found = list(self._look_again(block))
             for row in scanner.unsure():
                 name, us = times.first((name, values.loads(text)) for name, text in scanner.times(row))
@@ -162,12 +164,15 @@ class Reader:
                 yield Refused(line=line, refusal=bare, raw=raw)
             else:
                 for event in events:
+                    # In the reference's own spelling, which the kernel then trusts: so both ways give the same columns.
                     self._scanner.add(block, values.dumps(event).encode(), line)
 
     def _frames(self) -> Iterator[pl.DataFrame]:
         scanner = self._scanner
         if not scanner.rows:
             return
+        # Only fields that can earn a column are named: naming thousands of rare ones in Python costs more than reading
+        # them.
         present = scanner.present(max(1, int(scanner.rows * typing_fields.EARNS_SHARE_ECS)))
         places = {name: field for field, name, _ in present}
         earned = self._columns.earned([(name, rows) for _, name, rows in present], scanner.rows, self._infer(places))
@@ -175,6 +180,7 @@ class Reader:
         fields = [places[name] for name in names]
         codes = [_CODES[earned[name]] for name in names]
         scanner.sort()
+        # Two more columns: @timestamp and the overflow.
         step = max(_MIN_ROWS, MAX_CELLS // (len(names) + 2))
         for start in range(0, scanner.rows, step):
             yield pl.DataFrame(scanner.frame(start, min(start + step, scanner.rows), fields, names, codes))

@@ -65,6 +65,7 @@ class Collector:
         self._rejected = rejected
         self._limits = limits
         self._block = kernel.Block(_FIRST_BYTES)
+        # Two blocks by turns: frames of one may still be read while the next is filled.
         self._spare = kernel.Block(_FIRST_BYTES)
         self._stretches: list[_Stretch] = []
         self._block_lines = 0  # whole lines before the stretch at hand
@@ -81,6 +82,7 @@ class Collector:
 
     def end(self, arrived_us: int) -> Iterator[batch.Batch]:
         """The source is over: its last line may have no line end."""
+        # A line that is too long is passed over as it comes; its bytes are never held.
         if self._dropped:
             self._reject_dropped()
         elif len(self._block) > self._line_start:
@@ -120,6 +122,7 @@ class Collector:
             piece = piece[newline + 1 :]
         before = len(self._block)
         self._block.append(piece)
+        # The last one: everything before it is whole lines, whatever their number.
         newline = piece.rfind(b"\n")
         if newline >= 0:
             self._line_start = before + newline + 1
@@ -146,6 +149,7 @@ class Collector:
         self._block_lines += self._block.lines(self._stretch_start, len(self._block))
         self._stretch_start = len(self._block)
         if self._stretches and self._stretches[-1].start == self._block_lines:
+            # Of two stretches that begin at one line the later one counts; `bisect` must find one only.
             self._stretches.pop()  # it has no lines
         self._stretches.append(dataclasses.replace(made, start=self._block_lines))
 
@@ -171,6 +175,7 @@ class Collector:
         lines = self._block_lines + block.lines(self._stretch_start, stop)
         self._block, self._spare = self._spare, block
         self._block.clear()
+        # The line that is not whole yet moves along; it is looked at only once it ends.
         self._block.append_from(block, stop, len(block))
         block.truncate(stop)
         last = stretches[-1] if stretches else _Stretch(0, self._tally, number=1)
@@ -191,6 +196,7 @@ class Collector:
         if len(stretches) == 1:
             stretches[0].tally.accepted += found.events
         else:
+            # Counted by lines, since one line may hold several events and another none.
             before = [found.events_before(start) for start in starts[1:]]
             for stretch, first, end in zip(stretches, [0, *before], [*before, found.events], strict=True):
                 stretch.tally.accepted += end - first

@@ -30,6 +30,7 @@ def read(
     rows: list[tuple[int, int, Event]] = []
     found: list[batch.Refused] = []
     untimed = 0
+    # A newline ends a line; behind the last one there is no empty line.
     lines = text.removesuffix(b"\n").split(b"\n")
     for number, line in enumerate(lines):
         raw = line.removeprefix(_BYTE_ORDER_MARK)
@@ -66,6 +67,7 @@ def _frame(rows: list[tuple[int, int, Event]], columns: typing_fields.Columns) -
 
     commonest = sorted(present.items(), key=lambda entry: (-entry[1], entry[0]))
     earned = columns.earned(commonest, len(rows), infer)
+    # By time alone: Python's sort is stable, so equal times keep the order in which they came.
     rows = sorted(rows, key=lambda row: row[0])
     found = [pl.Series(types.TIMESTAMP, [us for us, _, _ in rows], pl.Int64).cast(layout.TIMESTAMP_DTYPE)]
     found += [_column(name, earned[name], [event for _, _, event in rows]) for name in sorted(earned)]

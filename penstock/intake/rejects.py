@@ -60,6 +60,7 @@ class Rejects:
             self.first.append(reject)
         if self._path is None:
             return
+        # Made with the first reject: an ingest without any leaves no empty file.
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("wb")
@@ -71,6 +72,7 @@ class Rejects:
         try:
             entry["raw"] = raw.decode()
         except UnicodeDecodeError:
+            # JSON cannot hold bytes that are no UTF-8, and to replace them would lose what the user must repair.
             entry["raw_base64"] = base64.b64encode(raw).decode()
         if size is not None:
             entry |= {"truncated": True, "bytes": size}

@@ -44,9 +44,11 @@ def candidates(chosen: str | None) -> tuple[str, ...]:
 def instant(name: str, value: Any) -> int | None:
     """Microseconds since 1970 of a value in this field; None if it is no usable time."""
     us = values.parse_timestamp(value)
+    # `@timestamp` is a time by its name, however small its number; elsewhere a small one is likelier something else.
     if name == types.TIMESTAMP or (us is not None and type(value) is str):
         return us
     if type(value) is str and _DIGITS.fullmatch(value):
+        # A Number, so that digits behind the point count exactly; a float would round microseconds.
         us = values.parse_timestamp(values.Number(value))
     return us if us is not None and us >= _LEAST_US else None
 

@@ -50,10 +50,13 @@ class Columns:
             present: (field, how many of the events have it), the commonest first.
         """
         earning = [name for name, rows in present if rows >= events * share(name) and name != types.TIMESTAMP]
+        # In order of how common they are: where room is short, the commonest fields get the columns.
         new = self._addable(name for name in earning if name not in self.types)
         if new:
             inferred = zip(new, infer(new), strict=True)
             wanted = {name: _type_of(name, kind) for name, kind in inferred if kind is not None}
+            # The table gets its columns before a file with them is written, so two ingests never give one column two
+            # types. What another ingest has added meanwhile is adopted with its type.
             self._adopt(self._publish(wanted))
         return {name: self.types[name] for name in earning if name in self.types}
 
@@ -80,6 +83,7 @@ def share(name: str) -> float:
 
 def _type_of(name: str, inferred: FieldType) -> FieldType:
     spec = registry.ECS.get(name)
+    # ECS's type, whatever the first values are: later files of other sources will follow ECS.
     return inferred if spec is None else spec.type
 
 

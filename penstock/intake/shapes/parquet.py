@@ -41,6 +41,7 @@ def rows(name: str, path: str | pathlib.Path) -> Iterator[list[Event]]:
     try:
         schema, lazy = _scan(path)
         for frame in lazy.collect_batches(chunk_size=ROWS, maintain_order=True):
+            # Cut again: a batch may be larger than asked for, and events of a wide one take much memory.
             for start in range(0, frame.height, ROWS):
                 yield _events(schema, frame.slice(start, ROWS))
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -63,6 +64,7 @@ def _scan(path: str | pathlib.Path) -> tuple[pl.Schema, pl.LazyFrame]:
     wide = [place for place, dtype in enumerate(schema.dtypes()) if _in_unit(dtype, "ms") != dtype]
     readings = [lazy.select(pl.nth(place).alias(f"{place}") for place in range(len(schema)))]
     for unit in _COARSER if wide else ():
+        # The same column in microseconds and milliseconds too: a far year overflows in nanoseconds and fits there.
         coarser = pl.scan_parquet(
             path,
             schema={name: _in_unit(dtype, unit) for name, dtype in schema.items()},
@@ -136,6 +138,7 @@ def _leaves(name: str, readings: list[pl.Series]) -> Iterator[tuple[str, list[An
             yield from _leaves(f"{name}.{field.name}", [_member(reading, field.name) for reading in readings])
         return
     found = [_plain(reading) for reading in readings]
+    # Only columns with nanoseconds are read in several units.
     if len(found) > 1:
         found[0] = [_finest(dtype, *each) for each in zip(*found, strict=True)]
     render = _renderer(dtype)
@@ -143,6 +146,7 @@ def _leaves(name: str, readings: list[pl.Series]) -> Iterator[tuple[str, list[An
 
 
 def _member(column: pl.Series, name: str) -> pl.Series:
+    # Members of a null struct may hold anything in Arrow; without this they would show up as values.
     return pl.select(pl.when(column.is_not_null()).then(column.struct.field(name))).to_series()
 
 
@@ -156,6 +160,7 @@ def _finest(dtype: Any, ns: Any, us: Any, ms: Any) -> Any:
     if ns is None:
         return None
     if isinstance(dtype, pl.Datetime) and dtype.time_unit == "ns":
+        # A reading that overflowed says another time; only the coarser one tells that it did.
         us = us if abs(ms) < _INT64_MAX // 1000 else ms * 1000
         return ns if abs(us) <= _INT64_MAX // 1000 else us * 1000
     if isinstance(dtype, pl.Struct):
@@ -211,6 +216,7 @@ def _scalar(value: Any) -> Any:
                 raise refused.EventRefused("invalid_number", f"{value} is no JSON number")
             return value
         case decimal.Decimal():
+            # By its digits: through a float a decimal of 38 digits would lose most of them.
             return values.loads(format(value, "f"))
         case _:
             raise refused.EventRefused("unsupported_value", f"{type(value).__name__} has no JSON form")
