@@ -168,8 +168,10 @@ class Settings:
                 value = _parse(_kinds()[field.name], given)
                 _check_bounds(value, field.metadata)
             except ValueError as error:
+                # The value is named, unless it is a secret: the message goes to terminals and logs.
                 wrong.append(f"{field.name} {error}" + ("" if "Secret" in str(field.type) else f", not {given!r}"))
             else:
+                # Frozen for all others; here the texts of variables become values.
                 object.__setattr__(self, field.name, value)
         if self.storage == "s3" and self.part_bytes < _S3_PART_BYTES:
             wrong.append(f"part_bytes must be {_S3_PART_BYTES} or more in S3, not {self.part_bytes}")
@@ -209,8 +211,10 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             continue
         name = variable.removeprefix(_PREFIX).lower()
         if name in _kinds():
+            # An empty PENSTOCK_HOME counts as unset: taken literally it would be the working directory.
             found |= {name: text} if text or name != "home" else {}
         else:
+            # Refused, not ignored: a mistyped limit would silently not hold.
             wrong.append(f"there is no setting {variable}{_nearest(name, _PREFIX)}")
     if wrong:
         raise _invalid(wrong)
@@ -218,6 +222,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _from_file() -> dict[str, Any]:
+    # From the environment alone: the file that is looked for here may itself name a home.
     home = pathlib.Path(os.environ.get("PENSTOCK_HOME") or ".penstock")
     for file in (pathlib.Path("penstock.toml"), home / "penstock.toml"):
         if file.is_file():

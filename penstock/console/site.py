@@ -48,6 +48,7 @@ class File:
         """A file of these bytes; `suffix` of its name tells the media type."""
         return cls(
             content=content,
+            # No time: every process of a service answers the same bytes.
             compressed=gzip.compress(content, _COMPRESSION_LEVEL, mtime=0),
             media_type=_MEDIA_TYPES[suffix],
             etag=f'"{hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH]}"',
@@ -95,6 +96,7 @@ def load() -> Site:
     contents = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in paths}
     whole = hashlib.sha256()
     for name, content in contents.items():
+        # The length keeps the end of one file apart from the beginning of the next name.
         whole.update(f"{name}\0{len(content)}\0".encode() + content)
     digest = whole.hexdigest()[:_DIGEST_LENGTH]
     index = contents.pop(INDEX).replace(b"{assets}", f"console/{digest}".encode())
@@ -107,6 +109,7 @@ def load() -> Site:
 
 def answer_page(file: File, headers: Mapping[str, str], *, stores: Iterable[str] = ()) -> Answer:
     """The page: asked for again each time, by its ETag. `stores`: further origins that downloads come from."""
+    # The page names the folder of the day, so that it must be asked for each time; all else may be kept for good.
     return _answer(file, headers, {"Cache-Control": "no-cache", **_policy(stores)})
 
 
@@ -123,6 +126,7 @@ def _answer(file: File, asked: Mapping[str, str], own: Mapping[str, str]) -> Ans
         "Cross-Origin-Resource-Policy": "same-origin",
         **own,
     }
+    # A proxy that compresses makes an ETag weak; If-None-Match compares weakly anyway (RFC 9110 §13.1.2).
     if file.etag in (name.strip().removeprefix("W/") for name in asked.get("if-none-match", "").split(",")):
         return Answer(status=304, headers=headers, body=b"")
     if "gzip" in asked.get("accept-encoding", "") and len(file.compressed) < len(file.content):
@@ -140,12 +144,14 @@ def _policy(stores: Iterable[str]) -> dict[str, str]:
         " ".join(("connect-src 'self'", *stores)),
         "base-uri 'none'",
         "form-action 'none'",
+        # No other site may show the console in a frame and have its buttons pressed.
         "frame-ancestors 'none'",
         "require-trusted-types-for 'script'",
         "trusted-types 'none'",
     )
     return {
         "Content-Security-Policy": "; ".join(rules),
+        # A download host must not learn which search a user came from.
         "Referrer-Policy": "no-referrer",
         "Cross-Origin-Opener-Policy": "same-origin",
     }
