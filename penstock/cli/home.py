@@ -90,6 +90,7 @@ class Announcement:
 
     def __exit__(self, *_: object) -> None:
         found = _read(path() / "service.json")
+        # Only one's own: a service that was started meanwhile has written its file over ours.
         if self._made is not None and found is not None and found.get("pid") == self._made.pid:
             (path() / "service.json").unlink(missing_ok=True)
 
@@ -98,9 +99,12 @@ def _lives(pid: Any) -> bool:
     if not isinstance(pid, int) or pid <= 0:
         return False
     try:
+        # Signal 0 is never sent; the call only says whether the process is there. A killed service leaves its file
+        # behind.
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
+    # There, but another user's.
     except PermissionError:
         return True
     return True

@@ -49,6 +49,7 @@ def write(text: str, style: str, stream: TextIO) -> None:
     if stream.isatty():
         text = styled(text.translate(_CONTROLS), style)
     with _reader_may_leave(stream):
+        # Flushed: a reader at the other end of a pipe sees each line when it is written, and a broken pipe shows here.
         print(text, file=stream, flush=True)
 
 
@@ -78,6 +79,7 @@ def _reader_may_leave(stream: TextIO) -> Iterator[None]:
 
 def styled(text: str, style: str) -> str:
     """The text with terminal codes for words like `bold red`; unchanged with NO_COLOR or on a dumb terminal."""
+    # https://no-color.org: any value that is not empty counts.
     if not style or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     codes = ";".join(_STYLES[word] for word in style.split())
@@ -91,6 +93,7 @@ def harmless(text: str) -> str:
 
 def emit_json(value: Any) -> None:
     """One JSON document on stdout."""
+    # One line in a pipe, so that tools can take a document a line.
     indent = 2 if is_terminal() else None
     write(exact_json.dumps(value, indent=indent, default=_json_default), "", sys.stdout)
 

@@ -82,10 +82,12 @@ class Commands(click.Group):
                 no_args_is_help=True,
                 context_settings=_SETTINGS,
             )
+        # Made only when called: to load the options of all commands would be paid by every start.
         return next((_command(one) for one in table.COMMANDS if one.name == f"{self._prefix}{cmd_name}"), None)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """As Click does; it looks for words that are close to a mistyped one in `commands`."""
+        # Empty shells: Click compares words only, and the real ones would have to be loaded.
         self.commands = {word: click.Command(word) for word in self._lines}
         return super().resolve_command(ctx, args)
 
@@ -135,6 +137,7 @@ def _command(command: table.Command) -> _Command:
     options: type[Any] = getattr(module, command.options_class)
 
     def call(**values: Any) -> None:
+        # After parsing: `--help` and a mistyped option never load what the command works with.
         work = importlib.import_module(f"penstock.cli.commands.{command.work}")
         getattr(work, command.function)(signature.assemble(options, values))
 

@@ -58,6 +58,7 @@ class _Bar:
         sys.stderr.flush()
 
     def _parts(self, done: int, total: int | None, seconds: float) -> Iterator[str]:
+        # In the first half second a rate says more about the start than about the work.
         rate = done / seconds if seconds > 0.5 else 0.0
         yield self._title
         if total:

@@ -62,6 +62,7 @@ def _is_group(kind: Any) -> bool:
 def _parameter(
     name: str, value_type: Any, declared: declare.Declared, default: Any, *, required: bool
 ) -> click.Parameter:
+    # `X | None` says that the option may be absent; Click has no such type.
     kind = _without_none(value_type)
     is_list = typing.get_origin(kind) is list
     if declared.panel == "Arguments":

@@ -23,6 +23,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, numbers: Seq
         for row in [list(columns), *texts]:
             output.say("\t".join(row))
         return
+    # Before the widths are measured: a control character has no width and would move the columns.
     safe = [[output.harmless(text) for text in row] for row in texts]
     for line in draw(columns, safe, numbers=numbers, width=output.width()):
         output.say(line)

@@ -23,6 +23,7 @@ def dump(options: lake.Dump) -> None:
             "json_and_stdout", "--json and -o - both want stdout.", "Write to a file, or leave --json out."
         )
     chosen = field_choice.chosen(options.choice)
+    # Before the database and the table are opened: a mistyped query costs nothing.
     node = query.parse(options.query)
     settings = local.settings()
     owner = owning.community_uuid(settings, options.community)
@@ -48,6 +49,7 @@ def dump(options: lake.Dump) -> None:
         "events": report.events,
         "file": str(options.target),
     }
+    # After the file is whole: the audit says what was written, not what was tried.
     owning.record(settings, "events.dumped", owner, detail)
     seconds = elapsed.seconds()
     if options.as_json:

@@ -93,6 +93,7 @@ class _Demo:
         logs.configure(settings)
         log_file = (self._folder / "service.log").open("w")
         with log_file:
+            # The log goes to a file: on the terminal it would run between the demo's own lines.
             for handler in logging.getLogger().handlers:
                 if isinstance(handler, logging.StreamHandler):
                     handler.setStream(log_file)
@@ -213,6 +214,7 @@ def _make_folder(folder: pathlib.Path) -> None:
     Raises:
         UsageError: `demo_folder_taken`, `demo_folder_not_writable`.
     """
+    # The mark is what allows the demo to delete a folder.
     if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).is_file():
         raise errors.UsageError(
             "demo_folder_taken",

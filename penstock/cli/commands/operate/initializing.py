@@ -47,6 +47,7 @@ def make_home(community: str, *, if_missing: bool) -> dict[str, Any]:
         return {"created": False, "home": str(folder), "community": known.community}
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A home in a checkout must not be committed: it holds keys.
         (folder / ".gitignore").write_text("*\n")
     except OSError as error:
         raise errors.UsageError(
@@ -68,6 +69,7 @@ def _fill_home(folder: pathlib.Path, community: str) -> dict[str, Any]:
         )
         for action, uuid in (("community.created", first.uuid), ("apikey.created", key.uuid)):
             operator.record(tx, action, community_uuid=first.uuid, object_uuid=uuid, now=now)
+    # Last: the file is the sign that the home is whole. A crash before it lets `init` complete what is there.
     home.store_client(home.StoredClient(api_key=token, community_uuid=first.uuid, community=first.name))
     return {
         "created": True,

@@ -51,6 +51,7 @@ def changed(own: limits.Overrides, changes: Sequence[str]) -> limits.Overrides:
     """
     for change in changes:
         name, _, text = change.partition("=")
+        # `isdigit` alone takes digits of other scripts, some of which `int` refuses.
         if name not in limits.NAMES or not (text == _DEFAULT or (text.isascii() and text.isdigit())):
             raise errors.InvalidRequest(
                 "invalid_limit",

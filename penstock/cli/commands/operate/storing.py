@@ -69,4 +69,5 @@ def storage_check(options: operating.StorageCheck) -> None:
 def _days_needed(services: services_module.Services) -> int:
     """Days after which nothing can be downloaded any more, communities' own windows included, and one more."""
     with services.database.read() as tx:
+        # One day more, so that no rounding of the bucket's deletes a file within its window.
         return math.ceil(limits.longest_download_window_seconds(tx, services.settings) / 86_400) + 1

@@ -19,6 +19,7 @@ def connect(options: shared.Connection) -> Penstock:
     Raises:
         UsageError: `api_host_missing`, `api_key_not_given`, `profile_not_found`, and those of `Penstock`.
     """
+    # A host on the command line means that host, whatever profile the environment names.
     named = options.profile or (None if options.api_host else os.environ.get("PENSTOCK_PROFILE"))
     if named:
         return _of_profile(profiles.named(named), options)
@@ -34,6 +35,7 @@ def connect(options: shared.Connection) -> Penstock:
             )
         return _of_profile(profiles.named(last), options)
     url = urls.base_url(wanted)
+    # Compared as normalised URLs: `localhost:8080` typed and stored must be the same place.
     is_local = local is not None and url == local.url
     return Penstock(url, _api_key(url, is_local=is_local), verify=_trust(options.ca_file, local if is_local else None))
 
@@ -55,6 +57,7 @@ def _api_key(url: str, *, is_local: bool) -> str:
     given = os.environ.get("API_KEY", "").strip()
     if given:
         return given
+    # Never to another machine: the stored key may do everything in its community.
     stored = home.stored_client() if is_local or urls.is_loopback(_host(url)) else None
     if stored is None:
         raise errors.UsageError(
@@ -72,4 +75,5 @@ def _host(url: str) -> str:
 def _trust(ca_file: str | None, local: home.RunningService | None) -> bool | str:
     """For the service of this home its own CA, also where the environment names the system's for everybody else."""
     of_home = local.ca_file if local else None
+    # The variables that `requests` and OpenSSL know, since the reference's client honoured them.
     return ca_file or of_home or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or True

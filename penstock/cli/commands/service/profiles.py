@@ -93,6 +93,7 @@ def save(name: str, *, api_host: str, ca_file: str | None, api_key: str) -> Prof
 def remove(name: str) -> None:
     """Forgets a profile and its key. Raises UsageError `profile_not_found`."""
     found = _read()
+    # For the error, which names the profiles there are.
     if name not in found["profiles"]:
         named(name)
     if found["profiles"].pop(name).get("in_keyring"):
@@ -131,6 +132,7 @@ def _keyring_set(name: str, api_key: str) -> bool:
     refusals = importlib.import_module("keyring.errors").KeyringError
     try:
         keyring.set_password(_KEYRING, name, api_key)
+        # Read back: some backends take a password without a word and keep nothing.
         return bool(keyring.get_password(_KEYRING, name) == api_key)
     except refusals:
         return False

@@ -36,8 +36,10 @@ def given_key(options: shared.Key, *, hint: str = "") -> CustomerKey | None:
 
 def asked_key() -> CustomerKey | None:
     """The key typed at a terminal, unseen; None where nobody can be asked."""
+    # In a script nobody answers, and the command would hang.
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
+    # Asked on stderr: stdout may be the file itself.
     text = getpass.getpass("Encryption key of the export (not shown): ", stream=sys.stderr).strip()
     return _parse(text, hint="Give the key that was shown when this export was started.") if text else None
 
@@ -49,6 +51,7 @@ def keep(key: CustomerKey, key_file: pathlib.Path) -> None:
         UsageError: `key_file_exists`, `key_file_not_writable`.
     """
     try:
+        # Never over a file that is there: it may hold the only key of an earlier export.
         descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise errors.UsageError(

@@ -17,12 +17,14 @@ from penstock.client.http import answers
 
 def download(options: tasks.Download) -> None:
     """Fetches the file of a finished export."""
+    # Key and target are checked before anything is asked of the service, so that mistakes show at once.
     key = None if options.no_sse_c else _given_key(options.key)
     targets.check(options.download)
     with connecting.connect(options.connection) as penstock:
         wanted = penstock.export(options.task_uuid)
         task = wanted.require_finished()
         if key is None and not options.no_sse_c and task.sse_customer_key_md5 is not None:
+            # By the key's MD5: whichever terminal started the export, its key is found on this machine.
             key = started.key_of(task.sse_customer_key_md5) or customer_keys.asked_key()
             if key is None:
                 raise answers.missing_customer_key()

@@ -29,6 +29,7 @@ def export(options: exporting.Export) -> None:
         )
     fields = field_choice.chosen(options.choice)
     if not (options.no_download or options.no_wait):
+        # Before the start: an export that cannot be written here would still count against the quota.
         targets.check(options.download)
     with connecting.connect(options.connection) as penstock:
         job = _job(penstock, options)
@@ -58,6 +59,7 @@ def _finish(done: starting.Started, options: exporting.Export) -> None:
     try:
         if not options.no_wait:
             _follow(done, options, found)
+    # Interrupts too: with --json the key is printed here or nowhere.
     except BaseException as error:
         if options.as_json:
             output.emit_json(found | {"error": getattr(error, "code", "interrupted")})

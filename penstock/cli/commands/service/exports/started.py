@@ -71,6 +71,7 @@ def key_of(md5: str | None) -> CustomerKey | None:
 
 
 def _file_of(md5: str) -> pathlib.Path:
+    # base64 may hold a slash, which would be a folder.
     safe = md5.translate(str.maketrans("/+", "_-", "="))
     return user_files.state_folder() / "exports" / f"{safe}.json"
 

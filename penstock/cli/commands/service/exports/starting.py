@@ -57,6 +57,7 @@ def start(job: SearchJob, fields: Sequence[str] | None, options: exporting.Expor
             output.show_key(key.base64, stderr=True)
     try:
         export = job.export(fields, customer_key=key, destination=bucket(options.bucket))
+    # A refusal is certain: nothing was started. After any other error the export may run, and its key is kept.
     except errors.Refused:
         if own_key is None and key_file is not None:
             key_file.unlink()
@@ -64,6 +65,7 @@ def start(job: SearchJob, fields: Sequence[str] | None, options: exporting.Expor
             record.forget()
         raise
     except (errors.NetworkError, KeyboardInterrupt) as error:
+        # Nobody accepted the connection, so nothing was sent.
         if not isinstance(error, errors.Unreachable):
             _say_what_is_known(job, key, record)
         elif record is not None:

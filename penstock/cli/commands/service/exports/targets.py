@@ -55,6 +55,7 @@ def _check(file: pathlib.Path) -> None:
         reason = "it is a folder"
     elif not folder.is_dir():
         reason = f"there is no folder {folder}"
+    # A file that is there is replaced; for a new one the folder must be writable.
     elif not os.access(file if file.exists() else folder, os.W_OK):
         reason = "permission denied"
     if reason is not None:
