@@ -38,6 +38,7 @@ class ManualClock:
         return self._monotonic
 
     def wait(self, event: threading.Event, timeout_seconds: float) -> bool:
+        # Moves on at once: a test of an hour's pause takes no time.
         if not event.is_set():
             self.advance(timeout_seconds)
         return event.is_set()
@@ -87,6 +88,7 @@ class MemoryStore:
         self._uploads: dict[str, _MemoryUpload] = {}
         self._objects: dict[str, _MemoryObject] = {}
         self._failures: dict[str, collections.deque[tuple[BaseException, bool]]] = {}
+        # Never the same twice, even for equal bytes: a caller that takes an ETag for a digest is found out.
         self._etags = itertools.count(1)
         self._lock = threading.RLock()
 
@@ -129,6 +131,7 @@ class MemoryStore:
             held = self._unfinished(upload, customer_key)
             parts = part_checks.checked(receipts, self._min_part_bytes)
             for part in parts:
+                # As S3: of a part that was put again only the newest receipt is good.
                 if part.number not in held.parts or held.parts[part.number][0] != part:
                     raise part_checks.refused(f"the store does not hold part {part.number} as its receipt says")
             content = b"".join(held.parts[part.number][1] for part in parts)
@@ -169,6 +172,7 @@ class MemoryStore:
 
     def read(self, key: str, customer_key: MaybeKey, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         with self._call("read"):
+            # At the call, not at the first piece, as the contract says.
             content = self._opened(key, customer_key).content[max(0, start) : end]
         piece_bytes = 1024 * 1024
         return (content[offset : offset + piece_bytes] for offset in range(0, len(content), piece_bytes))
@@ -194,6 +198,7 @@ class MemoryStore:
         with self._lock:
             self.calls[name] += 1
             planned = self._failures.get(name)
+            # Taken before the work, so that `times` counts calls and not successes.
             error, after_effect = planned.popleft() if planned else (None, False)
             if error and not after_effect:
                 raise error

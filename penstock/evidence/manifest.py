@@ -104,6 +104,7 @@ def build(subject: Subject, facts: Sequence[PartFacts]) -> dict[str, Any]:
         "raw_bytes": sum(part.raw_bytes for part in facts),
         "parts": entries,
         "segments": segments,
+        # Over digests, so that each part can be checked and fetched again by itself.
         "root_sha256": root([entry["sha256"] for entry in entries]),
     }
 
@@ -169,6 +170,7 @@ def check_signature(manifest: Mapping[str, Any], *, public_key: str | None = Non
     if public_key is not None and named != public_key:
         raise _forged(f"The manifest is signed by {named or 'nobody'}, not by {public_key}.")
     try:
+        # The manifest names its key for convenience only; who wants proof gives the expected one.
         key = ed25519.Ed25519PublicKey.from_public_bytes(base64.b64decode(named, validate=True))
         value = base64.b64decode(str(signature.get("value", "")), validate=True)
         key.verify(value, _canonical({name: member for name, member in manifest.items() if name != "signature"}))
@@ -233,6 +235,7 @@ def verify(
 
 
 def _part_digest(file: BinaryIO, entry: Mapping[str, Any], lines: _LineCounter, progress: Callable[[int], None]) -> str:
+    # By the signed sizes: the file itself says nowhere where its parts begin.
     left, digest = int(entry["size"]), hashlib.sha256()
     while left and (piece := file.read(min(left, _READ_BYTES))):
         digest.update(piece)

@@ -81,6 +81,7 @@ def generate(
     rhythm = _Rhythm(start, days)
     chunks = _chunks(events, rhythm)
     kinds: collections.Counter[str] = collections.Counter()
+    # The table may hold other events; the report is about those made here.
     before = {file.path for file in events_table.snapshot().files}
     done = 0
 
@@ -136,6 +137,7 @@ def _chunks(events: int, rhythm: _Rhythm) -> list[_Chunk]:
     """Cuts the events into stretches that lie in one day each."""
     chunks: list[_Chunk] = []
     for low_us, high_us in rhythm.days():
+        # Differences of rounded sums, so that the days' events add up to exactly what was asked for.
         first, end = round(events * rhythm.share(low_us)), round(events * rhythm.share(high_us))
         if first == end:
             continue
@@ -183,6 +185,7 @@ class _Rhythm:
 
 def _make(world: sample_world.World, rhythm: _Rhythm, seed: int, chunk: _Chunk) -> pl.DataFrame:
     """One chunk's events in time order."""
+    # A generator for each chunk: chunks are made on several threads, and must be the same whichever is first.
     rng = np.random.default_rng([seed, 1, chunk.number])
     kinds = rng.choice(len(sample_kinds.KINDS), chunk.events, p=[kind.share for kind in sample_kinds.KINDS])
     moments = rhythm.between(chunk.first_us, chunk.end_us, rng, chunk.events)
@@ -191,12 +194,14 @@ def _make(world: sample_world.World, rhythm: _Rhythm, seed: int, chunk: _Chunk) 
         mine = np.flatnonzero(kinds == position)
         if mine.size:
             frames.append(_frame_of(world, kind, rng, _stamps(moments[mine], kind.tick_us, chunk.first_us)))
+    # Each kind has its own columns; the others' are null.
     frame = pl.concat(frames, how="diagonal").sort(types.TIMESTAMP, maintain_order=True)
     return _with_overflow(frame, rng)
 
 
 def _stamps(moments: npt.NDArray[np.int64], tick_us: int, first_us: int) -> pl.Series:
     """The instants as a source with that clock resolution writes them."""
+    # Cut off to the source's resolution, as real sources do; not below the chunk, or files would overlap.
     cut = np.maximum(moments // tick_us * tick_us, first_us)
     return pl.Series(types.TIMESTAMP, cut).cast(layout.TIMESTAMP_DTYPE)
 

@@ -73,6 +73,7 @@ class World:
     """Everything that sample events name, the same for the same seed."""
 
     def __init__(self, seed: int) -> None:
+        # 0 here and 1 for events: what is drawn for the world never shifts what is drawn for them.
         rng = np.random.default_rng([seed, 0])
         self.hosts = _hosts(240)
         self.users = [f"{a}.{b}" for a in _FIRST for b in _LAST]
@@ -99,6 +100,7 @@ class Draw:
 
     def index(self, count: int, steepness: float = 1.0) -> Index:
         """Positions in a list of `count` by Zipf's law: position k with odds 1 / (k + 1) ** steepness."""
+        # By a table of quantiles: a draw is one look-up, where a search among the odds would be one for each event.
         return _zipf(count, steepness)[self.rng.integers(0, _QUANTILES, self.size)]
 
     def pick(self, values: Sequence[str], steepness: float = 1.0) -> pl.Series:
@@ -173,6 +175,7 @@ def _hosts(count: int) -> list[str]:
 
 
 def _outside(rng: np.random.Generator, count: int) -> list[str]:
+    # Public first octets: private ones are the company's own.
     first = rng.choice([23, 31, 45, 52, 64, 81, 91, 104, 142, 151, 162, 185, 193, 203, 212], count)
     rest = rng.integers(1, 255, (count, 3))
     return [f"{a}.{b}.{c}.{d}" for a, (b, c, d) in zip(first.tolist(), rest.tolist(), strict=True)]

@@ -25,6 +25,7 @@ class S3Settings(pydantic.BaseModel):
         None, description="Of a bucket of your own: `sse-c` (the default), `sse-kms` or `bucket-default`."
     )
     kms_key_id: str | None = Field(None, description="With `sse-kms`: the key of its KMS; left out: the bucket's own.")
+    # SecretStr: a model that ends up in a log or a traceback prints stars.
     sse_customer_key: pydantic.SecretStr | None = Field(
         None, description="Base64 of the 32 bytes that encrypt the export."
     )

@@ -53,6 +53,7 @@ class Lenient(pydantic.BaseModel):
     def _without_empty(cls, members: Any) -> Any:
         if not isinstance(members, dict):
             return members
+        # Only null and the empty list: 0, false and "" are values.
         return {name: value for name, value in members.items() if value is not None and value != []}
 
 
