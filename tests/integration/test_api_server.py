@@ -204,7 +204,9 @@ def test_a_signal_ends_the_process_cleanly_and_gives_its_export_back(
             [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, stderr=log, text=True
         )
     assert process.stdout is not None
-    with process.stdout:
+    with contextlib.ExitStack() as undo, process.stdout:
+        undo.callback(process.wait)
+        undo.callback(process.kill)  # no test that comes later is to meet what a failed one left
         url = process.stdout.readline().rpartition(" ")[2].strip()
         headers = {"Authorization": f"Bearer {token}"}
         with httpx.Client(base_url=url, headers=headers, timeout=30) as http:
@@ -248,14 +250,13 @@ def test_senders_that_stall_do_not_hold_readers_up(tmp_path: pathlib.Path) -> No
 def test_no_answer_waits_for_its_clients_acknowledgement(tmp_path: pathlib.Path) -> None:
     """Head and body are sent apart; where the second waits for the first to be acknowledged, that takes 40 ms."""
     with server.running(home(tmp_path), worker=False) as listening:
-        connection = http.client.HTTPConnection("127.0.0.1", listening.port)
         seconds = []
-        for _ in range(60):  # acknowledgements come at once on a connection's first segments
-            began = time.perf_counter()
-            connection.request("GET", "/healthz")
-            connection.getresponse().read()
-            seconds.append(time.perf_counter() - began)
-        connection.close()
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", listening.port)) as connection:
+            for _ in range(60):  # acknowledgements come at once on a connection's first segments
+                began = time.perf_counter()
+                connection.request("GET", "/healthz")
+                connection.getresponse().read()
+                seconds.append(time.perf_counter() - began)
     assert statistics.median(seconds[30:]) < 0.03
 
 

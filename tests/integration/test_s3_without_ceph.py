@@ -1,7 +1,8 @@
-"""The service's Ceph killed in the middle of an export: the file is exact if it comes back, else the export says so."""
+"""The service's Ceph killed in the middle of an export: it waits, says why, and its file is exact once Ceph is back."""
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
 import threading
@@ -12,7 +13,7 @@ import pytest
 import requests
 from support import ceph_service
 
-from penstock import worker
+from penstock import settings, worker
 from penstock.storage.keys import CustomerKey
 
 pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
@@ -79,7 +80,7 @@ def test_an_export_outlives_the_death_of_its_ceph_and_is_exact(world: ceph_servi
     assert (quota["used_bytes"], quota["reserved_bytes"]) == (len(content), 0)
 
 
-def test_an_export_whose_ceph_stays_away_fails_by_name_and_leaves_nothing_when_it_is_back(
+def test_an_export_whose_ceph_stays_away_waits_and_ends_by_name_at_its_deadline(
     world: ceph_service.World, job: str
 ) -> None:
     charged = world.http.get(f"/v1/communities/{world.community_uuid}/quota").json()["used_bytes"]
@@ -92,15 +93,20 @@ def test_an_export_whose_ceph_stays_away_fails_by_name_and_leaves_nothing_when_i
     uuid = start(world, job)
     try:
         work(world, kill, PENSTOCK_S3_RETRY_SECONDS="1")
+        waiting = world.task(uuid)
     finally:
         world.ceph.script("restart", "rgw")
     assert killed
-    task = world.ended(uuid, "FAILED")
-    assert world.wire_url in task["message"]
-    assert "cannot be used at present" in task["message"]
-    assert left_in(world, uuid) != []  # what could not be cleared away while it was gone
-    with world.opened() as opened:
-        worker.Worker(opened).sweep()
+    assert (waiting["status"], waiting["attributes"]["error"]) == ("RUNNING", None)
+    assert "storage does not answer" in waiting["message"]
+    assert world.wire_url not in waiting["message"]  # the operator's, no tenant's
+    assert left_in(world, uuid) != []  # what the export would go on from
+
+    late = dt.timedelta(seconds=settings.Settings().export_deadline_seconds + 60)
+    with world.opened(late) as opened:
+        worker.Worker(opened).sweep()  # ends it
+        worker.Worker(opened).sweep()  # clears away what it has in the store
+    assert world.ended(uuid, "FAILED")["attributes"]["error_code"] == "export_deadline_exceeded"
     assert left_in(world, uuid) == []
     quota = world.http.get(f"/v1/communities/{world.community_uuid}/quota").json()
     assert (quota["used_bytes"], quota["reserved_bytes"]) == (charged, 0)

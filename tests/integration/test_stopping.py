@@ -25,7 +25,8 @@ class SilentServer:
         self.port = self._listener.getsockname()[1]
         self.reached = threading.Event()
         self._held: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def _accept(self) -> None:
         while True:
@@ -37,6 +38,8 @@ class SilentServer:
             self.reached.set()
 
     def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread; closing alone would let it accept one more
+        self._accepting.join()
         self._listener.close()
         for connection in self._held:
             connection.close()

@@ -122,4 +122,4 @@ def eta_seconds(export: exports.Export, now: dt.datetime) -> int | None:
 def _message(export: exports.Export) -> str | None:
     if export.status is states.ExportStatus.CANCELED:
         return export.error_message or "The export was canceled; nothing of it was kept."
-    return export.error_message
+    return export.error_message if export.status.is_final else export.waiting_for

@@ -162,7 +162,7 @@ class Task(pydantic.BaseModel):
     status: TaskStatus
     progress: int = Field(description="Events written.")
     total: int = Field(description="Events to write.")
-    message: str | None = Field(description="Why the task failed or was canceled, in a sentence.")
+    message: str | None = Field(description="Why the task failed, was canceled, or waits at present, in a sentence.")
     created_at: dt.datetime
     started_at: dt.datetime | None
     ended_at: dt.datetime | None

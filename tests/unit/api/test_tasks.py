@@ -16,7 +16,7 @@ from api_world import JOBS, KEY, World, events, problem
 
 from penstock import storage
 from penstock import worker as worker_module
-from penstock.control import states
+from penstock.control import exports, states
 from penstock.evidence import manifest
 from penstock.process import services as services_module
 
@@ -53,6 +53,20 @@ def test_a_waiting_task_has_every_member(world: World, job: str) -> None:
             "error": None, "error_code": None,
         },
     }  # fmt: skip
+
+
+def test_a_task_that_a_fault_holds_up_says_why_until_it_goes_on(world: World, job: str) -> None:
+    path = f"/v1/tasks/{world.export(job, WITH_KEY).json()['task_uuid']}"
+    with world.services.database.begin() as tx:
+        claim = exports.claim(tx, "a worker", world.clock.now(), 15)
+        assert claim is not None
+        exports.wait(tx, claim, "The disk of the service's storage is full.", world.clock.now(), pause_seconds=2)
+    held_up = world.get(path).json()
+    assert (held_up["status"], held_up["message"]) == ("RUNNING", "The disk of the service's storage is full.")
+    assert held_up["attributes"]["error"] is None  # nothing has failed
+    world.clock.advance(3)
+    world.worker.run_pending()
+    assert (world.get(path).json()["status"], world.get(path).json()["message"]) == ("FINISHED", None)
 
 
 def test_a_finished_task_has_its_urls_until_they_expire(world: World, task: dict[str, Any]) -> None:
