@@ -99,6 +99,9 @@ rgw data = $D/rgw
 ms mon client mode = crc
 rgw frontends = beast ssl_endpoint=127.0.0.1:$PORT ssl_certificate=$D/rgw.pem
 rgw crypt require ssl = true
+# A KMS inside the gateway, with one key, as its developers test SSE-KMS: the key is no secret.
+rgw crypt s3 kms backend = testing
+rgw crypt s3 kms encryption keys = penstock-test=$(head -c 32 /dev/zero | tr '\0' k | base64)
 # Deleted objects give their space back within a minute, not after two hours: a full device makes every request hang.
 rgw gc obj min wait = 30
 rgw gc processor period = 30

@@ -29,6 +29,9 @@ from penstock.worker.exports import abort_uploads
 pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
 
 OFFICIAL = pathlib.Path(sys.executable).with_name("sekoia-event-exporter")
+KMS_KEY = "penstock-test"
+"""The one key of the gateway's own KMS: scripts/ceph.sh."""
+
 OWN_KEY = CustomerKey(bytes(range(100, 132)))
 AFTER_THE_WINDOW = dt.timedelta(hours=25)
 
@@ -124,6 +127,24 @@ def test_the_export_lands_in_the_bucket_with_its_manifest_beside_it(
     got = requests.get(task["attributes"]["download_url"], headers=key.headers(), verify=world.ca_file, timeout=30)
     assert gzip.decompress(got.content).count(b"\n") == 2_000
     assert ceph_service.held_in(world.ceph.client(), world.bucket) == []
+
+
+@pytest.mark.parametrize("named", [{"encryption": "sse-kms", "kms_key_id": KMS_KEY}, {"encryption": "bucket-default"}])
+def test_the_buckets_own_encryption_needs_no_customer_key(
+    world: ceph_service.World, customer: ceph_service.Customer, small_job: str, named: dict[str, str]
+) -> None:
+    """Debian's Ceph cannot be given a default key of a bucket: there, `bucket-default` is what the bucket does."""
+    started = world.start(small_job, generate_customer_key=False, s3=customer.s3(prefix=named["encryption"]) | named)
+    work(world)
+    task = world.ended(started["task_uuid"])
+    assert "sse_customer_key" not in started
+    assert task["attributes"]["encryption"] == named["encryption"]
+    name = object_key_of(task)
+    for key in (name, name.replace(".jsonl.gz", ".manifest.json")):
+        held = customer.client().head_object(Bucket=customer.bucket, Key=key)
+        assert held.get("SSEKMSKeyId") == named.get("kms_key_id")
+    got = requests.get(task["attributes"]["download_url"], verify=world.ca_file, timeout=30)
+    assert gzip.decompress(got.content).count(b"\n") == 2_000
 
 
 @pytest.mark.parametrize("program", ["penstock", "official"])
