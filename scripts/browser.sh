@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../tests/browser"
 
 missing=()
-command -v chromium >/dev/null || missing+=(chromium)
+command -v chromium-headless-shell chromium >/dev/null || missing+=(chromium-headless-shell)
 command -v npm >/dev/null || missing+=(nodejs npm)
 if [ ${#missing[@]} -gt 0 ]; then
   [ "$(id -u)" = 0 ] || { echo "install first: ${missing[*]}" >&2; exit 1; }

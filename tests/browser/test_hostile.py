@@ -32,7 +32,7 @@ def hostile_events() -> list[dict[str, Any]]:
     return [{"@timestamp": (start + dt.timedelta(minutes=n)).isoformat(), **event} for n, event in enumerate(events)]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def hostile(service: Service) -> Community:
     return service.community(hostile_events())
 

@@ -25,8 +25,8 @@ from playwright import sync_api
 from penstock.control import apikeys, communities, limits, states
 from penstock.process import services
 
-FAILED_LOGINS = 240
-LOGINS = 600
+FAILED_LOGINS = 48
+LOGINS = 120
 PATIENCE_MS = 30_000
 """Long, since the machine may be busy; a test that passes waits for nothing but what it claims."""
 
