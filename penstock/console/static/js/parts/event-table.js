@@ -75,9 +75,21 @@ export function eventTable({ columns, refine, toggle, more }) {
   }
   function cell(event, name) {
     if (!Object.hasOwn(event, name)) return h("td.none", {}, "–");
-    const value = one(event[name]), text = f.clip(f.plain(event[name]), MOST_IN_CELL).replace(/\n/g, " ");
-    return h(WIDE.includes(name) ? "td.message" : "td", {}, h("bdi", {}, text), isRefinable(name, value) && h("span.acts", {}, pair(name, value, { tabindex: -1 })));
+    const text = f.clip(f.plain(event[name]), MOST_IN_CELL).replace(/\n/g, " ");
+    return h(WIDE.includes(name) ? "td.message" : "td", {}, h("bdi", {}, text));
   }
+  /** + and − of the one cell that is pointed at: those of every cell would be most of the page. */
+  const acts = h("span.acts", {});
+  function point(td) {
+    if (td === acts.parentNode) return;
+    acts.remove();
+    const event = events[Number(td?.parentNode.dataset.n)], name = shown[td?.cellIndex - 2];
+    if (!event || !name || !Object.hasOwn(event, name) || !isRefinable(name, one(event[name]))) return;
+    fill(acts, pair(name, one(event[name]), { tabindex: -1 }));
+    td.append(acts);
+  }
+  table.addEventListener("pointerover", (e) => point(e.target.closest("tr.e > td")));
+  table.addEventListener("pointerleave", () => point(null));
   function pair(name, value, more = {}) {
     const text = f.clip(f.plain(value), 100);
     return [iconButton("plus", `Keep only ${name}:${text}`, () => refine(name, value, false), "mini", more), iconButton("minus", `Leave out ${name}:${text}`, () => refine(name, value, true), "mini", more)];
