@@ -67,7 +67,9 @@ def estimate(
         try:
             return check()
         except (errors.Refused, errors.StorageError) as error:
-            problems.append(error)
+            # A month that is used up has no room for the file either: one reason, said once.
+            if all(error.code != one.code for one in problems):
+                problems.append(error)
             return None
 
     # The default fields where the asked ones are wrong, so that size and time can still be told.

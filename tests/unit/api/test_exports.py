@@ -295,6 +295,8 @@ def test_an_exhausted_quota_says_when_it_is_reset(world: World, job: str) -> Non
                 charged_at=world.clock.now(),
             )
         )
+    estimated = world.post(f"{JOBS}/{job}/export/estimate", json=MAKE_KEY).json()
+    assert [one["code"] for one in estimated["problems"]] == ["monthly_quota_exhausted"]
     answer = world.export(job)
     document = problem(answer, 429, "monthly_quota_exhausted")
     assert document["resets_at"] == "2026-04-01T00:00:00Z"
