@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from penstock import errors
+from penstock.base.secret import Secret
 
 _CORES = os.cpu_count() or 1
 _PREFIX = "PENSTOCK_"
@@ -30,31 +31,6 @@ OTHER_VARIABLES = frozenset({"PENSTOCK_DEBUG", "PENSTOCK_PROFILE"})
 """Variables of Penstock that are no settings. Those that begin with PENSTOCK_TEST or PENSTOCK_KERNEL are tools'."""
 
 _TOOLS = ("PENSTOCK_TEST", "PENSTOCK_KERNEL")
-
-
-class Secret:
-    """A text that prints as `***`."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def get_secret_value(self) -> str:
-        """The text itself."""
-        return self._text
-
-    def __bool__(self) -> bool:
-        return bool(self._text)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __repr__(self) -> str:
-        return "***" if self._text else "''"
 
 
 def _field(default: Any, help_text: str, *, least: float | None = None, most: float | None = None) -> Any:

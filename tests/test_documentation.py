@@ -12,6 +12,7 @@ import tomllib
 import pytest
 
 from penstock import settings
+from penstock.base import secret
 from penstock.cli import table
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
@@ -23,8 +24,8 @@ def row_of(name: str) -> str:
     """The line of the settings table that documents a setting."""
     field = SETTINGS[name]
     default = field.default
-    if hasattr(default, "get_secret_value"):
-        default = default.get_secret_value()
+    if isinstance(default, secret.Secret):
+        default = default.reveal()
     shown = "the number of cores" if name == "encoding_threads" else _shown(default)
     return f"| `{name}` | {shown} | {field.metadata['help']} |"
 

@@ -1,11 +1,11 @@
 """The HTTP API: routes, shapes, API keys, problem documents; docs/api.md is its reference.
 
 app        create_app(services) -> FastAPI
-server     serve(settings, tls, worker): the command's body; running(...): the same in a thread
-auth       who calls, and what the key may do
+routes     one module a subject: search jobs, events, exports, tasks, intake, downloads, ...
 schemas    shapes of requests and answers
+auth       who calls, and what the key may do
+context    what a request can reach: services, bounded threads, measures
+bodies     request bodies: received in bounds, unpacked
 problems   RFC 9457 problem documents
-exporting  checks, estimates and starts exports; suggestions cuts time ranges that fit
-events     pages of events, CSV, histograms, out of the pinned snapshots
-tls        a local certificate authority
+middleware limits, request ids, security headers
 """

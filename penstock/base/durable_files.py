@@ -86,6 +86,19 @@ def new_file(target: pathlib.Path, scratch: pathlib.Path) -> Iterator[int]:
     sync_folder(target.parent)
 
 
+def replace(target: pathlib.Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Replaces a file whole and durably: who reads it meets the old content or the new one, also after a power cut.
+
+    Raises:
+        OSError: nothing was replaced.
+    """
+    with new_file(target, target.parent) as fd:
+        # Before the content: an umask or an older file's mode must not decide who can read a key.
+        os.fchmod(fd, mode)
+        with os.fdopen(os.dup(fd), "wb") as file:
+            file.write(content)
+
+
 @contextlib.contextmanager
 def exclusive(lock_file: pathlib.Path) -> Iterator[None]:
     """Holds a lock that threads and processes of this machine share; a kill releases it."""

@@ -10,8 +10,9 @@ import dataclasses
 import json
 import os
 import pathlib
-import tempfile
 from typing import Any
+
+from penstock.base import durable_files
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ def stored_client() -> StoredClient | None:
 
 def store_client(client: StoredClient) -> None:
     """Keeps the first API key, readable by its owner only."""
-    _write(path() / "client.json", dataclasses.asdict(client))
+    durable_files.replace(path() / "client.json", json.dumps(dataclasses.asdict(client), indent=1).encode())
 
 
 def running_service() -> RunningService | None:
@@ -82,7 +83,7 @@ class Announcement:
 
     def make(self, service: RunningService) -> None:
         """Says where the service listens."""
-        _write(path() / "service.json", dataclasses.asdict(service))
+        durable_files.replace(path() / "service.json", json.dumps(dataclasses.asdict(service), indent=1).encode())
         self._made = service
 
     def __enter__(self) -> Announcement:
@@ -116,11 +117,3 @@ def _read(file: pathlib.Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def _write(file: pathlib.Path, value: dict[str, Any]) -> None:
-    """Replaces the file whole; `mkstemp` makes it 0600."""
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=file.name)
-    with os.fdopen(handle, "w") as fresh:
-        json.dump(value, fresh, indent=1)
-    os.replace(temporary, file)

@@ -160,9 +160,11 @@ def forgive(tx: sa.Connection, work: Work, hold: Hold) -> None:
     For a worker that was cut off from the database: nothing died over the row, whoever has taken it since.
     """
     columns = work.table.c
+    # A sweeper that clears a dead row away has taken it with more attempts than are allowed, and goes by that number.
+    by_worker = columns.attempts <= columns.max_attempts if "max_attempts" in columns else sa.true()
     later = sa.and_(work.key == hold.uuid, columns.status == work.running, columns.fence >= hold.fence)
     # Never below 1: the hold that is in force now, this one or a later one, counts as an attempt itself.
-    tx.execute(work.table.update().where(later, columns.attempts > 1).values(attempts=columns.attempts - 1))
+    tx.execute(work.table.update().where(later, by_worker, columns.attempts > 1).values(attempts=columns.attempts - 1))
 
 
 def _is_held(work: Work, hold: Hold) -> sa.ColumnElement[bool]:

@@ -80,7 +80,7 @@ class MasterKeys:
         Raises:
             ConfigurationError: `master_key_missing`, `master_key_invalid`, `master_key_exposed` (others may read it).
         """
-        text = settings.master_key.get_secret_value()
+        text = settings.master_key.reveal()
         if text:
             return cls.parse(text)
         return cls._read(settings.home / FILE_NAME)

@@ -1,5 +1,10 @@
-"""Event tables: ingest, snapshot, plan, scan, upkeep, sample events. Import the modules; docs/lake.md explains them.
+"""Event tables. Import the modules; docs/lake.md explains them.
 
-`table` EventTable, Snapshot · `ingest` · `plan` TimeRange, plan_slices · `scan` read_slice, count, histogram, newest ·
-`upkeep` compact, vacuum · `generate`
+table      EventTable: append, snapshot, join
+files      data files: written, named, removed
+layout     which fields have a column, and row groups by size
+catalog    which field names are in the overflow of each file
+upkeep     compact, vacuum, rewrite of older files
+needles    which files can hold a value: Bloom filters beside the data files
+read       plan, scan, count, histogram, newest events
 """

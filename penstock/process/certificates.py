@@ -9,9 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import ipaddress
-import os
 import pathlib
-import tempfile
 from collections.abc import Iterable, Sequence
 
 from cryptography import exceptions as crypto_exceptions
@@ -21,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import oid
 
 from penstock import errors
+from penstock.base import durable_files
 
 CA_VALID_DAYS = 3650
 SERVER_VALID_DAYS = 397
@@ -79,9 +78,10 @@ class _Authority:
 def _authority(folder: pathlib.Path, now: dt.datetime) -> _Authority:
     ca_file, key_file = folder / "ca.pem", folder / "ca-key.pem"
     if ca_file.exists() and key_file.exists():
-        certificate = x509.load_pem_x509_certificate(ca_file.read_bytes())
-        if _is_fresh(certificate, now):
-            return _Authority(certificate=certificate, key=_load_key(key_file), ca_file=ca_file)
+        certificate, key = x509.load_pem_x509_certificate(ca_file.read_bytes()), _load_key(key_file)
+        # They are replaced one after the other: a kill in between leaves a new key beside an old certificate.
+        if _is_fresh(certificate, now) and certificate.public_key() == key.public_key():
+            return _Authority(certificate=certificate, key=key, ca_file=ca_file)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, f"Penstock local CA {now:%Y-%m-%d}")])
     certificate = (
@@ -92,8 +92,8 @@ def _authority(folder: pathlib.Path, now: dt.datetime) -> _Authority:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    _write(key_file, _key_bytes(key), 0o600)
-    _write(ca_file, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    durable_files.replace(key_file, _key_bytes(key), mode=0o600)
+    durable_files.replace(ca_file, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
     return _Authority(certificate=certificate, key=key, ca_file=ca_file)
 
 
@@ -119,8 +119,8 @@ def _server(folder: pathlib.Path, authority: _Authority, names: Sequence[str], n
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False)
         .sign(authority.key, hashes.SHA256())
     )
-    _write(files.key_file, _key_bytes(key), 0o600)
-    _write(files.certificate_file, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    durable_files.replace(files.key_file, _key_bytes(key), mode=0o600)
+    durable_files.replace(files.certificate_file, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
     return files
 
 
@@ -196,13 +196,3 @@ def _key_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _write(path: pathlib.Path, content: bytes, mode: int) -> None:
-    """Replaces the file whole, so that a server starting beside us never reads half of one."""
-    # Made with mode 0600, so that a key is never readable by others, not even before chmod.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    pathlib.Path(temporary).chmod(mode)
-    pathlib.Path(temporary).replace(path)

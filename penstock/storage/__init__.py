@@ -5,14 +5,14 @@ contract        Store, Upload, Receipt, ObjectInfo: what every store does
 keys            CustomerKey
 bucket          CustomerBucket: the `s3` member of a request
 naming          object keys and file names
-embedded        EmbeddedStore, and embedded_http for its downloads
-s3              S3Store; s3_errors translates every botocore error; s3_http sends requests
-endpoint_guard  which endpoints of customers may be spoken to
+embedded        EmbeddedStore, its encrypted files and signed URLs
+s3              S3Store, a table that translates every botocore error, which endpoints of customers may be spoken to
 """
 
 from __future__ import annotations
 
-from penstock.storage.bucket import CustomerBucket, Secret
+from penstock.base.secret import Secret
+from penstock.storage.bucket import CustomerBucket
 from penstock.storage.contract import MAX_PARTS, MAX_S3_URL_SECONDS, MIN_PART_BYTES, ObjectInfo, Receipt, Store, Upload
 from penstock.storage.encryption import Encryption
 from penstock.storage.keys import CustomerKey

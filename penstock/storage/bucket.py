@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from penstock import errors
+from penstock.base.secret import Secret
 from penstock.storage import naming
 from penstock.storage.encryption import OF_A_BUCKET, Encryption
 
@@ -20,35 +21,6 @@ DEFAULT_REGION = "us-east-1"
 # Wider than today's rule for new buckets: old ones in us-east-1 may have capitals, underscores and 255 characters.
 _BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 _REGION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-
-
-class Secret:
-    """A text that prints as ***. `reveal` gives it to the one caller that needs it."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text itself."""
-        return self._text
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __repr__(self) -> str:
-        return "***"
-
-    __str__ = __repr__
-
-    def __reduce__(self) -> str:
-        # What goes to a child process, a cache or a crash report travels by pickle; a secret must not come along
-        # unseen.
-        raise TypeError("a secret is not pickled")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

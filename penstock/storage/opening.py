@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from penstock import errors
 from penstock.base import clock as clocks
 from penstock.storage import wrapping
-from penstock.storage.bucket import CustomerBucket, Secret
+from penstock.storage.bucket import CustomerBucket
 from penstock.storage.contract import MIN_PART_BYTES, Store
 from penstock.storage.embedded import store as embedded
 from penstock.storage.s3 import endpoint_guard
@@ -64,7 +64,7 @@ def open_service_bucket(settings: settings_module.Settings, *, clock: clocks.Clo
                 region=settings.s3_region,
                 endpoint_url=settings.s3_endpoint_url,
                 access_key_id=settings.s3_access_key_id,
-                secret_access_key=Secret(settings.s3_secret_access_key.get_secret_value()),
+                secret_access_key=settings.s3_secret_access_key,
                 ca_file=settings.s3_ca_file,
                 allow_http=settings.s3_allow_http,
                 **_patience(settings),

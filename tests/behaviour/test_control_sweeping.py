@@ -165,6 +165,21 @@ def test_dead_export_with_an_upload_in_a_customers_bucket_is_the_sweepers_to_tak
     assert take_dead(plane) is None
 
 
+def test_a_worker_that_forgives_its_attempt_takes_nothing_from_the_sweeper_that_clears_up(plane: Any) -> None:
+    """It was cut off from the database; when it is back, the number of attempts says that a sweeper has the export."""
+    plane.limits = dataclasses.replace(plane.limits, export_max_attempts=1)
+    claim = plane.running(**THEIRS)
+    plane.clock.advance(LEASE)
+    taken = take_dead(plane)
+    assert taken is not None
+    for _ in range(2):
+        with plane.db.begin() as tx:
+            exports.forgive(tx, claim)
+    assert plane.get(claim.task_uuid).attempts == taken.export.attempts
+    with plane.db.begin() as tx:
+        assert exports.end_taken(tx, taken, plane.clock.now()) == "FAILED"
+
+
 def test_export_that_still_renews_past_its_deadline_is_taken_once_its_minute_is_over(plane: Any) -> None:
     claim = plane.running(**THEIRS)
     plane.clock.advance(plane.limits.export_deadline_seconds)

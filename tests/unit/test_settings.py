@@ -113,7 +113,7 @@ def test_every_mistake_is_named_at_once() -> None:
 
 def test_secrets_are_printed_nowhere() -> None:
     found = settings.load(master_key="hush", s3_secret_access_key="hush")
-    assert found.master_key.get_secret_value() == "hush"
+    assert found.master_key.reveal() == "hush"
     assert "hush" not in repr(found) + str(found.master_key)
     assert "12345" not in refusal(master_key=12345)
 

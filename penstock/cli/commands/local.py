@@ -26,9 +26,7 @@ def settings(**values: Any) -> settings_module.Settings:
         ConfigurationError: `invalid_settings`.
     """
     loaded = settings_module.load(**values)
-    elsewhere = (
-        loaded.database_url and loaded.lake_path and loaded.storage == "s3" and loaded.master_key.get_secret_value()
-    )
+    elsewhere = loaded.database_url and loaded.lake_path and loaded.storage == "s3" and loaded.master_key.reveal()
     if not elsewhere and not loaded.home.is_dir():
         raise errors.UsageError(
             "home_missing",

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from penstock import errors
+from penstock.base import durable_files
 
 _READ_BYTES = 16 * 1024 * 1024
 _SAVE_BYTES = 64 * 1024 * 1024
@@ -172,7 +173,9 @@ class PartFile:
         os.fsync(self._descriptor)
         os.replace(self.path, self.target)
         self.state_path.unlink(missing_ok=True)
-        _sync_folder(self.target.absolute().parent)
+        # Makes the rename itself last. Not every file system can; the file is whole either way.
+        with contextlib.suppress(OSError):
+            durable_files.sync_folder(self.target.absolute().parent)
 
     def _save(self) -> None:
         state = {"etag": self.etag, "size": self.size, "root": self.root, "here": self._here}
@@ -227,13 +230,3 @@ def _write_all(descriptor: int, view: memoryview, offset: int) -> None:
     while view:
         written = os.pwrite(descriptor, view, offset)
         view, offset = view[written:], offset + written
-
-
-def _sync_folder(folder: pathlib.Path) -> None:
-    """Makes the rename itself last. Not every file system can; the file is whole either way."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

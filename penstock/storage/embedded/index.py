@@ -27,8 +27,8 @@ class Record:
         started_at: UTC.
         content_type: for downloads.
         filename: for downloads whose URL names none.
-        salt: hex; see `embedded_crypto`.
-        check_value: hex; see `embedded_crypto`.
+        salt: hex; see `crypto`.
+        check_value: hex; see `crypto`.
         own_key: hex of the key of an object without a customer key; None: it has one. Such an object is as good as
             plain to whoever can read this folder, but still chunked and authenticated like all others.
     """

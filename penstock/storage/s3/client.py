@@ -14,7 +14,7 @@ import boto3.session
 import botocore.config
 
 from penstock import errors
-from penstock.storage.bucket import Secret
+from penstock.base.secret import Secret
 from penstock.storage.encryption import Encryption
 from penstock.storage.s3 import endpoint_guard, session
 

@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
-import random
 import secrets
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -23,6 +21,7 @@ import botocore.exceptions
 
 from penstock import errors
 from penstock.base import clock as clocks
+from penstock.base import pacing
 from penstock.storage import naming, part_checks, probing
 from penstock.storage.contract import MAX_PARTS, MIN_PART_BYTES, ObjectInfo, Receipt, Upload
 from penstock.storage.encryption import Encryption
@@ -33,8 +32,7 @@ from penstock.storage.s3.client import S3Settings, check_endpoint, make_client
 __all__ = ["S3Settings", "S3Store"]
 
 _PIECE_BYTES = 1024 * 1024
-_FIRST_DELAY_SECONDS = 0.2
-_LONGEST_DELAY_SECONDS = 5.0
+_PACE = pacing.Pace(first_seconds=0.2, longest_seconds=5.0)
 # A request of a client waits for the probe.
 _PROBE_PATIENCE_SECONDS = 3.0
 
@@ -249,24 +247,21 @@ class S3Store:
         return self._patiently(lambda: getattr(self._client, method)(**parameters), call)
 
     def _patiently(self, attempt: Callable[[], Any], call: error_table.Call) -> Any:
-        """Full jitter between attempts, so that many workers do not come back at once.
+        """Bound: `retry_seconds` in all, counted from the first failure.
 
-        Bound: `retry_seconds` in all, counted from the first failure.
+        Not from the start of the call: an upload of a large part may take longer than all of the patience and still be
+        well.
         """
-        delay_seconds, deadline = _FIRST_DELAY_SECONDS, None
-        while True:
-            try:
-                return attempt()
-            except error_table.CAUGHT as error:
-                explained = error_table.explain(error, call)
-                # From the first failure: an upload of a large part may take longer than all of the patience and still
-                # be well.
-                deadline = deadline or self._clock.monotonic() + self._patience_seconds
-                pause_seconds = random.uniform(delay_seconds / 2, delay_seconds)
-                if not explained.is_retryable or self._clock.monotonic() + pause_seconds > deadline:
-                    raise explained.error from error
-            self._clock.wait(threading.Event(), pause_seconds)
-            delay_seconds = min(delay_seconds * 2, _LONGEST_DELAY_SECONDS)
+
+        def passes(error: Exception) -> bool:
+            return isinstance(error, error_table.CAUGHT) and error_table.explain(error, call).is_retryable
+
+        try:
+            return pacing.patiently(
+                attempt, pace=_PACE, patience_seconds=self._patience_seconds, clock=self._clock, passes=passes
+            )
+        except error_table.CAUGHT as error:
+            raise error_table.explain(error, call).error from error
 
     def _complete_once(self, upload: Upload, parts: Sequence[Receipt], customer_key: CustomerKey | None) -> None:
         names = {"Bucket": self._settings.bucket, "Key": upload.key, "UploadId": upload.upload_id}

@@ -97,6 +97,17 @@ def test_an_old_ca_is_replaced_with_what_it_signed(tmp_path: pathlib.Path) -> No
     certificate(second.certificate_file).verify_directly_issued_by(certificate(second.ca_file))
 
 
+def test_a_ca_whose_key_is_another_one_is_replaced(tmp_path: pathlib.Path) -> None:
+    """A kill between the two files of a new CA leaves such a pair."""
+    first = certificates.ensure(tmp_path, [], NOW)
+    old = first.ca_file.read_bytes()
+    certificates.ensure(tmp_path / "other", [], NOW)
+    (tmp_path / "other" / "tls" / "ca-key.pem").replace(tmp_path / "tls" / "ca-key.pem")
+    second = certificates.ensure(tmp_path, [], NOW)
+    assert second.ca_file.read_bytes() != old
+    assert handshake(second, "localhost") == "TLSv1.3"
+
+
 def test_only_the_owner_can_read_keys(tmp_path: pathlib.Path) -> None:
     certificates.ensure(tmp_path, [], NOW)
     for name in ("ca-key.pem", "server-key.pem"):

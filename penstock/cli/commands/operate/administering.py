@@ -132,7 +132,7 @@ def keys_rotate(options: administering.KeysRotate) -> None:
     settings = local.settings()
     keys = secrets.MasterKeys.load(settings).rotated()
     # Keys from the setting lie in the operator's secret store, which must know the new one before it seals anything.
-    if settings.master_key.get_secret_value():
+    if settings.master_key.reveal():
         _show_rotated(keys, as_json=options.as_json)
         return
     keys.save(settings.home)  # before anything is sealed with the new key: a crash must not leave it unreadable

@@ -58,7 +58,7 @@ def make_home(community: str, *, if_missing: bool) -> dict[str, Any]:
 
 def _fill_home(folder: pathlib.Path, community: str) -> dict[str, Any]:
     settings = settings_module.load()
-    if not settings.master_key.get_secret_value():
+    if not settings.master_key.reveal():
         secrets.MasterKeys.create(folder)
     now = dt.datetime.now(dt.UTC)
     with operator.database() as database, database.begin() as tx:
