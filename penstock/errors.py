@@ -23,6 +23,7 @@ PenstockError                    status  raised when
 ├─ IngestError                     422   a file cannot be taken in (truncated, unreadable, unknown format)
 │  └─ ColumnConflict                 ·     the table cannot hold a column beside those it has
 ├─ StorageError                    502   a store, disk or database failed after all retries
+│  ├─ NoRoom                        507   a disk, a quota or a bucket is full
 │  ├─ BucketRefused                  ·     a bucket answers what only a change of its settings can help
 │  ├─ InvalidPart                    ·     an upload cannot go on with the parts it has
 │  ├─ ObjectMissing                404     no such object or upload
@@ -204,6 +205,13 @@ class StorageError(PenstockError):
     status = 502
     title = "Storage failed"
     retriable = True
+
+
+class NoRoom(StorageError):
+    """A disk, a quota or a bucket is full. `extra` may hold `free_bytes` and `kept_back_bytes`."""
+
+    status = 507
+    title = "No room left"
 
 
 class BucketRefused(StorageError):

@@ -86,6 +86,11 @@ class Settings:
     idempotency_ttl_seconds: int = _field(86_400, "How long an Idempotency-Key is remembered.")
     audit_keep_days: int = _field(365, "How long audit entries are kept.")
 
+    disk_keep_bytes: int = _field(
+        256 * 1024 * 1024,
+        "Of each disk, kept back for database and log (a small disk: 5 %); intake and exports leave it free; 0: none.",
+    )
+
     # Lake
     lake_max_columns: int = _field(2000, "Columns a table may have; further new fields live in the overflow.", least=1)
     ingest_batch_bytes: int = _field(16 * 1024 * 1024, "Text of an ingest batch, in bytes.", least=1)

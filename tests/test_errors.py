@@ -90,6 +90,7 @@ def test_errors_that_pass_by_themselves_are_those_of_machines_not_of_requests() 
     assert {one.error for one in CODES.values() if one.retriable} == {
         errors.BucketRefused,
         errors.InvalidPart,
+        errors.NoRoom,
         errors.NetworkError,
         errors.NotReady,
         errors.StorageError,

@@ -8,6 +8,7 @@ nothing behind. No thread waits for a sender, so slow ones cannot keep others fr
 from __future__ import annotations
 
 import contextlib
+import pathlib
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from typing import IO
@@ -15,12 +16,15 @@ from typing import IO
 import starlette.requests
 
 from penstock import errors
-from penstock.base import unpack
+from penstock.base import disk, unpack
 
 _SPOOL_MEMORY_BYTES = 1024 * 1024
 """Of each body that is on its way; more of it lies in a file."""
 
 _READ_BYTES = 256 * 1024
+
+_ROOM = disk.Room(pathlib.Path(tempfile.gettempdir()), 0)
+"""Bodies are no longer there than their request: nothing is kept back from them."""
 
 
 @contextlib.asynccontextmanager
@@ -37,7 +41,8 @@ async def received(stream: AsyncIterator[bytes], max_bytes: int) -> AsyncIterato
             async for chunk in stream:
                 size += len(chunk)
                 _check_size(size, max_bytes)
-                spool.write(chunk)  # to the page cache at worst: shorter than a hop to a thread
+                with _ROOM.translated():
+                    spool.write(chunk)  # to the page cache at worst: shorter than a hop to a thread
         except starlette.requests.ClientDisconnect as error:
             raise errors.IngestError(
                 "truncated_body",
@@ -73,7 +78,8 @@ def unpacked(body: IO[bytes], encoding: str, max_bytes: int) -> Iterator[IO[byte
             for piece in unpack.unpacked(iter(lambda: body.read(_READ_BYTES), b""), unpacker):
                 size += len(piece)
                 _check_size(size, max_bytes)
-                spool.write(piece)
+                with _ROOM.translated():
+                    spool.write(piece)
         except unpack.UnpackError as error:
             raise _refusal(error) from error
         spool.seek(0)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import prometheus_client
 from prometheus_client import exposition
 
+from penstock.base import disk
 from penstock.control import states
 
 CONTENT_TYPE = exposition.CONTENT_TYPE_PLAIN_0_0_4
@@ -34,6 +35,15 @@ class Measures:
         self._active = prometheus_client.Gauge(
             "penstock_active_exports", "Exports that wait or run, by status.", ["status"], registry=self.registry
         )
+        self._free = prometheus_client.Gauge(
+            "penstock_disk_free_bytes", "Free on the disk, by what lies there.", ["disk"], registry=self.registry
+        )
+        self._kept_back = prometheus_client.Gauge(
+            "penstock_disk_kept_back_bytes",
+            "With less free than this, nothing is taken in and exports wait.",
+            ["disk"],
+            registry=self.registry,
+        )
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Counts one request. Labels are bounded: route templates, not paths."""
@@ -49,6 +59,12 @@ class Measures:
         """Sets how many exports wait and run now."""
         for status, count in counts.items():
             self._active.labels(status.value.lower()).set(count)
+
+    def disks(self, spaces: Mapping[str, disk.Space]) -> None:
+        """Sets how much room the disks have."""
+        for name, space in spaces.items():
+            self._free.labels(name).set(space.free_bytes)
+            self._kept_back.labels(name).set(space.kept_back_bytes)
 
     def page(self) -> bytes:
         """The exposition text."""

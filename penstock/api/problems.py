@@ -31,8 +31,8 @@ RETRY_AFTER_SECONDS = 5
 """Asked of clients after a fault that may pass by itself: a database or a store that is away, a full disk."""
 
 _PASSING_STATUSES = frozenset((502, 503, 507))
-_SPEAKING_STATUSES = frozenset((503, 507))
-"""Of faults whose sentence is written for clients: the service is not ready, or has no room left."""
+_SPEAKING_STATUSES = frozenset((503,))
+"""Of faults whose sentence is written for clients: the service is not ready."""
 
 _LOG = structlog.get_logger("penstock.api")
 
@@ -87,6 +87,10 @@ def of_error(request: fastapi.Request, error: errors.PenstockError) -> Problem:
         if error.status not in _SPEAKING_STATUSES:
             detail = f"A part of the service failed ({error.title.lower()})."
             hint = "Try again in some seconds. If it stays, give the operator the error_id: the log has the rest."
+        if isinstance(error, errors.NoRoom):
+            detail, numbers = _no_room(error)
+            hint = "Send it again later, unchanged; nothing was done. If it stays, give the operator the error_id."
+            extra |= numbers
     problem = document(
         request,
         status=error.status,
@@ -103,6 +107,17 @@ def of_error(request: fastapi.Request, error: errors.PenstockError) -> Problem:
     if isinstance(error, errors.QuotaExhausted):
         problem.headers["Retry-After"] = str(_seconds_until(request, error.extra["resets_at"]))
     return problem
+
+
+def _no_room(error: errors.NoRoom) -> tuple[str, dict[str, int]]:
+    """The sentence for clients, and the numbers where they are known."""
+    numbers: dict[str, int] = {
+        name: value for name, value in error.extra.items() if name in ("free_bytes", "kept_back_bytes")
+    }
+    if len(numbers) < 2:
+        return "The service has no room left for this.", numbers
+    free, kept_back = numbers["free_bytes"], numbers["kept_back_bytes"]
+    return f"The service has no room left for this: {free:,} bytes are free, {kept_back:,} are kept back.", numbers
 
 
 def of_bug(request: fastapi.Request, error: Exception) -> Problem:

@@ -36,7 +36,7 @@ def _explained(error: OSError, doing: str) -> errors.StorageError:
     where = f" ({error.filename})" if error.filename else ""
     what = f"{doing} failed: {error.strerror or error}{where}."
     if error.errno in _FULL:
-        return errors.StorageError("storage_full", what, "Free space on the disk of the home folder, then try again.")
+        return errors.NoRoom("storage_full", what, "Free space on the disk of the home folder, then try again.")
     if error.errno in _UNWRITABLE:
         return errors.StorageError("storage_unwritable", what, "Make the home folder writable for the service's user.")
     return errors.StorageError("storage_io_error", what, "Look at the disk of the home folder and the system's log.")

@@ -63,6 +63,11 @@ class Database:
         """The URL for people, without the password."""
         return self._url.render_as_string(hide_password=True)
 
+    @property
+    def file(self) -> pathlib.Path | None:
+        """SQLite's file; None for a server's database."""
+        return pathlib.Path(str(self._url.database)) if self.is_sqlite else None
+
     @contextlib.contextmanager
     def begin(self) -> Iterator[sa.Connection]:
         """One transaction that may write: committed at the end of the block, rolled back if it raises.

@@ -133,7 +133,9 @@ def locked(database: str) -> errors.PenstockError:
 
 
 def _error(fault: Fault, database: str) -> errors.PenstockError:
-    kind = errors.ConfigurationError if fault.is_configuration else errors.StorageError
+    kind: type[errors.PenstockError] = errors.ConfigurationError if fault.is_configuration else errors.StorageError
+    if fault is FULL:
+        kind = errors.NoRoom
     return kind(fault.code, fault.detail.format(database=database), fault.hint)
 
 

@@ -15,7 +15,7 @@ import polars as pl
 from deltalake import transaction
 
 from penstock import errors
-from penstock.base import instants
+from penstock.base import disk, instants
 from penstock.fields import types
 from penstock.fields.types import FieldType
 from penstock.lake import catalog, layout, needles
@@ -98,8 +98,9 @@ class FileWriter:
         is_offered: whether a commit was tried that may have named the files.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, room: disk.Room) -> None:
         self._root = root
+        self._room = room
         # Of fixed width: names in text order are files in the order in which they came in.
         self._prefix = f"{time.time_ns() // 1000:017d}"
         self._waiting: list[pl.DataFrame] = []
@@ -130,6 +131,7 @@ class FileWriter:
         # Diagonal: each frame has only the columns that it has values for.
         frame = pl.concat(self._waiting, how="diagonal") if len(self._waiting) > 1 else self._waiting[0]
         self._waiting = []
+        self._room.check(int(frame.estimated_size()))
         self.written.append(write_file(self._root, frame, f"{self._prefix}-{len(self.written):06d}", self._types))
         if time.monotonic() - self._refreshed > _REFRESH_SECONDS:
             touch(self._root, [written.file.path for written in self.written])

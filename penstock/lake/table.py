@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import pathlib
 import random
 import threading
 import time
@@ -18,6 +19,7 @@ from deltalake import exceptions as delta_errors
 from deltalake import transaction
 
 from penstock import errors
+from penstock.base import disk
 from penstock.fields import types
 from penstock.fields.types import FieldType
 from penstock.lake import catalog, files, joining, snapshots
@@ -68,9 +70,10 @@ class EventTable:
     exact first and last microsecond are in the table's log.
     """
 
-    def __init__(self, path: str, community_uuid: str | uuid.UUID) -> None:
+    def __init__(self, path: str, community_uuid: str | uuid.UUID, *, keep_bytes: int = 0) -> None:
         self.community_uuid = str(community_uuid)
         self.root = os.path.join(path, self.community_uuid)
+        self.room = disk.Room(pathlib.Path(self.root), keep_bytes)
         self.catalog = catalog.Catalog(self.root)
         # Re-entrant: operations of this class call one another under it. A DeltaTable is not safe from several threads.
         self._lock = threading.RLock()
@@ -146,7 +149,8 @@ class EventTable:
                 holds `columns`), `invalid_frame`.
             StorageError: `lake_failed`, `lake_busy` (the commit lost every race).
         """
-        writer = files.FileWriter(self.root)
+        self.room.check()
+        writer = files.FileWriter(self.root, self.room)
         try:
             with self._lock, translated(self.root):
                 delta = self._refreshed()
@@ -160,11 +164,23 @@ class EventTable:
             with translated(self.root):
                 writer.finish()
             version = self._commit(writer, types, batch_id)
+        except errors.NoRoom:
+            # A commit that found no room does not come later: its files must not keep the disk full until a vacuum.
+            writer.is_offered = writer.is_offered and self._may_name(writer.written)
+            raise
         finally:
             writer.close()
         # After `close`, when the files belong to the table.
         self._join_tiny_files()
         return version
+
+    def _may_name(self, written: Sequence[files.Written]) -> bool:
+        """Whether the newest snapshot holds any of the files, or cannot be read."""
+        try:
+            paths = self.snapshot().files_by_path
+        except errors.PenstockError:
+            return True
+        return any(each.file.path in paths for each in written)
 
     def _join_tiny_files(self) -> None:
         """Joins the files of few events at the end of the table, if there are many.
@@ -189,6 +205,7 @@ class EventTable:
             Stopped: `should_stop` said so; nothing was changed.
             StorageError: `lake_failed`, `lake_busy`.
         """
+        self.room.check(sum(file.bytes for file in run))
         with translated(self.root):
             written = joining.join(snapshot, run, lambda: check_stop(should_stop))
         if self.replace(run, [written]) is None:
@@ -350,6 +367,8 @@ def translated(root: str) -> Iterator[None]:
     try:
         yield
     except (delta_errors.DeltaError, pl.exceptions.PolarsError, OSError) as error:
+        if disk.says_full(error):
+            raise disk.no_room(disk.Room(pathlib.Path(root), 0).space()) from error
         reason = (str(error).splitlines() or [""])[0]
         raise errors.StorageError(
             "lake_failed",

@@ -41,6 +41,7 @@ def open_service_store(settings: settings_module.Settings, *, signing_key: bytes
             signing_key=signing_key,
             public_url=settings.resolved_public_url,
             clock=clock,
+            keep_bytes=settings.disk_keep_bytes,
             min_part_bytes=min(MIN_PART_BYTES, settings.part_bytes),  # S3's rule holds where S3 is
         )
     return open_service_bucket(settings, clock=clock)

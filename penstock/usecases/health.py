@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import enum
@@ -11,6 +12,7 @@ import shutil
 from collections.abc import Callable
 
 from penstock import errors
+from penstock.base import disk
 from penstock.control import communities, workload
 from penstock.process import services as services_module
 
@@ -21,6 +23,24 @@ WAITING_SECONDS = 30.0
 """An export or a search that no worker has taken for so long is worth a look."""
 
 _GIGABYTE = 1e9
+
+
+def disks(services: services_module.Services) -> dict[str, disk.Space]:
+    """The disks that the service writes to, by what lies there; those of other machines are theirs to watch.
+
+    `database` only with SQLite, `storage` only with the embedded store. A disk that cannot be asked is left out.
+    """
+    settings = services.settings
+    folders = {"lake": pathlib.Path(settings.resolved_lake_path)}
+    if settings.storage == "embedded":
+        folders["storage"] = settings.home
+    if services.database.file is not None:
+        folders["database"] = services.database.file.parent
+    found = {}
+    for name, folder in folders.items():
+        with contextlib.suppress(OSError):
+            found[name] = disk.Room(folder, settings.disk_keep_bytes).space()
+    return found
 
 
 class State(enum.StrEnum):
@@ -81,12 +101,12 @@ def _lake(services: services_module.Services) -> tuple[State, str]:
     with services.database.read() as tx:
         number = len(communities.list_all(tx, None))
     word = "community" if number == 1 else "communities"
-    return _folder(pathlib.Path(services.settings.resolved_lake_path), f"Events of {number} {word}")
+    return _folder(services, pathlib.Path(services.settings.resolved_lake_path), f"Events of {number} {word}")
 
 
 def _storage(services: services_module.Services) -> tuple[State, str]:
     if services.settings.storage == "embedded":
-        return _folder(pathlib.Path(services.settings.home), "Exports are kept in the home folder")
+        return _folder(services, pathlib.Path(services.settings.home), "Exports are kept in the home folder")
     begun = services.clock.monotonic()
     # The cheapest question that needs the network, the credentials and the bucket; no upload has this prefix.
     next(iter(services.store.list_unfinished("health-check/")), None)
@@ -108,16 +128,18 @@ def _workers(services: services_module.Services) -> tuple[State, str]:
     return State.WARNING, f"{busy}, {load.waiting} waiting, the oldest for {waited:,.0f} s. {hint}"
 
 
-def _folder(folder: pathlib.Path, what: str) -> tuple[State, str]:
+def _folder(services: services_module.Services, folder: pathlib.Path, what: str) -> tuple[State, str]:
     """A folder that must be writable, and its disk; one that is not made yet stands for the one above it."""
     # A fresh service has made neither folder yet, and is well.
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if not os.access(folder, os.W_OK):
         return State.FAILED, f"{what}; {folder} cannot be written. Give the service's user the right to write there."
-    disk = shutil.disk_usage(folder)
-    share = 1 - disk.free / disk.total if disk.total else 1.0
-    seen = f"{what}; {disk.free / _GIGABYTE:,.1f} GB free, {share:.0%} of the disk used"
+    usage = shutil.disk_usage(folder)
+    share = 1 - usage.free / usage.total if usage.total else 1.0
+    seen = f"{what}; {usage.free / _GIGABYTE:,.1f} GB free, {share:.0%} of the disk used"
+    if disk.Room(folder, services.settings.disk_keep_bytes).space().is_full:
+        return State.FAILED, f"{seen}. Nothing is taken in and no export goes on until there is room: add space."
     if share < FULL_DISK_SHARE:
         return State.OK, f"{seen}."
     return State.WARNING, f"{seen}. Add space, or keep less."

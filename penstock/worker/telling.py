@@ -8,6 +8,7 @@ _SENTENCES = (
     ("database_", "The service's database does not answer."),
     ("lake_", "The service cannot read the community's events."),
     ("snapshot_", "The service cannot read the community's events."),
+    ("no_room", "The disk of the service's storage is full."),
     ("storage_full", "The disk of the service's storage is full."),
     ("master_key_", "The service lacks the key that this export's secrets are sealed with."),
     ("seal_", "The service cannot open this export's secrets."),

@@ -46,16 +46,24 @@ class Tidying:
 
     def _table(self, community_uuid: str) -> None:
         events = self._services.table(community_uuid)
-        joined = upkeep.compact(events, max_seconds=TABLE_SECONDS, should_stop=self._should_stop)
+        # A full disk has no room for joining, and all the more need of deleting.
+        full: errors.NoRoom | None = None
+        joined = None
+        try:
+            joined = upkeep.compact(events, max_seconds=TABLE_SECONDS, should_stop=self._should_stop)
+        except errors.NoRoom as error:
+            full = error
         with self._services.database.read() as tx:
             # Asked after the compaction, which may take a minute: a search that began meanwhile pins a version too.
             pinned = searches.pinned_versions(tx, community_uuid, self._services.clock.now())
         deleted = upkeep.vacuum(events, pinned_versions=pinned, keep_seconds=KEEP_SECONDS)
-        if joined.files_removed or deleted.files:
+        if (joined is not None and joined.files_removed) or deleted.files:
             log.info(
                 "table_tidied",
                 community=community_uuid,
-                files_joined=joined.files_removed,
-                files_made=joined.files_added,
+                files_joined=joined.files_removed if joined else 0,
+                files_made=joined.files_added if joined else 0,
                 files_deleted=len(deleted.files),
             )
+        if full is not None:
+            raise full

@@ -23,7 +23,8 @@ async def healthz() -> schemas.Health:
     "/readyz",
     operation_id="readyz",
     summary="Can requests be served?",
-    response_model=schemas.Health,
+    response_model=schemas.Readiness,
+    response_model_exclude_none=True,
     responses={
         503: {
             "model": schemas.Problem,
@@ -31,8 +32,11 @@ async def healthz() -> schemas.Health:
         }
     },
 )
-def readyz(here: context.Here) -> schemas.Health:
-    """Asks the control plane's database, and whether its tables are up to date."""
+def readyz(here: context.Here) -> schemas.Readiness:
+    """Asks the control plane's database, and whether its tables are up to date.
+
+    `degraded`, with the full disks by name, while nothing is taken in and exports wait for room.
+    """
     try:
         here.services.database.check()
     except errors.PenstockError as error:
@@ -40,7 +44,9 @@ def readyz(here: context.Here) -> schemas.Health:
         raise errors.NotReady(
             "not_ready", f"The control plane cannot serve ({error.code}).", "The operator finds the rest in the log."
         ) from error
-    return schemas.Health()
+    full = [name for name, space in health.disks(here.services).items() if space.is_full]
+    # Still 200: searches and downloads go on, and a balancer that took every process away would stop these as well.
+    return schemas.Readiness(status="degraded" if full else "ok", full_disks=full or None)
 
 
 @router.get(
@@ -53,6 +59,7 @@ def show_metrics(here: context.Here) -> fastapi.Response:
     """Counts only: no names, no content, no secrets."""
     with here.services.database.read() as tx:
         here.measures.active_exports(exports.count_active(tx))
+    here.measures.disks(health.disks(here.services))
     return fastapi.Response(here.measures.page(), media_type=metrics.CONTENT_TYPE)
 
 

@@ -54,6 +54,7 @@ from penstock.api.schemas.service import (
     KeyCommunity,
     ManifestKey,
     Me,
+    Readiness,
     ValidKey,
 )
 from penstock.api.schemas.shared import Encryption, Problem, ProblemSummary, SearchStatus, TaskStatus
@@ -94,6 +95,7 @@ __all__ = [
     "Quota",
     "QuotaDay",
     "QuotaDays",
+    "Readiness",
     "Rejection",
     "S3Settings",
     "SearchJob",

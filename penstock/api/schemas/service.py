@@ -68,6 +68,16 @@ class Health(pydantic.BaseModel):
     status: Literal["ok"] = "ok"
 
 
+class Readiness(pydantic.BaseModel):
+    """Whether requests can be served."""
+
+    status: Literal["ok", "degraded"] = "ok"
+    full_disks: list[str] | None = Field(
+        None,
+        description="Left out, or which of `lake`, `storage`, `database` lie on a disk with only the room kept back.",
+    )
+
+
 class HealthPart(pydantic.BaseModel):
     """How one part of the service is."""
 

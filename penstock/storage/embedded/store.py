@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 
 from penstock import errors
 from penstock.base import clock as clocks
-from penstock.base import durable_files
+from penstock.base import disk, durable_files
 from penstock.storage import naming, part_checks, probing
 from penstock.storage.contract import MAX_PARTS, MIN_PART_BYTES, ObjectInfo, Receipt, Upload
 from penstock.storage.embedded import crypto
@@ -62,6 +62,7 @@ class EmbeddedStore:
         signing_key: the service's secret; download URLs are signed under a key derived from it.
         public_url: where clients reach the API.
         clock: the time that uploads are dated and URLs expire by.
+        keep_bytes: of its disk, kept back, see `disk.Room`; to complete an upload takes none of the rest.
         min_part_bytes: smallest part save the last; less than S3's only in tests.
     """
 
@@ -73,6 +74,7 @@ class EmbeddedStore:
         public_url: str,
         clock: clocks.Clock,
         min_part_bytes: int = MIN_PART_BYTES,
+        keep_bytes: int = 0,
     ) -> None:
         self._root = pathlib.Path(root)
         self._uploads = self._root / "uploads"
@@ -81,6 +83,7 @@ class EmbeddedStore:
         self._scratch = self._root / "tmp"
         self._clock = clock
         self._min_part_bytes = min_part_bytes
+        self._room = disk.Room(self._root, keep_bytes)
         self.urls = UrlSigner(signing_key, public_url)
 
     @property
@@ -125,6 +128,7 @@ class EmbeddedStore:
         salt = crypto.new_salt()
         plain = memoryview(body).cast("B")
         receipt = Receipt(number=number, etag=salt.hex(), size=len(plain))
+        self._room.check(len(plain))
         folder = self._parts / upload.upload_id
         with durable_files.translated(f"Writing part {number} of {upload.key!r}"):
             try:

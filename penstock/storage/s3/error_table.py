@@ -234,7 +234,7 @@ def _refusal(call: Call, code: str, message: str) -> errors.StorageError:
     if code in ("AccessDenied", "AccountProblem", "AllAccessDisabled", "403"):
         return _access_denied(call, message)
     if code in _FULL_CODES:
-        return errors.StorageError(
+        return errors.NoRoom(
             "storage_full", f"The bucket {call.bucket!r} is full.{said}", "Raise its quota or delete objects."
         )
     if code in _DAMAGED_CODES:
