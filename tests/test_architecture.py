@@ -52,6 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lake.read": {
         "base",
         "fields",
+        "kernels",
         "lake",
         "lake.needles",
         "query",

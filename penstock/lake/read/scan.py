@@ -18,7 +18,7 @@ from penstock.fields import types, values
 from penstock.fields.types import FieldType
 from penstock.lake import catalog, files, layout, needles, table
 from penstock.lake.read import needed as needed_files
-from penstock.lake.read import plan
+from penstock.lake.read import plan, sparse
 
 _CHUNK_ROWS = 4_194_304
 """Rows that a count reads between two looks at `should_stop`: about a second's work at worst."""
@@ -87,6 +87,16 @@ def _piece(
     stretches = [] if own.constant is False else _stretches(snapshot, piece, file, predicate)
     if not stretches:
         return pl.DataFrame(schema={name: layout.dtype(name, snapshot.columns) for name in names})
+    found = sparse.read(
+        snapshot.location(file.path),
+        stretches,
+        {name: layout.dtype(name, snapshot.columns) for name in {*names, *own.columns}},
+        names,
+        own,
+        lambda wanted: _scan(snapshot, [file], wanted, numbered=True),
+    )
+    if found is not None:
+        return found
     rows = _scan(snapshot, [file], {*names, *own.columns})
     if stretches != [(0, file.rows)]:
         rows = pl.concat([rows.slice(offset, length) for offset, length in stretches])
@@ -286,8 +296,7 @@ def _json_value(value: Any, field_type: FieldType | None) -> Any:
     return value
 
 
-_ROW = types.DAY
-"""Name of the row number in a scan: one that no column of a file can have."""
+_ROW = sparse.ROW
 
 
 def _in_range(

@@ -10,7 +10,7 @@ import polars as pl
 
 from penstock.fields import types
 from penstock.query import ast, needles
-from penstock.query.predicates import columns, logic, overflow
+from penstock.query.predicates import columns, logic, overflow, sought
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,11 +21,13 @@ class Predicate:
         expression: what `filter` takes; a null counts as false. None: everything matches.
         columns: the columns that the expression reads, `_overflow` included; every one of them must be in the frame.
         origin: what it was compiled from; None: `within` gives it back unchanged.
+        sought: what a text column of each matching row must contain, where that is known; set by `within` alone.
     """
 
     expression: pl.Expr | None
     columns: frozenset[str]
     origin: Origin | None = dataclasses.field(default=None, repr=False, compare=False)
+    sought: sought.Sought | None = None
 
     def within(self, held: frozenset[str], overflow_names: frozenset[str]) -> Predicate:
         """The same query for files that have values in the columns `held` alone, and in their overflow these names.
@@ -83,7 +85,12 @@ class Origin:
             if len(self._compiled) >= _MOST_COMPILED:
                 self._compiled.clear()
             compiler = _Compiler(self._columns, held, overflow_names)
-            made = Predicate(expression=compiler.node(self._node), columns=frozenset(compiler.read))
+            texts = {name for name in held - overflow_names if self._columns.get(name) is types.FieldType.TEXT}
+            made = Predicate(
+                expression=compiler.node(self._node),
+                columns=frozenset(compiler.read),
+                sought=None if overflow_names >= _ANY else sought.sought(self._node, texts),
+            )
             # True for all: without an expression the scan reads no column for it.
             self._compiled[key] = Predicate(expression=None, columns=made.columns) if made.constant else made
         return self._compiled[key]

@@ -1,0 +1,200 @@
+"""Matching rows of a data file where few match: found first, in as few columns as will do, then taken out one by one.
+
+A scan unpacks, checks and copies whole pages of every column for a handful of rows. Here the rows are found in the
+query's columns alone, or by a search for a literal in the bytes of a text column, and the pages kernel takes their
+values. What it finds is what a scan finds: whatever it does not know, or doubts, is left to a scan.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import mmap
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from penstock import query
+from penstock.fields import types
+
+if TYPE_CHECKING:  # a fifth of what NumPy takes to load, for annotations only
+    import numpy.typing as npt
+
+    Rows: TypeAlias = npt.NDArray[np.uint32]
+
+kernel: Any
+try:
+    from penstock.kernels import pages as kernel
+except ImportError:  # not compiled: a scan does the same
+    kernel = None
+
+ROW = types.DAY
+"""Name of the row number in a scan: one that no column of a file can have."""
+
+FEW = 1 / 16
+"""Share of the rows up to which taking them one by one pays. Beyond, a scan of all is as fast."""
+
+LIGHT = 1 / 4
+"""Share of the bytes that the query's columns may have: they are read in vain where many rows match."""
+
+Scan: TypeAlias = Callable[[Collection[str]], pl.LazyFrame]
+"""Columns of the file, and `ROW`."""
+
+
+def read(
+    location: str,
+    stretches: Sequence[tuple[int, int]],
+    dtypes: Mapping[str, Any],
+    names: Sequence[str],
+    predicate: query.Predicate,
+    scan: Scan,
+) -> pl.DataFrame | None:
+    """The matching rows of a data file, in order; None if a scan should read them: many match, or nobody knows how few.
+
+    Args:
+        location: the file.
+        stretches: offset and length of what is looked at, in order.
+        dtypes: of all columns that are needed.
+        names: the columns of the frame.
+        predicate: compiled for this file.
+        scan: reads columns of the file.
+    """
+    if kernel is None or predicate.expression is None:
+        return None
+    try:
+        with _opened(location) as file:
+            return _Reader(file, stretches, dtypes, scan).frame(names, predicate)
+    except (OSError, ValueError):  # kernel.Unfit is one; so is what `mmap` says of an empty file
+        return None
+
+
+@contextlib.contextmanager
+def _opened(location: str) -> Iterator[Any]:
+    descriptor = os.open(location, os.O_RDONLY)
+    try:
+        content = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    finally:
+        os.close(descriptor)
+    with content:
+        file = kernel.File(content)
+        try:
+            yield file
+        finally:
+            file.close()
+
+
+class _Reader:
+    """One file being read."""
+
+    def __init__(self, file: Any, stretches: Sequence[tuple[int, int]], dtypes: Mapping[str, Any], scan: Scan) -> None:
+        self._file = file
+        self._stretches = stretches
+        self._dtypes = dtypes
+        self._scan = scan
+        self._starts = list(itertools.accumulate(file.rows, initial=0))
+        self._most = int(FEW * sum(length for _, length in stretches))
+
+    def frame(self, names: Sequence[str], predicate: query.Predicate) -> pl.DataFrame | None:
+        sought = predicate.sought
+        if sought is not None and self._is_known(sought.field):
+            return self._with_literals(names, predicate.columns, predicate.expression, sought)
+        if not self._is_light(names, predicate.columns):
+            return None
+        rows = self._matching(predicate.columns, predicate.expression)
+        return None if len(rows) > self._most else self._taken(names, rows, {})
+
+    def _with_literals(
+        self, names: Sequence[str], columns: Collection[str], expression: pl.Expr | None, sought: Any
+    ) -> pl.DataFrame | None:
+        """A search for literals, then the whole predicate on what it finds."""
+        literals = [literal.encode() for literal in sought.literals]
+        parts: list[Rows] = []
+        texts: list[str] = []
+        for offset, length in self._stretches:
+            for group, first, end in self._within(offset, offset + length):
+                found = self._file.search(group, sought.field, first, end, literals, self._most - len(texts))
+                if found is None:
+                    return None
+                parts.append(np.frombuffer(found[0], np.uint32) + np.uint32(self._starts[group]))
+                texts += found[1]
+        rows = np.concatenate(parts) if parts else np.empty(0, np.uint32)
+        known = {sought.field: pl.Series(sought.field, texts, dtype=pl.String)}
+        candidates = self._taken([*names, *sorted(set(columns).difference(names))], rows, known)
+        return candidates.filter(pl.lit(True) if expression is None else expression).select(names)
+
+    def _matching(self, columns: Collection[str], expression: pl.Expr | None) -> Rows:
+        """The rows that match, by a scan of the query's columns."""
+        numbered = self._scan(columns)
+        if self._stretches != [(0, self._starts[-1])]:
+            numbered = pl.concat([numbered.slice(offset, length) for offset, length in self._stretches])
+        return (
+            numbered.filter(pl.lit(True) if expression is None else expression)
+            .select(ROW)
+            .collect()[ROW]
+            .cast(pl.UInt32)
+            .to_numpy()
+        )
+
+    def _taken(self, names: Sequence[str], rows: Rows, known: Mapping[str, pl.Series]) -> pl.DataFrame:
+        """The columns of some rows."""
+        others = [name for name in names if name not in known and not self._is_known(name)]
+        found = {**known, **self._scanned(others, rows)}
+        cuts = np.searchsorted(rows, self._starts)
+        for name in names:
+            if name not in found:
+                parts = [
+                    self._file.take(group, name, rows[first:end] - np.uint32(self._starts[group]))
+                    for group, (first, end) in enumerate(itertools.pairwise(cuts.tolist()))
+                    if first < end
+                ]
+                found[name] = self._series(name, parts)
+        return pl.DataFrame([found[name] for name in names]).rechunk()
+
+    def _scanned(self, names: Sequence[str], rows: Rows) -> dict[str, pl.Series]:
+        """Columns that the kernel does not know: lists, booleans, those that the file lacks."""
+        if not names:
+            return {}
+        if not len(rows):
+            return {name: pl.Series(name, [], dtype=self._dtypes[name]) for name in names}
+        first, last = int(rows[0]), int(rows[-1])
+        near = self._scan(names).slice(first, last - first + 1)
+        frame = near.filter(pl.col(ROW).is_in(pl.Series(rows).implode())).collect()
+        return {name: frame[name] for name in names}
+
+    def _series(self, name: str, parts: Sequence[Any]) -> pl.Series:
+        """One column of what was taken from each row group."""
+        dtype = self._dtypes[name]
+        if dtype == pl.String:
+            return pl.Series(name, [text for part in parts for text in part], dtype=dtype)
+        content, valid = (b"".join(part[n] for part in parts) for n in range(2))
+        series = pl.Series(name, np.frombuffer(content, np.float64 if dtype == pl.Float64 else np.int64)).cast(dtype)
+        if b"\0" not in valid:
+            return series
+        is_there = pl.Series(np.frombuffer(valid, np.uint8)).cast(pl.Boolean)
+        return series.to_frame().select(pl.when(is_there).then(pl.col(name))).to_series()
+
+    def _is_known(self, name: str) -> bool:
+        """Whether the kernel can take values of the column."""
+        dtype, kind = self._dtypes[name], self._file.kind(name)
+        if kind is None:
+            return False
+        if isinstance(dtype, pl.Datetime):
+            return bool(kind == (kernel.LONG, kernel.MICROSECONDS) and dtype.time_unit == "us")
+        physical = {pl.String: kernel.STRING, pl.Int64: kernel.LONG, pl.Float64: kernel.DOUBLE}.get(dtype)
+        return bool(physical is not None and kind[0] == physical)
+
+    def _is_light(self, names: Sequence[str], columns: Collection[str]) -> bool:
+        """Whether reading these columns costs little beside reading `names`."""
+        weights = {name: self._file.weight(name) for name in {*names, *columns}}
+        if any(weights[name] is None for name in columns):
+            return False
+        return bool(sum(weights[name] for name in columns) <= LIGHT * sum(weights[name] or 0 for name in names))
+
+    def _within(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """Row groups that lie in [start, stop): number, and which of their rows."""
+        for group, (first, end) in enumerate(itertools.pairwise(self._starts)):
+            if first < stop and start < end:
+                yield group, max(start, first) - first, min(stop, end) - first
