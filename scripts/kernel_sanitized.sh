@@ -23,7 +23,7 @@ find "$work/source" -name '*.so' -delete
     cd "$work/source"
     PENSTOCK_KERNEL_CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -Wall -Wextra" \
         PENSTOCK_KERNEL_LDFLAGS="-fsanitize=address,undefined" \
-        "$python" -W ignore setup.py -q build_ext --inplace >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
+        "$python" -W ignore setup.py -q build_ext --inplace --parallel 2 >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
 )
 if grep -E 'penstock/kernels/[a-z/]*\.(h|pyx):[0-9]+:[0-9]+: warning' "$work/build.log"; then
     echo "the kernel does not compile without warnings" >&2
@@ -42,5 +42,5 @@ for kernel in (kernels.bloom, kernels.deflate, kernels.intake, kernels.lines, ke
     assert kernel.__file__.startswith("'"$work"'"), kernel.__file__
     assert b"__asan_report" in built and b"__ubsan_handle" in built, "the kernel was built without sanitizers"
 '
-"$python" -P -m pytest -q --capture=sys -p no:cacheprovider -c "$root/pyproject.toml" --rootdir "$root" "$root/tests/unit/encode" "$root/tests/unit/kernels" \
+"$python" -P -m pytest -q -n 2 --capture=sys -p no:cacheprovider -c "$root/pyproject.toml" --rootdir "$root" "$root/tests/unit/encode" "$root/tests/unit/kernels" \
     "$root/tests/unit/intake/test_kernel.py" "$@"

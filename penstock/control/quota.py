@@ -130,16 +130,11 @@ def check(tx: sa.Connection, community_uuid: str, now: dt.datetime, limits: Limi
     # estimate, what clearly cannot fit.
     if quota.left_bytes > 0:
         return quota
-    resets = instants.render(quota.resets_at)
-    raise errors.QuotaExhausted(
-        "monthly_quota_exhausted",
-        f"This community has exported {quota.used_bytes:,} of its {quota.limit_bytes:,} bytes this month"
-        + (f", and running exports hold another {quota.reserved_bytes:,}." if quota.reserved_bytes else "."),
-        f"The quota is reset at {resets}; an operator can raise quota_bytes_per_month.",
-        resets_at=resets,
-        limit_bytes=quota.limit_bytes,
-        used_bytes=quota.used_bytes,
-        reserved_bytes=quota.reserved_bytes,
+    reserved = f", and running exports hold another {quota.reserved_bytes:,}" if quota.reserved_bytes else ""
+    raise _exhausted(
+        quota,
+        f"This community has exported {quota.used_bytes:,} of its {quota.limit_bytes:,} bytes this month{reserved}.",
+        f"The quota is reset at {instants.render(quota.resets_at)}; an operator can raise quota_bytes_per_month.",
     )
 
 
@@ -149,19 +144,27 @@ def check_size(quota: Quota, size_bytes: int) -> None:
     Raises:
         QuotaExhausted: `monthly_quota_exhausted`; `extra` as that of `check`, and `estimated_bytes`.
     """
-    left = max(quota.left_bytes, 0)
-    if size_bytes <= left:
+    if size_bytes <= quota.left_bytes:
         return
-    resets = instants.render(quota.resets_at)
-    raise errors.QuotaExhausted(
+    raise _exhausted(
+        quota,
+        f"The export would take about {size_bytes:,} bytes; {quota.left_bytes:,} are left of this month's "
+        f"{quota.limit_bytes:,}.",
+        f"Take fewer fields or a shorter time range. The quota is reset at {instants.render(quota.resets_at)}.",
+        estimated_bytes=size_bytes,
+    )
+
+
+def _exhausted(quota: Quota, detail: str, hint: str, **more: int) -> errors.QuotaExhausted:
+    return errors.QuotaExhausted(
         "monthly_quota_exhausted",
-        f"The export would take about {size_bytes:,} bytes; {left:,} are left of this month's {quota.limit_bytes:,}.",
-        f"Take fewer fields or a shorter time range. The quota is reset at {resets}.",
-        resets_at=resets,
+        detail,
+        hint,
+        resets_at=instants.render(quota.resets_at),
         limit_bytes=quota.limit_bytes,
         used_bytes=quota.used_bytes,
         reserved_bytes=quota.reserved_bytes,
-        estimated_bytes=size_bytes,
+        **more,
     )
 
 

@@ -412,7 +412,12 @@ class ExportLife(hypothesis.stateful.RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize(
-    ("kind", "examples"), [("sqlite", 40), pytest.param("postgresql", 12, marks=pytest.mark.postgresql)]
+    ("kind", "examples"),
+    [
+        ("sqlite", 15),
+        pytest.param("postgresql", 5, marks=pytest.mark.postgresql),
+        pytest.param("sqlite", 200, marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
+    ],
 )
 def test_exports_live_as_the_model_says(request: pytest.FixtureRequest, kind: str, examples: int) -> None:
     """Fewer examples on PostgreSQL: an example takes more than twice as long."""
