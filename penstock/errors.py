@@ -4,6 +4,7 @@
 
 PenstockError                    status  raised when
 ├─ ConfigurationError              500   the service, or this machine's part of it, is set up wrongly
+│  ├─ MasterKeyUnknown               ·   this process lacks the master key of a secret
 │  └─ UsageError                     ·   what was typed, or given to the Python client, cannot be used (exit code 2)
 ├─ Refused                         4xx   a request cannot be carried out; nothing was started or changed
 │  ├─ NotAuthenticated             401     no API key, or an unknown one
@@ -78,6 +79,10 @@ class ConfigurationError(PenstockError):
 
     status = 500
     title = "Configuration error"
+
+
+class MasterKeyUnknown(ConfigurationError):
+    """This process lacks the master key of a secret; another may have it. `extra` holds `key_id`."""
 
 
 class UsageError(ConfigurationError):

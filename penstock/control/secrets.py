@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import collections
 import contextlib
 import hashlib
 import os
@@ -153,16 +154,17 @@ class MasterKeys:
         A key id that is not known is looked for in the file once more, since another process may have rotated.
 
         Raises:
-            ConfigurationError: `master_key_unknown` (`extra`: `key_id`); `seal_broken` (changed, or another context).
+            MasterKeyUnknown: `master_key_unknown`.
+            ConfigurationError: `seal_broken` (changed, or another context).
         """
         key_id = key_id_of(blob)
         if key_id not in self._sealing:
             self._reload()
         if key_id not in self._sealing:
-            raise errors.ConfigurationError(
+            raise errors.MasterKeyUnknown(
                 "master_key_unknown",
                 f"A secret is sealed with the master key {key_id!r}, which is not configured.",
-                "Add the key again, after the active one, until `penstock keys rotate` has resealed what needs it.",
+                "Add the key again, after the active one, until `penstock keys reseal` has resealed what needs it.",
                 key_id=key_id,
             )
         head, rest = blob[: 2 + len(key_id)], blob[2 + len(key_id) :]
@@ -182,6 +184,43 @@ class MasterKeys:
         """These keys with a fresh active one in front; save, then `reseal_all`, then `without_unused`."""
         fresh = {_fresh_id(self._sealing): secrets.token_bytes(KEY_BYTES)}
         return MasterKeys(self._root, fresh | self._sealing, self._path)
+
+    def with_known(self) -> MasterKeys:
+        """These keys and a fresh one that opens and does not seal: the first step where several processes rotate."""
+        fresh = {_fresh_id(self._sealing): secrets.token_bytes(KEY_BYTES)}
+        return MasterKeys(self._root, self._sealing | fresh, self._path)
+
+    def with_active(self, key_id: str | None = None) -> MasterKeys:
+        """These keys, sealing with the one named, or with the newest: the second step, once every process knows it.
+
+        Raises MasterKeyUnknown.
+        """
+        chosen = _newest(self.ids) if key_id is None else self._known(key_id)
+        return MasterKeys(self._root, {chosen: self._sealing[chosen]} | self._sealing, self._path)
+
+    def without(self, key_id: str) -> MasterKeys:
+        """These keys without one that does not seal; whether it is in use is the caller's to know.
+
+        Raises MasterKeyUnknown; Conflict `master_key_in_use`, it is the active one.
+        """
+        if self._known(key_id) == self.active_id:
+            raise errors.Conflict(
+                "master_key_in_use",
+                f"The key {key_id!r} is the active one.",
+                "Make another one active first: penstock keys activate.",
+            )
+        kept = {name: key for name, key in self._sealing.items() if name != key_id}
+        return MasterKeys(self._root, kept, self._path)
+
+    def _known(self, key_id: str) -> str:
+        if key_id not in self._sealing:
+            raise errors.MasterKeyUnknown(
+                "master_key_unknown",
+                f"There is no master key {key_id!r} among {', '.join(self.ids)}.",
+                "`penstock keys list` shows those that are known.",
+                key_id=key_id,
+            )
+        return key_id
 
     def without_unused(self, in_use: frozenset[str]) -> MasterKeys:
         """These keys without those that neither seal nor are `in_use` (`key_ids_in_use`)."""
@@ -257,6 +296,11 @@ def key_ids_in_use(tx: sa.Connection) -> frozenset[str]:
     return frozenset(key_id_of(blob) for _, _, _, blob in _sealed(tx))
 
 
+def sealed_by_key(tx: sa.Connection) -> dict[str, int]:
+    """How many secrets of active exports each key seals, by its id."""
+    return dict(collections.Counter(key_id_of(blob) for _, _, _, blob in _sealed(tx)))
+
+
 def reseal_all(tx: sa.Connection, keys: MasterKeys) -> int:
     """Seals every export's secrets again with the active key where they are not yet; how many. Idempotent."""
     resealed = 0
@@ -306,6 +350,11 @@ def _decode(value: str) -> bytes:
     if len(key) != KEY_BYTES:
         raise _invalid(f"an entry has {len(key)} bytes, not {KEY_BYTES}")
     return key
+
+
+def _newest(ids: tuple[str, ...]) -> str:
+    """The id with the highest number, as `_fresh_id` gives them; of ids without numbers, the first."""
+    return max(ids, key=lambda name: int(name[1:]) if re.fullmatch(r"k\d{1,9}", name) else -1)
 
 
 def _fresh_id(taken: dict[str, bytes]) -> str:

@@ -31,6 +31,11 @@ FAULT_WAIT_SECONDS = 1.0
 """After a fault of the database or a surprise, a loop waits this long before it looks again."""
 
 
+WITHOUT_KEY_SECONDS = 10.0
+"""A worker that cannot open an export's secrets leaves it to others for so long: one of them may know the key. Then it
+looks again, since its own file may have the key by now."""
+
+
 class Worker:
     """Claims search jobs and exports and drives them, on threads of this process.
 
@@ -66,6 +71,7 @@ class Worker:
         )
         self._tidying = tidying.Tidying(open_services, should_stop=self._shutdown.is_set)
         self._threads: list[threading.Thread] = []
+        self._without_key: dict[str, float] = {}
 
     def start(self) -> None:
         """Starts the threads and returns."""
@@ -125,16 +131,26 @@ class Worker:
     def run_export(self) -> bool:
         """Claims and drives one export; False if there was none."""
         now, lease_seconds = self._services.clock.now(), self._services.settings.lease_seconds
+        skip = self._skipped()
         with self._services.database.read() as tx:
-            if not exports.has_work(tx, now):
+            if not exports.has_work(tx, now, skip=skip):
                 return False
         with self._services.database.begin() as tx:
-            claim = exports.claim(tx, self.worker_id, now, lease_seconds)
+            claim = exports.claim(tx, self.worker_id, now, lease_seconds, skip=skip)
         if claim is None:
             return False
         self._step("claimed")
-        export_run.ExportRun(self._services, claim, shutdown=self._shutdown, step=self._step).run()
+        run = export_run.ExportRun(self._services, claim, shutdown=self._shutdown, step=self._step)
+        run.run()
+        if run.lacks_key:
+            self._without_key[claim.task_uuid] = self._services.clock.monotonic() + WITHOUT_KEY_SECONDS
         return True
+
+    def _skipped(self) -> list[str]:
+        """Exports whose key this process does not have, for a while."""
+        now = self._services.clock.monotonic()
+        self._without_key = {task_uuid: until for task_uuid, until in self._without_key.items() if until > now}
+        return list(self._without_key)
 
     def sweep(self) -> None:
         """One pass of the sweeper."""

@@ -94,6 +94,43 @@ class ApikeyRevoke:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class KeysList:
+    """Options of `penstock keys list`."""
+
+    as_json: shared.Json = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KeysAdd:
+    """Options of `penstock keys add`."""
+
+    as_json: shared.Json = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KeysActivate:
+    """Options of `penstock keys activate`."""
+
+    key: Annotated[str | None, declare.argument(metavar="KEY", help="The key's id; left out: the newest.")] = None
+    as_json: shared.Json = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KeysReseal:
+    """Options of `penstock keys reseal`."""
+
+    as_json: shared.Json = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KeysDrop:
+    """Options of `penstock keys drop`."""
+
+    key: Annotated[str, declare.argument(metavar="KEY", help="The key's id.")]
+    as_json: shared.Json = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class KeysRotate:
     """Options of `penstock keys rotate`."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,8 +15,10 @@ from penstock.control.schema import tables
 _EXPORTS = tables.exports
 
 
-def claim(tx: sa.Connection, worker_id: str, now: dt.datetime, lease_seconds: float) -> records.Claim | None:
-    """Takes the oldest export that waits or whose lease has run out; None if there is none.
+def claim(
+    tx: sa.Connection, worker_id: str, now: dt.datetime, lease_seconds: float, *, skip: Collection[str] = ()
+) -> records.Claim | None:
+    """Takes the oldest export that waits or whose lease has run out, but none of `skip`; None if there is none.
 
     An export that has used up its attempts or passed its deadline is ended here (FAILED; CANCELED if that was asked
     for) instead of taken; if an upload in a customer's bucket must be cleared away first, it is left to the sweeper.
@@ -23,7 +26,7 @@ def claim(tx: sa.Connection, worker_id: str, now: dt.datetime, lease_seconds: fl
     Workers' clocks may differ by less than a lease; a larger difference costs attempts, never correctness.
     """
     # In a loop: one dead export at the head of the queue must not hide the healthy ones behind it.
-    while (export := oldest(tx, _claimable(now))) is not None:
+    while (export := oldest(tx, _claimable(now, skip))) is not None:
         verdict = ending.verdict(export, now)
         if verdict is not None:
             ending.end_as(tx, export, verdict, now)
@@ -32,9 +35,9 @@ def claim(tx: sa.Connection, worker_id: str, now: dt.datetime, lease_seconds: fl
     return None
 
 
-def has_work(tx: sa.Connection, now: dt.datetime) -> bool:
+def has_work(tx: sa.Connection, now: dt.datetime, *, skip: Collection[str] = ()) -> bool:
     """Whether `claim` would find something."""
-    return leases.is_there(tx, fencing.WORK, _claimable(now))
+    return leases.is_there(tx, fencing.WORK, _claimable(now, skip))
 
 
 def renew(
@@ -127,7 +130,8 @@ def oldest(tx: sa.Connection, *which: sa.ColumnElement[bool]) -> records.Export 
     return None if row is None else reading.record_of(row._mapping)
 
 
-def _claimable(now: dt.datetime) -> sa.ColumnElement[bool]:
+def _claimable(now: dt.datetime, skip: Collection[str]) -> sa.ColumnElement[bool]:
     # A worker that met one would have to end it at once, and with that erase the credentials that the abort needs.
     for_the_sweeper = sa.and_(ending.is_dead(now), ending.NEEDS_CLEARING)
-    return sa.and_(leases.is_free(fencing.WORK, now), sa.not_(for_the_sweeper))
+    free = sa.and_(leases.is_free(fencing.WORK, now), sa.not_(for_the_sweeper))
+    return sa.and_(free, _EXPORTS.c.task_uuid.not_in(skip)) if skip else free

@@ -69,7 +69,9 @@ def after(error: errors.PenstockError, claim: exports.Claim) -> End:
     )
     if not passes:
         return End(name="fail", write=lambda tx, now: exports.fail(tx, claim, error.code, reason, now), clears=True)
-    pause_seconds = WAITS.pause_seconds(claim.export.waits + 1)
+    # A worker that lacks the key leaves the export alone for a while by itself; others may take it at once.
+    lacks_key = isinstance(error, errors.MasterKeyUnknown)
+    pause_seconds = 0.0 if lacks_key else WAITS.pause_seconds(claim.export.waits + 1)
     return End(
         name="wait",
         write=lambda tx, now: exports.wait(tx, claim, reason, now, pause_seconds=pause_seconds, counts=counts),
@@ -84,4 +86,4 @@ LASTING = frozenset({"lake_failed", "object_damaged", "invalid_part", "upload_mi
 def _passes(error: errors.PenstockError, claim: exports.Claim) -> bool:
     if isinstance(error, errors.BucketRefused):
         return not claim.export.in_customer_bucket  # in the service's own bucket the operator can change what is wrong
-    return error.retriable or error.code == "master_key_unknown"
+    return error.retriable or isinstance(error, errors.MasterKeyUnknown)

@@ -46,6 +46,8 @@ class ExportRun:
         self._ending = threading.Lock()
         self._end: ends.End | None = None
         self._log = log.bind(export_id=claim.task_uuid)
+        self.lacks_key = False
+        """Afterwards: whether this process could not open the export's secrets."""
 
     def run(self) -> None:
         """Drives the export; ends it FINISHED, FAILED or CANCELED, or gives it back, or finds it lost. Never raises
@@ -72,6 +74,7 @@ class ExportRun:
             except holding.ShuttingDown:
                 lost = not self._leave(ends.released(self._claim))
             except errors.PenstockError as error:
+                self.lacks_key = isinstance(error, errors.MasterKeyUnknown)
                 lost = self._end is None and not self._leave(ends.after(error, self._claim))
         if lost:
             self._forgive()

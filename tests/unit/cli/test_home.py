@@ -174,8 +174,26 @@ def test_refusals_exit_1_with_their_code(run: Any, made: dict[str, Any], argumen
 
 def test_rotation_puts_a_new_key_in_front(run: Any, made: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(run("keys", "rotate", "--json")[1])["active"] == "k2"
-    assert json.loads(run("keys", "rotate", "--json")[1])["active"] == "k3"
+    assert json.loads(run("keys", "rotate", "--json")[1])["keys"] == ["k3", "k2"]  # what runs may still seal with k2
     assert run("storage", "check")[0] == 0
+
+
+def test_rotation_in_steps_tells_what_is_next_and_keeps_what_is_in_use(run: Any, made: dict[str, Any]) -> None:
+    assert json.loads(run("keys", "add", "--json")[1])["keys"] == ["k1", "k2"]
+    code, out, err = run("keys", "activate")
+    assert (code, out) == (0, "The active sealing key is k2; known: k2, k1.\n")
+    assert "penstock keys reseal" in err
+    assert json.loads(run("keys", "activate", "--json")[1])["active"] == "k2"  # again is no error
+    assert json.loads(run("keys", "reseal", "--json")[1]) == {"active": "k2", "resealed": 0}
+    assert json.loads(run("keys", "list", "--json")[1]) == [
+        {"key": "k2", "state": "active", "secrets": 0},
+        {"key": "k1", "state": "known", "secrets": 0},
+    ]
+    code, _, err = run("keys", "drop", "k2")
+    assert (code, "[master_key_in_use]" in err) == (1, True)
+    code, _, err = run("keys", "drop", "k7")
+    assert (code != 0, "k2, k1" in err) == (True, True)
+    assert json.loads(run("keys", "drop", "k1", "--json")[1])["keys"] == ["k2"]
 
 
 def test_rotation_of_keys_from_the_environment_saves_nothing(

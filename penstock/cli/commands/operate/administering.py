@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from penstock import errors
 from penstock.cli import home, output, tables
-from penstock.cli.commands import local, operator
+from penstock.cli.commands import operator
 from penstock.cli.options import administering
-from penstock.control import apikeys, communities, limits, secrets
+from penstock.control import apikeys, communities, limits
 from penstock.control import audit as audit_log
 
 
@@ -125,42 +125,6 @@ def apikey_revoke(options: administering.ApikeyRevoke) -> None:
         output.emit_json(dataclasses.asdict(revoked))
     else:
         output.say(f"API key {options.uuid} is revoked.")
-
-
-def keys_rotate(options: administering.KeysRotate) -> None:
-    """Puts a new sealing key in front, and seals everything again with it."""
-    settings = local.settings()
-    keys = secrets.MasterKeys.load(settings).rotated()
-    # Keys from the setting lie in the operator's secret store, which must know the new one before it seals anything.
-    if settings.master_key.reveal():
-        _show_rotated(keys, as_json=options.as_json)
-        return
-    keys.save(settings.home)  # before anything is sealed with the new key: a crash must not leave it unreadable
-    with operator.database() as database:
-        with database.begin() as tx:
-            resealed = secrets.reseal_all(tx, keys)
-            operator.record(
-                tx,
-                "master_key.rotated",
-                community_uuid=None,
-                object_uuid=keys.active_id,
-                detail={"resealed": resealed},
-            )
-        with database.read() as tx:
-            kept = keys.without_unused(secrets.key_ids_in_use(tx))
-    kept.save(settings.home)
-    if options.as_json:
-        output.emit_json({"saved": True, "active": kept.active_id, "keys": kept.ids, "resealed": resealed})
-    else:
-        output.say(f"The active sealing key is {kept.active_id}; {resealed} secrets were resealed.")
-
-
-def _show_rotated(keys: secrets.MasterKeys, *, as_json: bool) -> None:
-    if as_json:
-        output.emit_json({"saved": False, "active": keys.active_id, "master_key": keys.text().replace("\n", ",")})
-    else:
-        output.note("PENSTOCK_MASTER_KEY is set: put this value there, restart, and what is new is sealed with it.")
-        output.say(keys.text().strip().replace("\n", ","))
 
 
 def audit(options: administering.Audit) -> None:
