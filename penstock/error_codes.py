@@ -212,6 +212,7 @@ CODES: Mapping[str, Code] = {
     "unknown_permission": Code(errors.InvalidRequest, "errors.md"),
     "unknown_preset": Code(errors.InvalidRequest, "user-guide.md"),
     "unreadable_source": Code(errors.IngestError, "fields.md"),
+    "unknown_stream": Code(errors.UsageError, "errors.md"),
     "unsupported_content_encoding": Code(errors.UnsupportedEncoding, "api.md"),
     "unsupported_encoding": Code(errors.IngestError, "fields.md"),
     "unsupported_format": Code(errors.IngestError, "fields.md"),

@@ -219,7 +219,11 @@ COMMANDS = (
         "lake",
         "generating",
         "Fill a community with realistic sample events of several kinds.",
-        ("penstock generate --events 100000", "penstock generate --events 1000 --seed 7 --start -2d --days 1"),
+        (
+            "penstock generate --events 100000",
+            "penstock generate --events 100000 --stream wide --days 30",
+            "penstock generate --events 1000 --seed 7 --start -2d --days 1",
+        ),
     ),
     Command(
         "dump",

@@ -20,6 +20,14 @@ class Generate:
 
     community: Community = None
     events: Annotated[int, declare.option("--events", metavar="N", min=1, help="How many.")] = 1_000_000
+    stream: Annotated[
+        str,
+        declare.option(
+            "--stream",
+            metavar="S",
+            help="narrow: nine kinds of clean ECS events; wide: 64 vendors mixed, 2,600 fields, late arrivals.",
+        ),
+    ] = "narrow"
     seed: Annotated[int, declare.option("--seed", metavar="N", help="Same seed, same events.")] = 1
     start: Annotated[
         str | None, declare.option("--start", metavar="T", help="First instant; -7d or RFC 3339. Default: `days` ago.")

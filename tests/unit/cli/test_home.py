@@ -290,6 +290,14 @@ def test_dump_writes_fields_that_have_no_column_of_their_own(
     assert gzip.decompress((tmp_path / "x.gz").read_bytes()) == b'{"acme.badge":"7"}\n{"Acme.Badge":"8"}\n'
 
 
+def test_wide_stream_is_generated_and_another_is_refused(run: Any, made: dict[str, Any]) -> None:
+    code, out, _ = run("generate", "--events", "500", "--stream", "wide", "--days", "30", "--json")
+    report = json.loads(out)
+    assert (code, report["events"], sum(report["kinds"].values())) == (0, 500, 500)
+    code, _, err = run("generate", "--stream", "deep")
+    assert (code, "Error [unknown_stream]" in err) == (2, True)
+
+
 def test_generated_events_can_be_compacted_and_vacuumed(run: Any, made: dict[str, Any]) -> None:
     assert run("generate", "--events", "1000", "--days", "1")[0] == 0
     assert run("generate", "--events", "1000", "--days", "1", "--seed", "2")[0] == 0
