@@ -20,6 +20,7 @@ from penstock.fields import values
 from penstock.intake import ingest
 from penstock.lake import table
 from penstock.lake.read import plan, scan
+from penstock.samples import wide
 from tests.support import hostile_events, lossless
 
 ALWAYS = plan.TimeRange(earliest=dt.datetime(1, 1, 1, tzinfo=dt.UTC), latest=dt.datetime.max.replace(tzinfo=dt.UTC))
@@ -70,6 +71,33 @@ def check(events: table.EventTable, lines: list[bytes], folder: pathlib.Path, **
         assert bytes(LineEncoder(fields, snapshot.columns).encode(frame).data) == exported
     assert at == report.accepted
     check_exported(snapshot, in_order, folder / "export.jsonl.gz")
+
+
+def check_wide(events: table.EventTable, number: int, folder: pathlib.Path) -> None:
+    """Ingests events of the wide stream, and compares an export of all fields with them."""
+    clock = testing.ManualClock()
+    file = folder / "wide.jsonl"
+    start = clock.now() - dt.timedelta(days=30)
+    file.write_bytes(b"".join(wide.lines(events=number, start=start, days=30)))
+    report = ingest.ingest(events, [file], clock=clock)
+    assert (report.accepted, report.rejected, report.untimed) == (number, 0, 0)
+    wanted = [lossless.expected(line, "") for line in file.read_bytes().splitlines()]
+    in_order = sorted(
+        (flat for flat in wanted if flat is not None), key=lambda flat: values.parse_timestamp(flat["@timestamp"]) or 0
+    )
+    check_exported(events.snapshot(), in_order, folder / "export.jsonl.gz")
+
+
+def test_wide_events_come_out_to_the_letter(events: table.EventTable, tmp_path: pathlib.Path) -> None:
+    check_wide(events, 5_000, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_a_hundred_thousand_wide_events_come_out_to_the_letter(
+    events: table.EventTable, tmp_path: pathlib.Path
+) -> None:
+    check_wide(events, 100_000, tmp_path)
 
 
 def check_exported(snapshot: table.Snapshot, in_order: list[dict[str, Any]], file: pathlib.Path) -> None:
