@@ -131,6 +131,7 @@ CODES: Mapping[str, Code] = {
     "invalid_time_range": Code(errors.InvalidRequest, "api.md"),
     "job_or_query": Code(errors.UsageError, "user-guide.md"),
     "json_and_stdout": Code(errors.UsageError, "user-guide.md"),
+    "kernel_missing": Code(errors.ConfigurationError, "errors.md"),
     "key_file_exists": Code(errors.UsageError, "user-guide.md"),
     "key_file_not_readable": Code(errors.UsageError, "user-guide.md"),
     "key_file_not_writable": Code(errors.UsageError, "user-guide.md"),

@@ -7,11 +7,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import polars as pl
 
-from penstock import settings
+from penstock import errors, settings
 from penstock.fields import refused, values
 from penstock.fields.types import FieldType
 from penstock.intake import parse, times, typing_fields
-from penstock.kernels import intake as kernel
+
+try:
+    from penstock.kernels import intake as kernel
+except ImportError as error:
+    raise errors.ConfigurationError(
+        "kernel_missing",
+        "The compiled kernel that reads events is not there.",
+        "Install Penstock from a wheel; or in a checkout, build it: python setup.py build_ext --inplace",
+    ) from error
+
+Block = kernel.Block
 
 MAX_CELLS = 4_000_000
 """Rows times columns of a frame, at most: a wide batch becomes several frames, so that few events with many columns
@@ -22,6 +32,15 @@ _MIN_ROWS = 1024
 _FLAT_BYTES = 128 * 1024 * 1024
 _NEW_NAMES = 8 * 1024 * 1024
 """A batch ends early where its values' dotted names, which the overflow repeats, or new names have so many bytes."""
+
+_REFUSED = 65_536
+"""Likewise where so many lines are refused: each is looked at by the reference, and kept until it has been told of."""
+
+REASONS = 10_000
+"""Lines of one ingest of which it is worked out why they are no events. Further ones that do not begin like an object
+get one reason for all: three million lines of another format would take minutes."""
+
+_NO_OBJECT = refused.EventRefused("not_an_object", "the line does not begin with {")
 
 _CODES = {
     FieldType.KEYWORD: kernel.STRING,
@@ -125,6 +144,7 @@ class Reader:
         self._max_line_bytes = max_line_bytes
         self._time_fields = tuple(time_fields)
         self._scanner = kernel.Scanner(self._time_fields)
+        self._refused = 0
 
     def read(self, block: kernel.Block, stop: int, arrived_us: int) -> Iterator[Batch]:
         """The events of block[:stop], mostly as one batch.
@@ -135,10 +155,10 @@ class Reader:
         scanner = self._scanner
         scanner.begin()
         at = 0
-        # Mostly once: a batch ends early only where names would take too much memory.
+        # Mostly once: a batch ends early only where names or refused lines would take too much memory.
         while at < stop:
             scanner.reset()
-            at = scanner.scan(block, at, stop, self._max_line_bytes, _FLAT_BYTES, _NEW_NAMES)
+            at = scanner.scan(block, at, stop, self._max_line_bytes, _FLAT_BYTES, _NEW_NAMES, _REFUSED)
             # Now, before times are settled: events that the reference takes in after all join the batch here.
             found = list(self._look_again(block))
             for row in scanner.unsure():
@@ -157,6 +177,10 @@ class Reader:
         """The lines that are no events; what only the reference takes in, goes in."""
         for line, start, stop in self._scanner.refused():
             raw = block.text(start, stop)
+            self._refused += 1
+            if self._refused > REASONS and raw.lstrip()[:1] != b"{" and stop - start <= self._max_line_bytes:
+                yield Refused(line=line, refusal=_NO_OBJECT, raw=raw)
+                continue
             try:
                 events = parse.events(raw, self._max_line_bytes)
             except refused.EventRefused as refusal:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 
 from penstock.fields import refused
 from penstock.intake import batch, readers, rejects
-from penstock.kernels import intake as kernel
 
 _FIRST_BYTES = 64 * 1024
 
@@ -64,9 +63,9 @@ class Collector:
         self._reader = reader
         self._rejected = rejected
         self._limits = limits
-        self._block = kernel.Block(_FIRST_BYTES)
+        self._block = batch.Block(_FIRST_BYTES)
         # Two blocks by turns: frames of one may still be read while the next is filled.
-        self._spare = kernel.Block(_FIRST_BYTES)
+        self._spare = batch.Block(_FIRST_BYTES)
         self._stretches: list[_Stretch] = []
         self._block_lines = 0  # whole lines before the stretch at hand
         self._stretch_start = 0  # where its text begins
@@ -208,7 +207,7 @@ class Collector:
             kept = raw[: rejects.KEPT_BYTES] if long else raw
             self._reject(stretch.tally, number, line.refusal, kept, size=len(raw) if long else None)
 
-    def _tally_up(self, stretches: Sequence[_Stretch], lines: int, block: kernel.Block) -> None:
+    def _tally_up(self, stretches: Sequence[_Stretch], lines: int, block: batch.Block) -> None:
         """Notes of each source how far it was read."""
         ends = [*(stretch.start for stretch in stretches[1:]), lines]
         for stretch, end in zip(stretches, ends, strict=True):
@@ -218,6 +217,6 @@ class Collector:
     def _reject(
         self, tally: Tally, number: int, refusal: refused.EventRefused, raw: bytes, size: int | None = None
     ) -> None:
-        found = rejects.Reject(source=tally.name, line=number, code=refusal.code, reason=refusal.detail)
-        self._rejected.add(found, raw, size=size)
-        tally.last_line = max(tally.last_line, number)
+        self._rejected.add(tally.name, number, refusal, raw, size=size)
+        if number > tally.last_line:
+            tally.last_line = number

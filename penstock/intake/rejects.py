@@ -5,16 +5,21 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
-import json
+import json.encoder
 import pathlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
+
+from penstock.fields import refused
 
 KEPT_BYTES = 4096
 """Bytes that are kept of a line that is too long."""
 
 DETAILS = 100
 """Rejected lines that a report tells of one by one."""
+
+
+_string = json.encoder.encode_basestring
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,30 +58,29 @@ class Rejects:
         """The side file, if there is one and anything is in it."""
         return self._path if self.count and self._file is not None else None
 
-    def add(self, reject: Reject, raw: bytes, *, size: int | None = None) -> None:
+    def add(
+        self, source: str, line: int, refusal: refused.EventRefused, raw: bytes, *, size: int | None = None
+    ) -> None:
         """Notes a line. `raw` is its text; only its start where `size`, its real length, is given."""
         self.count += 1
         if len(self.first) < DETAILS:
-            self.first.append(reject)
+            self.first.append(Reject(source=source, line=line, code=refusal.code, reason=refusal.detail))
         if self._path is None:
             return
         # Made with the first reject: an ingest without any leaves no empty file.
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("wb")
-        entry: dict[str, Any] = {
-            "source": reject.source,
-            "line": reject.line,
-            "reason": f"{reject.code}: {reject.reason}",
-        }
         try:
-            entry["raw"] = raw.decode()
+            text = f'"raw": {_string(raw.decode())}'
         except UnicodeDecodeError:
             # JSON cannot hold bytes that are no UTF-8, and to replace them would lose what the user must repair.
-            entry["raw_base64"] = base64.b64encode(raw).decode()
+            text = f'"raw_base64": "{base64.b64encode(raw).decode()}"'
         if size is not None:
-            entry |= {"truncated": True, "bytes": size}
-        self._file.write(json.dumps(entry, ensure_ascii=False).encode(errors="backslashreplace") + b"\n")
+            text = f'{text}, "truncated": true, "bytes": {size}'
+        reason = _string(f"{refusal.code}: {refusal.detail}")
+        entry = f'{{"source": {_string(source)}, "line": {line}, "reason": {reason}, {text}}}\n'
+        self._file.write(entry.encode(errors="backslashreplace"))
 
     def mark(self) -> tuple[int, int]:
         """Where the rejects stand now, for `rewind`."""

@@ -84,6 +84,7 @@ cdef extern from "intake/export.h" nogil:
         size_t line_bytes
         size_t flat_bytes
         size_t new_names
+        size_t refused
 
     struct pk_order:
         int64_t us
@@ -346,14 +347,19 @@ cdef class Scanner:
             for rank, name in enumerate(self.time_fields):
                 self.k.fields[<size_t>self.field(name)].rank = rank + 1
 
-    def scan(self, Block block, size_t at, size_t end, size_t line_bytes, size_t flat_bytes, size_t new_names):
+    def scan(
+        self, Block block, size_t at, size_t end, size_t line_bytes, size_t flat_bytes, size_t new_names,
+        size_t refused=0xFFFFFFFF
+    ):
         """Scans the lines in block[at:end]; where it stopped, which is before `end` when a budget is used up.
 
-        `line_bytes`: of a line, at most. `flat_bytes`: of the dotted names of all values. `new_names`: of new names.
+        `line_bytes`: of a line, at most. `flat_bytes`: of the dotted names of all values. `new_names`: of new names. `refused`: lines.
         """
         cdef pk_budget budget
         cdef int64_t stopped
-        budget.line_bytes, budget.flat_bytes, budget.new_names = line_bytes, flat_bytes, new_names
+        budget.line_bytes, budget.flat_bytes, budget.new_names, budget.refused = (
+            line_bytes, flat_bytes, new_names, refused
+        )
         if at > end or end > block.block.used:
             raise ValueError("no such bytes")
         if at < end and block.block.text[end - 1] != 10 and block.block.text[end] != 10:
@@ -378,7 +384,7 @@ cdef class Scanner:
         cdef uint32_t lines = self.k.lines
         cdef size_t at = block.block.used, before = self.k.n_rows
         cdef int64_t stopped
-        budget.line_bytes = budget.flat_bytes = budget.new_names = <size_t>-1
+        budget.line_bytes = budget.flat_bytes = budget.new_names = budget.refused = <size_t>-1
         # A newline before it too: the text in front may be a line that is not ended.
         block.append(b"\n" + text + b"\n")
         self.k.lines = line

@@ -172,3 +172,21 @@ def test_known_fields_have_ecs_types(name: str, field_type: FieldType) -> None:
 )
 def test_what_ecs_does_not_name_is_not_in_the_registry(name: str) -> None:
     assert name not in registry.ECS
+
+
+@pytest.mark.parametrize("wrong", ["acme17.box.stat3", "acme17.box.state3x", "acme17.bx.state3", "Acme17.box.sttae3"])
+def test_right_field_is_found_among_thousands_though_few_are_compared(
+    wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[int] = []
+    get_close_matches = selection.difflib.get_close_matches  # type: ignore[attr-defined]
+
+    def counted(name: str, candidates: list[str], **options: float) -> list[str]:
+        compared.append(len(candidates))
+        found: list[str] = get_close_matches(name, candidates, **options)
+        return found
+
+    monkeypatch.setattr(selection.difflib, "get_close_matches", counted)  # type: ignore[attr-defined]
+    known = {f"acme{maker}.box.state{number}" for maker in range(40) for number in range(100)}
+    assert "acme17.box.state3" in selection.close_to(wrong, known)
+    assert compared == [40]

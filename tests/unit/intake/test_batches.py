@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import importlib.util
+import io
+import json
+import pathlib
 import random
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,12 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock import errors, kernels, testing
 from penstock.encode import reference
 from penstock.fields import values
 from penstock.fields.types import OVERFLOW, FieldType
-from penstock.intake import batch, times, typing_fields
+from penstock.intake import batch, ingest, times, typing_fields
 from penstock.kernels import intake as kernel
-from penstock.lake import layout
+from penstock.lake import layout, table
 from tests.support import hostile_events, lossless
 
 ARRIVED_US = 1_700_000_000_000_000
@@ -236,3 +243,41 @@ def test_columns_that_the_table_has_meanwhile_go_before_those_wanted() -> None:
 
     frame, _ = built([b'{"v":1,"name":"a"}'], typing_fields.Columns({}, 2000, publish))
     assert frame[OVERFLOW].to_list() == ['{"v":1,"name":"a"}']
+
+
+def test_reasons_are_worked_out_for_so_many_lines_and_all_are_kept(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines that begin like an object are looked at whatever their number: the reference may take them in."""
+    monkeypatch.setattr(batch, "REASONS", 3)
+    monkeypatch.setattr(batch, "_REFUSED", 2)
+    bad = [b"a", b"\xff", b"[1]", b"b", b"\xff", b'{"n":', b'{"a":[{"\\u0062":1}]}', b"c"]
+    text = b"".join(line + b"\n" + b'{"n":%d}\n' % number for number, line in enumerate(bad))
+    events = table.EventTable(str(tmp_path), "11111111-2222-3333-4444-555555555555")
+    report = ingest.ingest(events, [io.BytesIO(text)], clock=testing.ManualClock(), rejects_path=tmp_path / "rejects")
+    assert (report.accepted, report.rejected) == (9, 7)
+    assert [(one.line, one.code) for one in report.rejects] == [
+        (1, "invalid_json"),
+        (3, "invalid_utf8"),
+        (5, "not_an_object"),
+        (7, "not_an_object"),
+        (9, "not_an_object"),
+        (11, "invalid_json"),
+        (15, "not_an_object"),
+    ]
+    kept = [json.loads(line) for line in (tmp_path / "rejects").read_text().splitlines()]
+    assert [entry.get("raw", "").encode() or base64.b64decode(entry["raw_base64"]) for entry in kept] == [
+        line for line in bad if b"u0062" not in line
+    ]
+    assert kept[3]["reason"] == "not_an_object: the line does not begin with {"
+
+
+def test_kernel_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(kernels, "intake")
+    monkeypatch.setitem(sys.modules, "penstock.kernels.intake", None)
+    spec = importlib.util.spec_from_file_location("batch_without_kernel", batch.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    with pytest.raises(errors.ConfigurationError) as raised:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    assert raised.value.code == "kernel_missing"

@@ -14,6 +14,7 @@ struct pk_budget {
     size_t line_bytes; /* a longer line is refused */
     size_t flat_bytes; /* of dotted names, which the overflow repeats */
     size_t new_names;  /* bytes of names that are kept */
+    size_t refused;    /* lines, each of which the reference looks at */
 };
 
 /* The instant of a number in a field other than @timestamp: a small one is likelier something else. */
@@ -149,7 +150,8 @@ static size_t pk_scan_lines(struct pk_intake *k, pk_text base, size_t at, size_t
     k->end = base + end + PK_PADDING;
     PK_INTAKE_ENSURE(k, k->rows, k->rows_size, k->n_rows + 2);
     k->rows[k->n_rows].leaf = (uint32_t)k->n_leaves;
-    while (at < end && k->flat_bytes <= budget->flat_bytes && k->names.used - names <= budget->new_names) {
+    while (at < end && k->flat_bytes <= budget->flat_bytes && k->names.used - names <= budget->new_names &&
+           k->n_refused < budget->refused) {
         pk_text start = base + at, stop = memchr(start, '\n', end - at);
         if (!stop)
             stop = base + end;
