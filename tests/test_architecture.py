@@ -207,6 +207,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cli.options": set(),
     "cli.commands": {
+        "base",
         "cli",
         "cli.options",
         "control",
