@@ -34,7 +34,7 @@ _NEW_NAMES = 8 * 1024 * 1024
 """A batch ends early where its values' dotted names, which the overflow repeats, or new names have so many bytes."""
 
 _REFUSED = 65_536
-"""Likewise where so many lines are refused: each is looked at by the reference, and kept until it has been told of."""
+"""Likewise where so many lines are refused: each is looked at by the reference, and kept until it is reported."""
 
 REASONS = 10_000
 """Lines of one ingest of which it is worked out why they are no events. Further ones that do not begin like an object

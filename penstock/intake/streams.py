@@ -204,9 +204,12 @@ def _plain(name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
     Raises:
         IngestError: `unsupported_format`.
     """
-    first = next(pieces, b"")
-    while len(first) < _TAR_AT + 5 and (piece := next(pieces, b"")):
-        first += piece
+    first, failure = b"", None
+    try:
+        while len(first) < _TAR_AT + 5 and (piece := next(pieces, b"")):
+            first += piece
+    except errors.IngestError as error:  # what came before the damage is read all the same
+        failure = error
     known = [(title, hint) for magic, title, hint in _FOREIGN if first.startswith(magic)]
     if first[_TAR_AT : _TAR_AT + 5] == b"ustar":
         known = [("a tar archive", "Unpack it first, and name the folder.")]
@@ -215,6 +218,8 @@ def _plain(name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
     for title, hint in known:
         raise errors.IngestError("unsupported_format", f"{name} is {title}.", hint, source=name)
     yield first
+    if failure is not None:
+        raise failure
     yield from pieces
 
 

@@ -266,14 +266,15 @@ def test_what_holds_no_text_is_named(events: table.EventTable, head: bytes, word
 LINES = b'{"n":1}\n{"n":2}\n{"n":3}\n'
 
 
-@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress])
-def test_bzip2_and_xz_are_unpacked(events: table.EventTable, pack: Any) -> None:
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_packed_streams_are_unpacked(events: table.EventTable, pack: Any) -> None:
     report = take(events, source(pack(LINES[:8]) + pack(LINES[8:])))
     assert (report.accepted, stored(events)) == (3, N)
     for data, code in ((pack(LINES)[:-9], "truncated_input"), (pack(LINES) + b"trailing", "trailing_bytes")):
         with pytest.raises(errors.IngestError) as raised:
             take(events, source(data))
         assert raised.value.code == code
+    assert raised.value.extra["source_accepted"] == 3  # all before what trails is whole
 
 
 @pytest.mark.parametrize("is_stream", [True, False])
