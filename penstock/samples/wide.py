@@ -76,7 +76,7 @@ class _World:
 
 
 class _Fresh:
-    """Marks that are drawn anew for each place in a line: stretches of a shuffled list, from a random place on."""
+    """Marks that are drawn again for each place in a line: stretches of a shuffled list, from a random place on."""
 
     def __init__(self, pools: Mapping[str, list[str]], rng: np.random.Generator) -> None:
         self._pools = pools
