@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import types as python_types
+import functools
 from collections.abc import Iterator, Mapping
 
 from penstock.fields import types
@@ -23,31 +22,38 @@ def _rows(table: str) -> Iterator[tuple[str, types.FieldType, str]]:
         yield name, _TYPES[type_word], description
 
 
-def _build() -> dict[str, types.FieldSpec]:
-    """Every name, the field sets expanded in the order of the reuse."""
-    found: dict[str, types.FieldSpec] = {}
+class _Registry(Mapping[str, types.FieldSpec]):
+    """Built when it is first asked: most commands never do, and it takes a tenth of their start."""
 
-    def put(name: str, field_type: types.FieldType, description: str) -> None:
-        # The first one counts: a set's own row says more than what is reused below it.
-        found.setdefault(name, types.FieldSpec(name=name, type=field_type, description=description))
+    def __getitem__(self, name: str) -> types.FieldSpec:
+        field_type, description = self._fields[name]
+        return types.FieldSpec(name=name, type=field_type, description=description)
 
-    for set_name, table in _SETS.items():
-        for name, field_type, description in _rows(table):
-            put(f"{set_name}.{name}", field_type, description)
-    for source, targets in reuse.REUSE:
-        start = f"{source}."
-        # A copy, made before any target is added: a target may lie below its own source (`user.target`).
-        members = [spec for spec in found.values() if spec.name.startswith(start)]
-        for target in targets:
-            for spec in members:
-                put(f"{target}.{spec.name.removeprefix(start)}", spec.type, spec.description)
-    return {
-        spec.name.removeprefix("base."): dataclasses.replace(spec, name=spec.name.removeprefix("base."))
-        for spec in sorted(found.values(), key=lambda spec: spec.name.removeprefix("base."))
-        # Only now: the reuse above needed them as sources.
-        if spec.name.split(".")[0] not in reuse.NOT_AT_THE_ROOT
-    }
+    def __contains__(self, name: object) -> bool:
+        return name in self._fields
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    @functools.cached_property
+    def _fields(self) -> dict[str, tuple[types.FieldType, str]]:
+        """Type and description of every name, the field sets expanded in the order of the reuse."""
+        found: dict[str, tuple[types.FieldType, str]] = {}
+        for set_name, table in _SETS.items():
+            for name, field_type, description in _rows(table):
+                found.setdefault(f"{set_name}.{name}", (field_type, description))
+        for source, targets in reuse.REUSE:
+            start = f"{source}."
+            members = [(name.removeprefix(start), field) for name, field in found.items() if name.startswith(start)]
+            for target in targets:
+                for rest, field in members:
+                    found.setdefault(f"{target}.{rest}", field)
+        names = sorted((name.removeprefix("base."), name) for name in found)
+        return {short: found[name] for short, name in names if short.split(".")[0] not in reuse.NOT_AT_THE_ROOT}
 
 
-ECS: Mapping[str, types.FieldSpec] = python_types.MappingProxyType(_build())
+ECS: Mapping[str, types.FieldSpec] = _Registry()
 """Every ECS field by dotted name, in alphabetical order."""

@@ -67,7 +67,7 @@ def close_to(name: str, known: Container[str]) -> list[str]:
 
 
 def _is_known(name: str, known: Container[str]) -> bool:
-    return name in registry.ECS or name in known or name == TIMESTAMP_ALIAS
+    return name in known or name == TIMESTAMP_ALIAS or name in registry.ECS
 
 
 def _refuse_wildcards(names: Sequence[str], known: Container[str]) -> None:
