@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
+import importlib.resources
+import json
 import pathlib
 import pickle
 import re
@@ -16,6 +19,7 @@ import query_strategies as strategies
 from penstock import errors, query
 from penstock.fields import types, values
 from penstock.query import ast, patterns, words
+from penstock.query.syntax import grammar
 
 DOCS = pathlib.Path(__file__).parents[3] / "docs" / "query.md"
 K, T, IP, L, D, B, DATE, LIST, JSON = (
@@ -412,3 +416,16 @@ def test_words_are_the_same_to_python_and_to_rust() -> None:
         character for character, word in zip(characters, rust, strict=True) if words.is_word(character) != word
     ]
     assert [one for one in different if unicodedata.category(one) != "Cn"] == [], "differ, and Python knows them"
+
+
+def test_tables_of_the_grammar_are_of_this_grammar_and_this_lark() -> None:
+    """If this fails: python scripts/grammar_table.py."""
+    kept = importlib.resources.files("penstock.query.syntax").joinpath("grammar_table.json").read_text("utf-8")
+    assert json.loads(kept)["made_of"] == grammar.table_source()
+
+
+def test_without_its_tables_the_grammar_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = query.parse('a:b AND NOT (c:"d" OR 17)')
+    monkeypatch.setattr(grammar, "table_source", lambda: "another version of Lark")
+    monkeypatch.setattr(grammar, "_grammar", functools.cache(grammar._grammar.__wrapped__))
+    assert query.parse('a:b AND NOT (c:"d" OR 17)') == expected

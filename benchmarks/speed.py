@@ -1,0 +1,286 @@
+"""The table of speed: whole processes, work alone, filters, the served export and starts, all as ratios of one run.
+
+    python benchmarks/speed.py                    1 M events, three rounds: three minutes on a quiet machine
+    python benchmarks/speed.py --events 4000000 --rounds 5 --rows default,text,served
+
+A home is made in a temporary folder and filled by `penstock generate`. In each round all contenders take turns, each a
+process of its own: `penstock dump` as users type it, and the shortest script for ClickHouse (chdb) and for Polars. The
+whole process counts from its start to its end. Work alone is what the script itself took, its imports left out; ours is
+the same export called from a script. Medians of the rounds. `generate` writes what lies in files of one row group or
+more; everything is in the system's cache.
+
+The served export is what `penstock serve` takes from the start to FINISHED with its embedded encrypted store, against a
+dump from a script. Starts are those of benchmarks/start_up.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import start_up
+
+DEFAULT = ("@timestamp", "message")
+NETWORK = (
+    *("@timestamp", "source.ip", "source.port", "destination.ip", "destination.port"),
+    *("network.protocol", "network.transport", "event.action"),
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Workload:
+    """One row of the table.
+
+    Attributes:
+        what: for people.
+        fields: of a line.
+        query: ours; `{rare}` and `{needle}` stand for values that are found in the lake.
+        sql: ClickHouse's condition.
+        polars: Polars' condition, as Python.
+        asked: least ratios, whole process and work alone.
+    """
+
+    what: str
+    fields: tuple[str, ...]
+    query: str = ""
+    sql: str = ""
+    polars: str = ""
+    asked: dict[str, float]
+
+
+WORKLOADS = {
+    "default": Workload(what="default fields", fields=DEFAULT, asked={"clickhouse": 5, "polars": 7}),
+    "network": Workload(what="network fields", fields=NETWORK, asked={"clickhouse": 5, "polars": 7}),
+    "rare": Workload(
+        what="1 event in 3,000",
+        fields=DEFAULT,
+        query="dns.question.name:{rare}",
+        sql="\"dns.question.name\" = '{rare}'",
+        polars="pl.col('dns.question.name') == '{rare}'",
+        asked={"clickhouse": 2, "polars": 2},
+    ),
+    "text": Workload(
+        what='message:"failed password"',
+        fields=DEFAULT,
+        query='message:"failed password"',
+        sql="positionCaseInsensitive(message, 'failed password') > 0",
+        polars="pl.col('message').str.contains('(?i)failed password')",
+        asked={"clickhouse": 2, "polars": 2},
+    ),
+    "absent": Workload(
+        what="a bare word that no event has (theirs: in message alone)",
+        fields=DEFAULT,
+        query="zqxjkvblorp",
+        sql="hasToken(message, 'zqxjkvblorp')",
+        polars="pl.col('message').str.contains('zqxjkvblorp', literal=True)",
+        asked={"clickhouse": 1, "polars": 1},
+    ),
+    "needle": Workload(
+        what="the rarest address, in any field (theirs: source.ip)",
+        fields=DEFAULT,
+        query="{needle}",
+        sql="\"source.ip\" = '{needle}'",
+        polars="pl.col('source.ip') == '{needle}'",
+        asked={"clickhouse": 1, "polars": 1},
+    ),
+}
+
+OURS = """
+import json, sys, time
+from penstock import export, query, settings
+from penstock.lake import table
+from penstock.lake.read import plan
+asked = json.loads(sys.argv[1])
+import pathlib
+root, community = asked["files"][0].rsplit("/", 1)[0].rsplit("/", 1)
+limits, snapshot = settings.load(), table.EventTable(root, community).snapshot()
+begun = time.perf_counter()
+export.dump(snapshot, node=query.parse(asked["query"]), time_range=plan.TimeRange.ever(), fields=asked["fields"],
+    path=pathlib.Path(asked["out"]), threads=limits.encoding_threads, slice_rows=limits.slice_rows,
+    slice_bytes=limits.slice_bytes, part_bytes=limits.part_bytes)
+print(time.perf_counter() - begun)
+"""
+POLARS = """
+import json, sys, time
+import polars as pl
+asked = json.loads(sys.argv[1])
+begun = time.perf_counter()
+frame = pl.scan_parquet(asked["files"], schema=pl.read_parquet_schema(asked["files"][0]), missing_columns="insert",
+    extra_columns="ignore")
+if asked["polars"]:
+    frame = frame.filter(eval(asked["polars"]))
+frame.select(asked["fields"]).sink_ndjson(asked["out"], compression="gzip")
+print(time.perf_counter() - begun)
+"""
+CLICKHOUSE = """
+import json, os, sys, time
+import chdb
+asked = json.loads(sys.argv[1])
+names = ",".join(os.path.basename(file) for file in asked["files"])
+source = f"file('{os.path.dirname(asked['files'][0])}/{{{names}}}', Parquet)"
+columns = ", ".join(f'"{name}"' for name in asked["fields"])
+begun = time.perf_counter()
+chdb.query(f"SELECT {columns} FROM {source}" + (f" WHERE {asked['sql']}" if asked["sql"] else "")
+    + f" INTO OUTFILE '{asked['out']}' TRUNCATE COMPRESSION 'gzip' FORMAT JSONEachRow SETTINGS date_time_output_format "
+    "= 'iso', output_format_json_escape_forward_slashes = 0, schema_inference_mode = 'union', "
+    "input_format_parquet_allow_missing_columns = 1")
+print(time.perf_counter() - begun)
+"""
+SCRIPTS = {"ours": OURS, "clickhouse": CLICKHOUSE, "polars": POLARS}
+
+
+def main() -> int:
+    """Measures and prints; exit code 1 if anything asked was not reached."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", default=",".join([*WORKLOADS, "served", "starts"]))
+    asked = parser.parse_args()
+    rows = asked.rows.split(",")
+    with tempfile.TemporaryDirectory(dir=pathlib.Path(__file__).parent.parent) as name:
+        folder = pathlib.Path(name)
+        environment = os.environ | {"PENSTOCK_HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "state")}
+        lines = ["| | whole process | work alone | asked | |", "|---|---|---|---|---|"]
+        if set(rows) - {"starts"}:
+            files = filled(folder, environment, asked.events)
+            values = {
+                "rare": rarest(files, "dns.question.name", asked.events // 3000),
+                "needle": rarest(files, "source.ip", 1),
+            }
+            for row in rows:
+                if row in WORKLOADS:
+                    lines += compared(WORKLOADS[row], files, values, folder / "out.gz", environment, asked.rounds)
+            if "served" in rows:
+                lines += served(files, folder, environment, asked.rounds)
+        if "starts" in rows:
+            (folder / "starts").mkdir()
+            own = environment | {"PENSTOCK_HOME": str(folder / "starts" / "home")}
+            lines += [start_line(row) for row in start_up.measured(folder / "starts", own, asked.rounds)]
+    print("\n".join(lines))
+    return int(any("missed" in line for line in lines))
+
+
+def filled(folder: pathlib.Path, environment: dict[str, str], events: int) -> list[str]:
+    """The data files of a new home."""
+    for words in (["init"], ["generate", "--events", str(events), "--start", "2026-01-05T00:00:00Z"]):
+        subprocess.run([*start_up.PENSTOCK, *words], env=environment, check=True, stdout=subprocess.DEVNULL)
+    return sorted(map(str, (folder / "home" / "lake").glob("*/*.parquet")))
+
+
+def rarest(files: Sequence[str], column: str, events: int) -> str:
+    """The value of a column whose number of events comes closest to `events`."""
+    script = (
+        "import json, sys, polars as pl; asked = json.loads(sys.argv[1]); name = asked['column'];"
+        "counts = pl.scan_parquet(asked['files'], schema={name: pl.String}, missing_columns='insert',"
+        "extra_columns='ignore').drop_nulls().group_by(name).len().collect();"
+        "print(counts.with_columns(off=(pl.col('len').cast(pl.Int64) - asked['events']).abs())"
+        ".sort('off', name).item(0, name))"
+    )  # not in this process, which stays small
+    given = json.dumps({"files": files, "column": column, "events": events})
+    return subprocess.run(
+        [sys.executable, "-c", script, given], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def compared(
+    workload: Workload,
+    files: Sequence[str],
+    values: dict[str, str],
+    out: pathlib.Path,
+    environment: dict[str, str],
+    rounds: int,
+) -> list[str]:
+    """Rows against each peer."""
+    given = {name: getattr(workload, name) for name in ("query", "sql", "polars")}
+    given = {
+        name: text.replace("{rare}", values["rare"]).replace("{needle}", values["needle"])
+        for name, text in given.items()
+    }
+    asked = json.dumps({"files": files, "fields": workload.fields, "out": str(out), **given})
+    dump = ["dump", "-o", str(out), "--query", given["query"], "--fields", ",".join(workload.fields)]
+    whole: dict[str, list[float]] = {name: [] for name in SCRIPTS}
+    alone: dict[str, list[float]] = {name: [] for name in SCRIPTS}
+    for _ in range(rounds):
+        for name, script in SCRIPTS.items():
+            out.unlink(missing_ok=True)
+            took, printed = run([sys.executable, "-c", script, asked], environment)
+            alone[name].append(float(printed.split()[-1]))
+            if name == "ours":
+                out.unlink(missing_ok=True)
+                took, _ = run([*start_up.PENSTOCK, *dump], environment)
+            whole[name].append(took)
+    print(f"{workload.what}: done", file=sys.stderr)
+    lines = []
+    for peer, least in workload.asked.items():
+        ratios = [statistics.median(found[peer]) / statistics.median(found["ours"]) for found in (whole, alone)]
+        seconds = [statistics.median(found["ours"]) for found in (whole, alone)]
+        lines.append(
+            f"| {workload.what}, against {peer} | {ratios[0]:.2f} × ({seconds[0]:.2f} s) "
+            f"| {ratios[1]:.2f} × ({seconds[1]:.2f} s) | ≥ {least:g} × | {verdict(min(ratios) >= least)} |"
+        )
+    return lines
+
+
+def run(command: Sequence[str], environment: dict[str, str]) -> tuple[float, str]:
+    """Seconds of a whole process, and what it printed."""
+    begun = time.perf_counter()
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return time.perf_counter() - begun, done.stdout
+
+
+def served(files: Sequence[str], folder: pathlib.Path, environment: dict[str, str], rounds: int) -> list[str]:
+    """An export through the service against a dump of the same, in turns."""
+    from penstock.client import Penstock
+
+    given = json.dumps({"files": files, "fields": DEFAULT, "out": str(folder / "out.gz"), "query": ""})
+    through: list[float] = []
+    dumped: list[float] = []
+    with open(folder / "log", "w") as log:
+        command = [*start_up.PENSTOCK, "serve", "--port", "0"]
+        service = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            url, key = start_up.wait_for_service(folder / "home")
+            with Penstock(url, key) as client:
+                job: Any = client.search("").wait()
+                for _ in range(rounds):
+                    (folder / "out.gz").unlink(missing_ok=True)
+                    _, printed = run([sys.executable, "-c", OURS, given], environment)
+                    dumped.append(float(printed.split()[-1]))
+                    begun = time.perf_counter()
+                    export = job.export(fields=list(DEFAULT))
+                    export.wait()
+                    through.append(time.perf_counter() - begun)
+        finally:
+            service.terminate()
+            service.wait()
+    ratio = statistics.median(through) / statistics.median(dumped)
+    wall = f"{ratio:.2f} × ({statistics.median(through):.2f} s)"
+    return [f"| an export through the service, against a dump | {wall} | | ≤ 1.15 × | {verdict(ratio <= 1.15)} |"]
+
+
+def start_line(row: Any) -> str:
+    """A row of start_up.py."""
+    unit = "×" if row.is_ratio else "s"
+    reached = verdict(row.value <= row.most)
+    return (
+        f"| start of {row.name} | {row.value:.2f} {unit} ({row.seconds:.2f} s) | | ≤ {row.most:g} {unit} | {reached} |"
+    )
+
+
+def verdict(is_reached: bool) -> str:
+    """As docs/performance.md says it."""
+    return "reached" if is_reached else "**missed**"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
