@@ -33,6 +33,9 @@ POOL_SIZE = 8
 POOL_OVERFLOW = 24
 """Connections of one process: POOL_SIZE kept, POOL_OVERFLOW more under load; then callers wait for one."""
 
+_CHECKPOINT_WAIT_MS = 200
+"""How long `truncate_log` waits for readers: all writers of the process wait with it."""
+
 _READ_ONLY = "penstock_read_only"
 
 
@@ -139,6 +142,31 @@ class Database:
 
         with self.read() as tx:
             migrations.check(tx)
+
+    def truncate_log(self) -> bool:
+        """SQLite: moves the write-ahead log into the file and cuts it to nothing, so that it keeps no burst on disk.
+
+        False if others were at work just then: the next time. A server's database sees to its own log.
+
+        Raises StorageError, ConfigurationError: as `begin`.
+        """
+        if not self.is_sqlite:
+            return True
+        with self._translated(), self._one_writer():
+            connection = self._engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                # SQLAlchemy would begin a transaction, in which no checkpoint can be made.
+                cursor.execute(f"PRAGMA busy_timeout={_CHECKPOINT_WAIT_MS}")
+                is_busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                cursor.execute(f"PRAGMA busy_timeout={LOCK_TIMEOUT_SECONDS * 1000}")
+                cursor.close()
+            except sqlite3.Error as error:
+                connection.invalidate()
+                raise faults.translate(sa.exc.DBAPIError(None, None, error), self.name) from error
+            finally:
+                connection.close()
+        return not is_busy
 
     def close(self) -> None:
         """Closes all idle connections; the database may be used again afterwards."""

@@ -76,6 +76,7 @@ class Sweeper:
             self._objects,
             self._orphans,
             self._customers_buckets,
+            self._log_of_the_database,
         ):
             self._guarded(work)
 
@@ -90,6 +91,9 @@ class Sweeper:
             swept = sweep.rows(tx, now, self._services.settings)
         if any(dataclasses.astuple(swept)):
             log.info("rows_swept", **dataclasses.asdict(swept))
+
+    def _log_of_the_database(self, now: dt.datetime) -> None:
+        self._database.truncate_log()
 
     def _objects(self, now: dt.datetime) -> None:
         with self._database.read() as tx:
