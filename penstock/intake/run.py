@@ -118,7 +118,9 @@ class Run:
         if any(self._table.has_batch(batch_id) for batch_id in batch_ids):
             self.skipped.append(streams.name_of(source, name))
             return
-        with contextlib.closing(_ahead(self._frames([source], name))) as prepared:
+        # However many batches there are: a commit in between would end the source for good, by its batch's id.
+        frames = (frame for frame in self._frames([source], name) if frame is not None)
+        with contextlib.closing(_ahead(frames)) as prepared:
             try:
                 self._append(_Part(prepared), batch_ids[0] if batch_ids else None)
             except _Broken as broken:

@@ -458,6 +458,18 @@ def test_without_a_batch_id_files_are_committed_every_few_batches(
     assert sum(seen) == 999  # the line that is cut in two is rejected twice
 
 
+def test_with_a_batch_id_a_file_of_many_batches_is_one_commit(
+    events: table.EventTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "COMMIT_BATCHES", 2)
+    monkeypatch.setattr(formats, "LOOK_BYTES", 1)
+    report = take(events, Pieces(LINES, 500), limits={"batch_bytes": 4000}, batch_id="x")
+    assert (report.accepted, events.snapshot().rows) == (1000, 1000)
+    clock = testing.ManualClock()
+    whole = ingest.ingest_stream(events, Pieces(LINES, 500), clock=clock, limits=ingest.Limits(batch_bytes=4000))
+    assert (whole.accepted, events.snapshot().rows) == (1000, 2000)
+
+
 def test_a_request_is_taken_in_whole_or_not_at_all(events: table.EventTable) -> None:
     clock = testing.ManualClock()
     report = ingest.ingest_stream(events, iter([LINES[:700], LINES[700:], b"bad\n"]), clock=clock)
