@@ -77,6 +77,29 @@ def test_search_job_lives_from_pending_to_done(plane: Any) -> None:
     assert job.ended_at == job.created_at + dt.timedelta(seconds=2)
 
 
+def test_what_a_search_has_counted_so_far_is_seen_while_it_runs(plane: Any) -> None:
+    job = create(plane)
+    held = claim(plane)
+    assert held is not None
+    assert get(plane, job).so_far is None
+    so_far = searches.SoFar(total=7, share=0.25, histogram={"interval_seconds": 60.0, "counts": [[1, 0], [2, 7]]})
+    with plane.db.begin() as tx:
+        searches.tell(tx, held, so_far, plane.clock.now())
+    running = get(plane, job)
+    assert (running.so_far, running.total, running.histogram) == (so_far, None, None)
+    plane.clock.advance(LEASE + 1)
+    later = claim(plane, "worker-2")
+    assert later is not None
+    assert get(plane, job).so_far is None  # the other one counts from 0
+    with pytest.raises(errors.LeaseLost), plane.db.begin() as tx:
+        searches.tell(tx, held, so_far, plane.clock.now())
+    with plane.db.begin() as tx:
+        searches.tell(tx, later, so_far, plane.clock.now())
+        searches.cancel(tx, job.uuid, None, "tests", plane.clock.now())
+    canceled = get(plane, job)
+    assert (canceled.so_far, canceled.histogram) == (None, None)
+
+
 ZOMBIE_WRITES: dict[str, Callable[[Any, Any, Any], object]] = {
     "renew": lambda tx, held, now: searches.renew(tx, held, now),
     "release": lambda tx, held, now: searches.release(tx, held, now),

@@ -134,6 +134,23 @@ def test_a_quiet_community_does_not_wait_for_a_busy_one_and_a_cancel_ends_the_sc
         working.stop()
 
 
+def test_a_long_search_tells_what_it_has_counted_while_it_runs(service: Service) -> None:
+    """Told at the latest between the count and the look for the newest events."""
+    working = worker.Worker(service.opened)
+    uuid = service.create(service.busy, f"event.category:* OR {HEAVY[: len(HEAVY) // 4].rsplit(' OR ', 1)[0]}")
+    working.start()
+    try:
+        while (job := service.get(uuid)).so_far is None:
+            assert not job.status.is_final, job
+            time.sleep(0.01)
+        assert job.so_far.share == 1.0
+        assert job.so_far.total == sum(count for _, count in job.so_far.histogram["counts"])
+        done = service.wait(uuid, states.SearchStatus.DONE)
+        assert (done.total, done.so_far) == (job.so_far.total, None)
+    finally:
+        working.stop()
+
+
 @pytest.mark.parametrize("service", [{"search_deadline_seconds": 0.5}], indirect=True)
 def test_a_search_ends_at_its_deadline(service: Service) -> None:
     uuid = service.create(service.busy, HEAVY)

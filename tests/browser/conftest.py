@@ -65,7 +65,11 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         made = browser.Service(home=home, port=port, opened=opened)
         over = threading.Event()
         here = worker.Worker(opened, worker_id="tests", step=made.step)
-        threads = [threading.Thread(target=_work, args=(run, over)) for run in (here.run_search, here.run_export)]
+
+        def run_search() -> bool:
+            return not made.searches_wait and here.run_search()
+
+        threads = [threading.Thread(target=_work, args=(run, over)) for run in (run_search, here.run_export)]
         made.start()
         for thread in threads:
             thread.start()

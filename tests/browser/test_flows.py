@@ -13,7 +13,8 @@ import httpx
 import sqlalchemy as sa
 from support.browser import FAILED_LOGINS, LOGINS, Community, Service, Tab, expect
 
-from penstock.control import apikeys, limits, states
+from penstock.base import instants
+from penstock.control import apikeys, limits, searches, states
 from penstock.control.schema import tables
 
 
@@ -287,6 +288,25 @@ def test_time_is_drawn_on_the_histogram_or_written(tab: Tab, bank: Community) ->
     tab.page.get_by_label("To", exact=True).fill("now")
     tab.button("Use these times").click()
     tab.found(LOGINS)
+
+
+def test_bars_and_total_come_while_the_search_counts(tab: Tab, service: Service, bank: Community) -> None:
+    tab.sign_in(bank.token)
+    tab.found(LOGINS)
+    now_us = instants.to_microseconds(service.opened.clock.now())
+    bars = [[now_us - 7 * 86_400_000_000, 0], [now_us - 86_400_000_000, 1234]]
+    histogram = {"interval_seconds": 86_400.0, "counts": bars}
+    with service.claimed_search() as tell:
+        tab.query.fill("event.outcome:failure")
+        tab.query.press("Enter")
+        expect(tab.total).to_contain_text("counting")
+        tell(searches.SoFar(total=1234, share=0.428, histogram=histogram))
+        expect(tab.total).to_contain_text("1,234events so far · 42 % looked at")
+        figure = tab.page.get_by_role("figure", name="Histogram")
+        expect(figure).to_contain_text("still counting")
+        expect(figure.locator("rect.b")).to_have_count(1)
+        expect(tab.button("Export")).to_have_count(0)
+    tab.found(FAILED_LOGINS)
 
 
 def test_completion_offers_fields_and_their_values(tab: Tab, bank: Community) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 from playwright import sync_api
 
-from penstock.control import apikeys, communities, limits, states
+from penstock.control import apikeys, communities, limits, searches, states
 from penstock.process import services
 
 FAILED_LOGINS = 48
@@ -69,6 +69,7 @@ class Service:
     held_at: str = ""
     is_held: threading.Event = dataclasses.field(default_factory=threading.Event)
     go_on: threading.Event = dataclasses.field(default_factory=threading.Event)
+    searches_wait: bool = False
     made: int = 0
 
     @property
@@ -113,6 +114,29 @@ class Service:
         finally:
             self.held_at = ""
             self.go_on.set()
+
+    @contextlib.contextmanager
+    def claimed_search(self) -> Iterator[Callable[[searches.SoFar], None]]:
+        """Claims the next search in place of the worker; gives what tells how far it is. The worker takes it after."""
+        claim: searches.SearchClaim | None = None
+
+        def tell(so_far: searches.SoFar) -> None:
+            nonlocal claim
+            while claim is None:
+                with self.opened.database.begin() as tx:
+                    claim = searches.claim(tx, "tests", self.opened.clock.now(), 60)
+                time.sleep(0.05)
+            with self.opened.database.begin() as tx:
+                searches.tell(tx, claim, so_far, self.opened.clock.now())
+
+        self.searches_wait = True
+        try:
+            yield tell
+        finally:
+            if claim is not None:
+                with self.opened.database.begin() as tx:
+                    searches.release(tx, claim, self.opened.clock.now())
+            self.searches_wait = False
 
     def community(self, events: list[dict[str, Any]] | None = None, **own_limits: int) -> Community:
         """A fresh community with the logins, or with other events."""

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from penstock import errors, query
 from penstock.api import auth, context, json_body, paging, schemas
+from penstock.base import instants
 from penstock.control import audit, searches
 from penstock.query import notes, times
 from penstock.usecases import notes as search_notes
@@ -115,6 +116,7 @@ def shown(job: searches.SearchJob, now: dt.datetime, remarks: Sequence[notes.Not
         community_uuids=list(job.community_uuids),
         status=int(job.status),
         total=job.total or 0,
+        so_far=job.so_far and _so_far(job.so_far),
         expired=job.is_expired(now),
         results_ttl=job.results_ttl,
         visible=job.visible,
@@ -139,6 +141,12 @@ def _understood(term: str) -> str:
         return query.unparse(query.parse(term))
     except errors.PenstockError:  # a job of an older version, whose language took what ours refuses
         return term
+
+
+def _so_far(counted: searches.SoFar) -> schemas.SoFar:
+    buckets = [schemas.Bucket(start=instants.from_microseconds(us), count=n) for us, n in counted.histogram["counts"]]
+    histogram = schemas.Histogram(interval_seconds=counted.histogram["interval_seconds"], buckets=buckets)
+    return schemas.SoFar(total=counted.total, share=counted.share, histogram=histogram)
 
 
 def _notes(here: context.Here, job: searches.SearchJob) -> Sequence[notes.Note]:

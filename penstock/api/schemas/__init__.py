@@ -44,6 +44,7 @@ from penstock.api.schemas.searches import (
     SearchJob,
     SearchJobPage,
     SearchJobRequest,
+    SoFar,
 )
 from penstock.api.schemas.service import (
     AuditEntry,
@@ -102,6 +103,7 @@ __all__ = [
     "SearchJobPage",
     "SearchJobRequest",
     "SearchStatus",
+    "SoFar",
     "StartedExport",
     "Task",
     "TaskAttributes",

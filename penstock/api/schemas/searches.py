@@ -54,6 +54,28 @@ class Note(pydantic.BaseModel):
     replacement: str | None = Field(None, description="The query as it was probably meant.")
 
 
+class Bucket(pydantic.BaseModel):
+    """One stretch of time."""
+
+    start: dt.datetime
+    count: int
+
+
+class Histogram(pydantic.BaseModel):
+    """The job's matches over time."""
+
+    interval_seconds: float
+    buckets: list[Bucket]
+
+
+class SoFar(pydantic.BaseModel):
+    """What a search that runs has counted so far."""
+
+    total: int = Field(description="Events that match, of those looked at.")
+    share: float = Field(ge=0, le=1, description="How much of the events in the time range is looked at.")
+    histogram: Histogram = Field(description="The matches so far; the newest events are looked at first.")
+
+
 class SearchJob(pydantic.BaseModel):
     """A stored query, its state and its count."""
 
@@ -67,6 +89,9 @@ class SearchJob(pydantic.BaseModel):
     community_uuids: list[str]
     status: SearchStatus
     total: int = Field(description="Events that match; 0 until the job is done.")
+    so_far: SoFar | None = Field(
+        None, description="While a worker counts: what there is so far. Null before the first figures and afterwards."
+    )
     expired: bool = Field(description="True once the job can no longer be shown or exported.")
     results_ttl: int = Field(description="Seconds for which a client may keep the results.")
     visible: bool
@@ -122,17 +147,3 @@ class FoundFieldPage(pydantic.BaseModel):
 
     items: list[FoundField]
     total: int
-
-
-class Bucket(pydantic.BaseModel):
-    """One stretch of time."""
-
-    start: dt.datetime
-    count: int
-
-
-class Histogram(pydantic.BaseModel):
-    """The job's matches over time."""
-
-    interval_seconds: float
-    buckets: list[Bucket]

@@ -1,7 +1,8 @@
 """Search jobs: stored queries that a worker counts; what they found, for as long as they live.
 
 Shaped like `control.exports`: starting, leasing, ending, reading, records. What a job found is computed once, by the
-worker, and read with `results_of` (newest events, common values) and as `SearchJob.histogram`.
+worker, and read with `results_of` (newest events, common values) and as `SearchJob.histogram`. While it counts, the
+worker tells what there is so far.
 """
 
 from penstock.control.searches.ending import cancel, delete, delete_expired, fail, finish
@@ -13,9 +14,10 @@ from penstock.control.searches.leasing import (
     is_cancel_requested,
     release,
     renew,
+    tell,
 )
 from penstock.control.searches.reading import get, list_jobs, pinned_versions
-from penstock.control.searches.records import SearchClaim, SearchJob
+from penstock.control.searches.records import SearchClaim, SearchJob, SoFar
 from penstock.control.searches.results import FieldValues, Results, keep, results_of
 from penstock.control.searches.results import delete_expired as delete_expired_results
 from penstock.control.searches.starting import create
@@ -26,6 +28,7 @@ __all__ = [
     "Results",
     "SearchClaim",
     "SearchJob",
+    "SoFar",
     "cancel",
     "claim",
     "create",
@@ -44,4 +47,5 @@ __all__ = [
     "release",
     "renew",
     "results_of",
+    "tell",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 import sqlalchemy as sa
@@ -45,7 +46,8 @@ def claim(
             continue
         if row.status != states.SearchStatus.RUNNING:
             states.require_search_move(states.SearchStatus(row.status), states.SearchStatus.RUNNING)
-        hold = leases.take(tx, fencing.WORK, row.uuid, worker_id, now, lease_seconds, started_at=row.started_at or now)
+        values = {"started_at": row.started_at or now, "histogram": None}
+        hold = leases.take(tx, fencing.WORK, row.uuid, worker_id, now, lease_seconds, **values)
         job = reading.get(tx, row.uuid, None)
         return records.SearchClaim(
             uuid=row.uuid, worker_id=worker_id, fence=hold.fence, lease_seconds=lease_seconds, job=job
@@ -89,6 +91,14 @@ def has_work(tx: sa.Connection, now: dt.datetime) -> bool:
 def renew(tx: sa.Connection, claim: records.SearchClaim, now: dt.datetime) -> None:
     """Renews the lease. Raises LeaseLost, also when the job was canceled or deleted."""
     leases.write(tx, fencing.WORK, claim, now)
+
+
+def tell(tx: sa.Connection, claim: records.SearchClaim, so_far: records.SoFar, now: dt.datetime) -> None:
+    """Keeps what is counted so far, for those who look at the job, and renews the lease. Raises LeaseLost.
+
+    In the column of the histogram: a job that runs has none yet, and `finish` puts the whole one in its place.
+    """
+    leases.write(tx, fencing.WORK, claim, now, histogram=dataclasses.asdict(so_far))
 
 
 def release(tx: sa.Connection, claim: records.SearchClaim, now: dt.datetime) -> None:

@@ -17,8 +17,8 @@ from penstock.control.searches import records
 _JOBS = tables.search_jobs
 _LINKS = tables.search_job_communities
 
-_LINKED = frozenset({"community_uuids", "totals", "snapshots"})
-_NAMES = [field.name for field in dataclasses.fields(records.SearchJob) if field.name not in _LINKED]
+_MADE = frozenset({"community_uuids", "totals", "snapshots", "so_far"})
+_NAMES = [field.name for field in dataclasses.fields(records.SearchJob) if field.name not in _MADE]
 
 COLUMNS: list[sa.ColumnElement[Any]] = [_JOBS.c[name] for name in _NAMES]
 """All of a search job that lies in its own row."""
@@ -93,10 +93,13 @@ def _records(tx: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list[records.Sea
     for row in rows:
         values = {name: row._mapping[name] for name in _NAMES}
         mine = links[row.uuid]
-        values |= {"status": states.SearchStatus(row.status), "filters": column_types.tuple_of(row.filters)}
+        status = states.SearchStatus(row.status)
+        values |= {"status": status, "filters": column_types.tuple_of(row.filters)}
+        values["histogram"] = row.histogram if status is states.SearchStatus.DONE else None
         found.append(
             records.SearchJob(
                 **values,
+                so_far=_so_far(row.histogram) if status is states.SearchStatus.RUNNING else None,
                 community_uuids=tuple(link.community_uuid for link in mine),
                 totals={link.community_uuid: link.total for link in mine if link.total is not None},
                 snapshots={
@@ -105,3 +108,7 @@ def _records(tx: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list[records.Sea
             )
         )
     return found
+
+
+def _so_far(kept: Any) -> records.SoFar | None:
+    return None if kept is None else records.SoFar(**kept)

@@ -10,6 +10,21 @@ from penstock.control import leases, states
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class SoFar:
+    """What a search that runs has counted so far.
+
+    Attributes:
+        total: matching events, over all communities.
+        share: of the events of the range, how many need no look any more; 0 to 1.
+        histogram: as that of `SearchJob`.
+    """
+
+    total: int
+    share: float
+    histogram: Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class SearchJob:
     """One search job.
 
@@ -28,6 +43,7 @@ class SearchJob:
         totals: community UUID -> matching events; empty until DONE.
         snapshots: community UUID -> table version it counted; empty until DONE.
         histogram: JSON value made by the worker; None until DONE.
+        so_far: None unless RUNNING for long enough to tell.
         error: a sentence; None unless FAILED.
         created_at, created_by, created_by_type: who asked, when.
         started_at, ended_at: UTC.
@@ -53,6 +69,7 @@ class SearchJob:
     totals: dict[str, int]
     snapshots: dict[str, int]
     histogram: Any
+    so_far: SoFar | None
     error: str | None
     created_at: dt.datetime
     created_by: str

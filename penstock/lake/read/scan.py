@@ -23,6 +23,9 @@ from penstock.lake.read import plan, sparse
 _CHUNK_ROWS = 4_194_304
 """Rows that a count reads between two looks at `should_stop`: about a second's work at worst."""
 
+_TOLD_ROWS = 1_048_576
+"""As `_CHUNK_ROWS`, of a histogram that somebody watches."""
+
 _SPARE_COLUMNS = 64
 """Columns that files scanned as one may lack, besides as many as they have: each costs a file about 20 µs."""
 
@@ -136,7 +139,7 @@ def count(
     total = sum(file.rows for file in touched)
     needed = needed_files.needed(snapshot, touched, predicate)
     found, done = 0, total - sum(file.rows for file in needed.files)
-    for part, own in _parts(snapshot, needed.files, predicate):
+    for part, own in _parts(snapshot, needed.files, predicate, _CHUNK_ROWS):
         table.check_stop(should_stop)
         unsure = [file for file in part if own.expression is not None or not time_range.covers(file)]
         found += sum(file.rows for file in part) - sum(file.rows for file in unsure)
@@ -157,19 +160,35 @@ def histogram(
     buckets: int,
     *,
     should_stop: Callable[[], bool] | None = None,
+    on_progress: Callable[[Histogram, int], None] | None = None,
 ) -> Histogram:
     """Matching events over time in at most `buckets` equal stretches (the last may be shorter).
 
     Their width is a whole number of seconds where the range allows it. Raises as `count` does.
+
+    Args:
+        on_progress: called with what is counted so far and how many rows of the files that `time_range` touches need
+            no look any more. The newest files come first, as far as the query has to look at them alike.
     """
     start, span = time_range.earliest_us, max(0, time_range.latest_us - time_range.earliest_us)
     unit = 1_000_000 if span >= buckets * 1_000_000 else 1
     width = max(unit, -(-span // (buckets * unit)) * unit)
     counts = [0] * -(-span // width)
+
+    def so_far() -> Histogram:
+        stretches = [(start + n * width, events) for n, events in enumerate(counts)]
+        return Histogram(interval_seconds=width / 1_000_000, counts=stretches)
+
     bucket = ((pl.col(types.TIMESTAMP).to_physical() - start) // width).alias("bucket")
     touched = [file for file in snapshot.files if time_range.touches(file)]
     needed = needed_files.needed(snapshot, touched, predicate)
-    for part, own in _parts(snapshot, needed.files, predicate):
+    done = sum(file.rows for file in touched) - sum(file.rows for file in needed.files)
+    newest_first = sorted(needed.files, key=lambda file: file.last_us, reverse=True)
+    part_rows = _CHUNK_ROWS if on_progress is None else _TOLD_ROWS
+    for part, own in _parts(snapshot, newest_first, predicate, part_rows):
+        if on_progress is not None and done:
+            on_progress(so_far(), done)
+        done += sum(file.rows for file in part)
         table.check_stop(should_stop)
         rest = []
         for file in part:
@@ -185,9 +204,7 @@ def histogram(
             grouped = matching.group_by(bucket).agg(pl.len().alias("events")).collect(engine="streaming")
         for position, events in grouped.iter_rows():
             counts[position] += events
-    return Histogram(
-        interval_seconds=width / 1_000_000, counts=[(start + n * width, events) for n, events in enumerate(counts)]
-    )
+    return so_far()
 
 
 def newest(
@@ -394,24 +411,24 @@ def _relevant(
 
 
 def _parts(
-    snapshot: table.Snapshot, chosen: Sequence[files.DataFile], predicate: query.Predicate
+    snapshot: table.Snapshot, chosen: Sequence[files.DataFile], predicate: query.Predicate, most_rows: int
 ) -> Iterator[tuple[list[files.DataFile], query.Predicate]]:
     """The files, some at a time, each part with the predicate compiled for the columns of its files.
 
-    A part has `_CHUNK_ROWS` rows or one file. Where files differ in their columns a part ends sooner: it must not cost
+    A part has `most_rows` rows or one file. Where files differ in their columns a part ends sooner: it must not cost
     each of its files the columns of all others.
     """
     if predicate.expression is None:
-        yield from ((chunk, predicate) for chunk in _chunks(chosen))
+        yield from ((chunk, predicate) for chunk in _chunks(chosen, most_rows))
         return
     with table.translated(snapshot.root):
         holdings = list(zip(chosen, snapshot.fields_of(chosen), strict=True))
     holdings.sort(key=lambda each: predicate.looks_at(each[1].columns, each[1].overflow))
-    part = _Part(predicate)
+    part = _Part(predicate, most_rows)
     for file, fields in holdings:
         if not part.takes(file, fields):
             yield part.files, part.own_predicate()
-            part = _Part(predicate)
+            part = _Part(predicate, most_rows)
         part.add(file, fields)
     if part.files:
         yield part.files, part.own_predicate()
@@ -420,9 +437,10 @@ def _parts(
 class _Part:
     """Files that are scanned as one, and what a predicate looks at in them."""
 
-    def __init__(self, predicate: query.Predicate) -> None:
+    def __init__(self, predicate: query.Predicate, most_rows: int) -> None:
         self.files: list[files.DataFile] = []
         self._predicate = predicate
+        self._most_rows = most_rows
         self._rows = 0
         self._is_looked_at = False
         self._held: frozenset[str] = frozenset()
@@ -436,7 +454,7 @@ class _Part:
             return False
         own = len(self._predicate.columns & fields.columns)
         together = len(self._predicate.columns & (self._held | fields.columns))
-        return self._rows + file.rows <= _CHUNK_ROWS and together <= 2 * own + _SPARE_COLUMNS
+        return self._rows + file.rows <= self._most_rows and together <= 2 * own + _SPARE_COLUMNS
 
     def add(self, file: files.DataFile, fields: catalog.Fields) -> None:
         """Takes a file."""
@@ -451,12 +469,12 @@ class _Part:
         return self._predicate.within(self._held, self._names)
 
 
-def _chunks(chosen: Sequence[files.DataFile]) -> Iterator[list[files.DataFile]]:
-    """The files, some at a time: `_CHUNK_ROWS` rows or one file."""
+def _chunks(chosen: Sequence[files.DataFile], most_rows: int) -> Iterator[list[files.DataFile]]:
+    """The files, some at a time: `most_rows` rows or one file."""
     chunk: list[files.DataFile] = []
     rows = 0
     for file in chosen:
-        if chunk and rows + file.rows > _CHUNK_ROWS:
+        if chunk and rows + file.rows > most_rows:
             yield chunk
             chunk, rows = [], 0
         chunk.append(file)

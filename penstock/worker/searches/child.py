@@ -1,6 +1,7 @@
 """The process that runs searches, one at a time, for a `children.Children` that may kill it at any moment.
-Requests come on standard input, answers go to standard output, each as a length and a pickle. Nothing in it is worth
-saving: it holds no lease and no transaction, and it ends when its parent does.
+Requests come on standard input, answers go to standard output, each as a length and a pickle; before an answer may come
+any number of `SoFar`. Nothing in it is worth saving: it holds no lease and no transaction, and it ends when its parent
+does.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import BinaryIO
 
 from penstock import errors
@@ -25,6 +27,9 @@ from penstock.worker.searches import found
 LENGTH = struct.Struct(">Q")
 NICENESS = 5
 """A search lets the API's answers go first."""
+
+TELL_SECONDS = 0.5
+"""How long a search runs before it says how far it is, and how often it says so."""
 
 _OUT_OF_MEMORY_FIRST = "500"
 """When memory runs out, the kernel ends a search rather than the service."""
@@ -44,13 +49,31 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not get in between
     tables: dict[tuple[str, str], table.EventTable] = {}
-    while (body := _read(sys.stdin.buffer)) is not None:
-        answer = pickle.dumps(_answer(pickle.loads(body), tables))  # noqa: S301 - from our own parent
-        answers.write(LENGTH.pack(len(answer)) + answer)
+
+    def send(message: Answer | searches.SoFar) -> None:
+        content = pickle.dumps(message)
+        answers.write(LENGTH.pack(len(content)) + content)
         answers.flush()
 
+    while (body := _read(sys.stdin.buffer)) is not None:
+        send(_answer(pickle.loads(body), tables, _now_and_then(send)))  # noqa: S301 - from our own parent
 
-def _answer(request: Request, tables: dict[tuple[str, str], table.EventTable]) -> Answer:
+
+def _now_and_then(send: Callable[[searches.SoFar], None]) -> Callable[[searches.SoFar], None]:
+    told_at = time.monotonic()
+
+    def tell(so_far: searches.SoFar) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= TELL_SECONDS:
+            send(so_far)
+            told_at = time.monotonic()
+
+    return tell
+
+
+def _answer(
+    request: Request, tables: dict[tuple[str, str], table.EventTable], tell: Callable[[searches.SoFar], None]
+) -> Answer:
     settings, job = request
 
     def table_of(community_uuid: str) -> table.EventTable:
@@ -58,7 +81,7 @@ def _answer(request: Request, tables: dict[tuple[str, str], table.EventTable]) -
         return tables.setdefault(place, services.open_table(settings, community_uuid))
 
     try:
-        return found.find(job, table_of)
+        return found.find(job, table_of, tell)
     except errors.PenstockError as error:
         # Not the exception itself: pickle calls its class with what `args` holds, which is not what ours are made of.
         return type(error).__name__, error.__dict__

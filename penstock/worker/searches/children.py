@@ -41,12 +41,18 @@ class Children:
         self._lock = threading.Lock()
 
     def find(
-        self, settings: settings_module.Settings, job: searches.SearchJob, check: Callable[[], None]
+        self,
+        settings: settings_module.Settings,
+        job: searches.SearchJob,
+        check: Callable[[], None],
+        tell: Callable[[searches.SoFar], None] = lambda so_far: None,
     ) -> found.Found:
         """Runs a search job to its end.
 
         Args:
             check: called every CHECK_SECONDS; what it raises ends the search at once.
+            tell: called with what is counted so far, every `child.TELL_SECONDS` of a longer search; what it raises
+                ends the search too.
 
         Raises:
             InvalidRequest: `search_too_large`; its process was ended, as a rule for want of memory.
@@ -54,7 +60,7 @@ class Children:
         """
         process = self._take()
         try:
-            answer = _ask(process, (settings, job), check)
+            answer = _ask(process, (settings, job), check, tell)
         # Whatever was raised, the two no longer agree on what comes next on the pipes: such a process is not used
         # again.
         except BaseException:
@@ -107,22 +113,33 @@ def shared() -> Children:
     return children
 
 
-def _ask(process: subprocess.Popen[bytes], request: child.Request, check: Callable[[], None]) -> child.Answer:
+def _ask(
+    process: subprocess.Popen[bytes],
+    request: child.Request,
+    check: Callable[[], None],
+    tell: Callable[[searches.SoFar], None],
+) -> child.Answer:
     body = pickle.dumps(request)
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         process.stdin.write(child.LENGTH.pack(len(body)) + body)
         process.stdin.flush()
-        size = child.LENGTH.unpack(_read(process.stdout, child.LENGTH.size, check))[0]
-        answer: child.Answer = pickle.loads(_read(process.stdout, size, check))  # noqa: S301 - of our own child
+        while isinstance(message := _message(process.stdout, check), searches.SoFar):
+            tell(message)
     except (OSError, EOFError) as error:
         raise errors.InvalidRequest(
             "search_too_large",
             "The process that ran the search was ended, most likely because it took too much memory.",
             "Narrow the time range or the query.",
         ) from error
-    return answer
+    return message
+
+
+def _message(stream: IO[bytes], check: Callable[[], None]) -> child.Answer | searches.SoFar:
+    size = child.LENGTH.unpack(_read(stream, child.LENGTH.size, check))[0]
+    message: child.Answer | searches.SoFar = pickle.loads(_read(stream, size, check))  # noqa: S301 - of our own child
+    return message
 
 
 def _read(stream: IO[bytes], size: int, check: Callable[[], None]) -> bytes:

@@ -84,7 +84,17 @@ class SearchRun:
             if self._clock.monotonic() - self._began > self._deadline_seconds:
                 raise self._too_slow()
 
-        return self._children.find(self._services.settings, self._job, check)
+        return self._children.find(self._services.settings, self._job, check, self._tell)
+
+    def _tell(self, so_far: searches.SoFar) -> None:
+        """For those who look at the job meanwhile. A database that is away just now gets the next figures."""
+        try:
+            with self._database.begin() as tx:
+                searches.tell(tx, self._claim, so_far, self._clock.now())
+        except errors.LeaseLost:
+            raise
+        except errors.PenstockError as error:
+            self._log.info("search_job_not_told", code=error.code)
 
     def _finish(self, result: found.Found) -> None:
         def write(tx: sa.Connection, now: dt.datetime) -> None:

@@ -17,7 +17,7 @@ from penstock.lake.read import scan
 
 MEMBERS = {
     "uuid", "term", "understood", "term_lang", "earliest_time", "latest_time", "filters", "community_uuids", "status",
-    "total",
+    "total", "so_far",
     "expired", "results_ttl", "visible", "max_last_events", "view_uuid", "created_at", "created_by", "created_by_type",
     "started_at", "ended_at", "canceled_at", "canceled_by", "canceled_by_type", "error", "notes",
 }  # fmt: skip
@@ -39,6 +39,21 @@ def test_a_new_job_waits_and_has_every_member(world: World) -> None:
     assert (job["total"], job["expired"], job["results_ttl"]) == (0, False, 600)
     assert (job["created_by"], job["created_by_type"]) == (world.acme.key.uuid, "apikey")
     assert job == world.get(f"{JOBS}/{job['uuid']}").json()
+
+
+def test_a_job_that_runs_shows_what_it_has_counted_so_far(world: World) -> None:
+    job = world.post(JOBS, json=body()).json()
+    histogram = {"interval_seconds": 60.0, "counts": [[0, 0], [60_000_000, 7]]}
+    so_far = {"total": 7, "share": 0.5, "histogram": histogram}
+    with world.services.database.begin() as tx:
+        mine = tables.search_jobs.c.uuid == job["uuid"]
+        tx.execute(tables.search_jobs.update().where(mine).values(status=1, histogram=so_far))
+    shown = world.get(f"{JOBS}/{job['uuid']}").json()
+    buckets = [{"start": "1970-01-01T00:00:00Z", "count": 0}, {"start": "1970-01-01T00:01:00Z", "count": 7}]
+    assert (shown["status"], shown["total"]) == (1, 0)
+    assert shown["so_far"] == {"total": 7, "share": 0.5, "histogram": {"interval_seconds": 60.0, "buckets": buckets}}
+    with world.services.database.begin() as tx:
+        searches.delete(tx, job["uuid"], None)
 
 
 @pytest.mark.parametrize(

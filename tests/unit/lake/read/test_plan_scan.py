@@ -329,6 +329,22 @@ def test_a_histogram_has_whole_seconds_where_it_can(events: table.EventTable) ->
     assert over_time.counts == [(0, 2), (3_000_000, 1), (6_000_000, 0), (9_000_000, 1)]
 
 
+def test_a_watched_histogram_tells_its_bars_from_the_newest_on(
+    events: table.EventTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "_TOLD_ROWS", 1)
+    fill(events, [[0, 1], [10_000_000], [20_000_000, 21_000_000], [90_000_000]])
+    told: list[tuple[list[int], int]] = []
+
+    def tell(so_far: scan.Histogram, rows: int) -> None:
+        told.append(([count for _, count in so_far.counts], rows))
+
+    some = query.compile(query.parse("seq:<4"), events.snapshot().query_columns)
+    over_time = scan.histogram(events.snapshot(), between(0, 30_000_000), some, 3, on_progress=tell)
+    assert told == [([0, 0, 1], 2), ([0, 1, 1], 3)]
+    assert [count for _, count in over_time.counts] == [2, 1, 1]
+
+
 def test_last_instant_of_time_is_counted_planned_and_read(tmp_path: pathlib.Path) -> None:
     """9999-12-31T23:59:59.999999Z, which .NET writes for "never": no end behind it can be named."""
     last_us = instants.to_microseconds(query.END_OF_TIME)

@@ -54,7 +54,8 @@ export default function searchPage({ params, signal }) {
   const end = (node) => { fill(found); fill(below, node); };
 
   async function start() {
-    fill(found, counting());
+    const counter = counting();
+    fill(found, counter.node);
     ready();
     const begun = performance.now();
     const body = { term: at.q, term_lang: "dork", earliest_time: forApi(at.from), latest_time: forApi(at.to), community_uuids: [session.community] };
@@ -62,19 +63,20 @@ export default function searchPage({ params, signal }) {
     job = started;
     signal.addEventListener("abort", () => { if (!isOver(job)) api.cancelSearch(job.uuid).catch(() => {}); });
     query.note(notesOf(started));
-    const done = await follow(started);
+    const done = await follow(started, (soFar) => { counter.show(soFar); chart.show(soFar.histogram, false); });
     if (done.status === 3) return end(blank("stop", "You stopped this search", "Nothing was lost. Search again when you like.", again()));
     if (done.status === 4) return end(blank("warn", "The search stopped early", `${done.error ?? "The event lake did not answer."} Your query is fine: try again, or choose a shorter time.`, again()));
     await show(done, performance.now() - begun);
   }
   const again = () => h("button.btn.solid", { type: "button", onclick: () => run() }, icon("retry"), "Search again");
 
-  /** Asks for the job until it is over. */
-  async function follow(started) {
+  /** Asks for the job until it is over; `tell` hears what is counted so far. */
+  async function follow(started, tell) {
     let now = started;
     for (let wait = 60; !isOver(now); wait = Math.min(1000, wait * 1.5)) {
       await api.pauseUntilSeen(wait, signal);
       now = job = await api.persist(() => api.search(started.uuid, signal), signal);
+      if (now.so_far) tell(now.so_far);
     }
     return now;
   }
@@ -97,8 +99,15 @@ export default function searchPage({ params, signal }) {
       done && may("SIC_MASSIVE_EXPORT_EVENTS") && h("button.btn.soft", { type: "button", "data-key": "e", onclick: () => openExport(done) }, icon("export"), "Export", h("kbd", { "aria-hidden": "true" }, "e")));
   }
   function counting() {
-    return h("div.stack.tight", {}, h("div.found", {}, h("div.total.grow", { role: "status", "aria-label": "Total" }, h("strong", {}, "…"), "counting"),
-      h("button.btn", { type: "button", onclick: () => { if (job.uuid) api.cancelSearch(job.uuid).catch(() => {}); } }, icon("stop"), "Stop counting")), h("div.thin", {}, h("i.endless", {})));
+    const number = h("strong", {}, "…"), words = h("span", {}, "counting"), line = h("div.thin", {}, h("i.endless", {}));
+    const node = h("div.stack.tight", {}, h("div.found", {}, h("div.total.grow", { role: "status", "aria-label": "Total" }, number, words),
+      h("button.btn", { type: "button", onclick: () => { if (job.uuid) api.cancelSearch(job.uuid).catch(() => {}); } }, icon("stop"), "Stop counting")), line);
+    function show(soFar) {
+      number.textContent = f.count(soFar.total);
+      words.textContent = `events so far · ${f.percent(Math.floor(soFar.share * 100))} looked at`;
+      fill(line, h("i", { share: soFar.share * 100 }));
+    }
+    return { node, show };
   }
   function nothing() {
     const length = (parse(at.to) ?? 0) - (parse(at.from) ?? 0), wider = WIDER.find(([from]) => Date.now() - (parse(from) ?? 0) > length * 1.01), shorter = withoutLast(at.q);
