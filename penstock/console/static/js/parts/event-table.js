@@ -8,6 +8,9 @@ import { isRefinable } from "./terms.js";
 
 const WIDE = ["message", "process.command_line", "event.original"];
 const MOST_ROWS = 200;
+/** Lines drawn at a time. Each costs every key in the query box a little, since the browser paints page by page. */
+const DRAWN_ROWS = 50;
+const DRAWN_AHEAD = "600px";
 const MOST_FIELDS = 200;
 const MOST_IN_CELL = 300;
 const MOST_IN_VALUE = 2000;
@@ -16,7 +19,7 @@ const MOST_IN_VALUE = 2000;
  * @param {{columns: string[], refine: (field: string, value: any, isExcluded: boolean) => void, toggle: (field: string) => void, more: (offset: number) => Promise<any[]>}} options
  */
 export function eventTable({ columns, refine, toggle, more }) {
-  let shown = columns, isLoading = true, total = 0;
+  let shown = columns, isLoading = true, total = 0, drawn = 0;
   /** @type {Record<string, any>[]} */
   let events = [];
   const open = new Set();
@@ -47,14 +50,27 @@ export function eventTable({ columns, refine, toggle, more }) {
     const head = h("tr", {}, h("th.open-cell", { scope: "col" }, h("span.sr", {}, "Open")), h("th", { scope: "col" }, `Time (${f.zoneName()})`),
       shown.map((name) => h(WIDE.includes(name) ? "th.message" : "th", { scope: "col" }, f.clip(f.plain(name), 60), " ", iconButton("close", `Take ${name} out of the table`, () => toggle(name)))));
     const ghosts = () => Array.from({ length: 12 }, (_, r) => h("tr.e", {}, h("td"), [0, ...shown].map((_, n) => h("td", {}, h("div.ghost", { share: 35 + (r * 37 + n * 53) % 60 })))));
-    fill(table, h("thead", {}, head), h("tbody", {}, isLoading ? ghosts() : events.map(row)));
+    fill(table, h("thead", {}, head), h("tbody", {}, isLoading ? ghosts() : null));
+    const wanted = Math.max(drawn, DRAWN_ROWS);
+    drawn = 0;
+    drawOn(wanted);
     const first = table.querySelector(".open");
     if (first) first.tabIndex = 0;
+  }
+  /** Draws further lines, up to so many. */
+  function drawOn(upTo) {
+    const from = drawn;
+    drawn = Math.min(upTo, events.length);
+    if (!isLoading) table.querySelector("tbody")?.append(...events.slice(from, drawn).flatMap((event, n) => row(event, from + n)));
     drawMore();
   }
+  const near = new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting) && drawn < events.length) drawOn(drawn + DRAWN_ROWS); }, { root: scroller, rootMargin: DRAWN_AHEAD });
   function drawMore() {
+    // Observed anew, since it may be near still and would not be told of again.
+    near.unobserve(after);
+    near.observe(after);
     const left = Math.min(1000, total) - events.length;
-    fill(after, !isLoading && left > 0 && h("button.btn.quiet.more", { type: "button", onclick: (e) => grow(e.currentTarget) }, `Show ${f.count(Math.min(MOST_ROWS, left))} more`));
+    fill(after, !isLoading && drawn === events.length && left > 0 && h("button.btn.quiet.more", { type: "button", onclick: (e) => grow(e.currentTarget) }, `Show ${f.count(Math.min(MOST_ROWS, left))} more`));
   }
   async function grow(button) {
     button.setAttribute("aria-busy", "true");
@@ -62,8 +78,7 @@ export function eventTable({ columns, refine, toggle, more }) {
     const at = events.length;
     events = [...events, ...added];
     if (!added.length) total = events.length;
-    table.querySelector("tbody")?.append(...added.flatMap((event, n) => row(event, at + n)));
-    drawMore();
+    drawOn(events.length);
     table.querySelectorAll(".open")[at]?.focus();
   }
 
@@ -111,6 +126,8 @@ export function eventTable({ columns, refine, toggle, more }) {
     if (tr?.dataset.n && (!e.target.closest("button") || e.target.closest(".open")) && !String(getSelection())) flip(Number(tr.dataset.n));
   });
   table.addEventListener("keydown", (e) => {
+    if (e.key === "End") drawOn(events.length);
+    else if (e.key === "ArrowDown" && Number(e.target.closest("tr")?.dataset.n) === drawn - 1) drawOn(drawn + DRAWN_ROWS);
     const buttons = [...table.querySelectorAll(".open")], at = buttons.indexOf(e.target);
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 }[e.key];
     if (at < 0 || to === undefined || !buttons[to]) return;
@@ -153,6 +170,7 @@ export function eventTable({ columns, refine, toggle, more }) {
       events = list.map(withoutCopy);
       total = matches;
       isLoading = false;
+      drawn = 0;
       open.clear();
       title.textContent = matches > list.length ? `Newest ${f.count(Math.min(1000, matches))} events` : f.plural(matches, "event");
       draw();
