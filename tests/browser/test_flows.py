@@ -173,7 +173,9 @@ def test_download_goes_on_after_the_connection_broke(tab: Tab, service: Service,
 
 def test_used_up_quota_is_told_before_the_start(tab: Tab, service: Service) -> None:
     poor = service.community()
-    tab.sign_in(poor.token)
+    tab.sign_in(poor.token, "#/quota")
+    expect(tab.page.get_by_text("No export has finished this month yet.")).to_be_visible()
+    tab.page.get_by_role("link", name="Search", exact=True).click()
     tab.found(LOGINS)
     tab.start_export()
     tab.button("Download").wait_for()
@@ -190,6 +192,8 @@ def test_used_up_quota_is_told_before_the_start(tab: Tab, service: Service) -> N
     tab.page.get_by_role("link", name="Quota").click()
     expect(tab.page.get_by_text("This month’s quota is used up.")).to_be_visible()
     expect(tab.page.get_by_role("meter", name="Quota used")).to_have_attribute("aria-valuenow", "100")
+    tab.page.get_by_text("Show as a table").click()
+    expect(tab.page.get_by_role("table", name="Bytes by day").get_by_role("row").nth(1)).to_be_visible()
 
 
 def test_key_without_permission_sees_no_dead_ends(tab: Tab, service: Service, bank: Community) -> None:
@@ -339,12 +343,15 @@ def test_every_page_of_an_administrator(tab: Tab, bank: Community) -> None:
     expect(tab.page.get_by_role("heading", name="No field fits")).to_be_visible()
     tab.page.get_by_role("link", name="Quota").click()
     expect(tab.page.get_by_text("left of 10 GB")).to_be_visible()
-    tab.page.get_by_text("Show as a table").click()
-    expect(tab.page.get_by_role("table", name="Bytes by day").get_by_role("row").nth(1)).to_be_visible()
     tab.page.get_by_role("link", name="Audit").click()
     expect(tab.page.get_by_role("row", name=re.compile("analyst-laptop.*search_job.created")).first).to_be_visible()
     tab.page.get_by_role("link", name="Health").click()
     expect(tab.page.get_by_text("answers in")).to_be_visible()
+    tab.page.context.set_offline(True)
+    expect(tab.page.get_by_text("You are offline.")).to_be_visible()
+    expect(tab.page.get_by_text("answers in")).to_be_visible()
+    tab.page.context.set_offline(False)
+    expect(tab.page.get_by_text("You are offline.")).to_be_hidden()
 
 
 def test_bucket_is_tried_without_an_export(tab: Tab, bank: Community) -> None:
@@ -360,6 +367,43 @@ def test_bucket_is_tried_without_an_export(tab: Tab, bank: Community) -> None:
     tab.page.get_by_label("Endpoint (optional)").fill("https://127.0.0.1:9")
     tab.button("Try it").click()
     expect(answer).to_contain_text("endpoint_not_allowed")
+
+
+def test_encryption_of_an_export_is_chosen(tab: Tab, bank: Community) -> None:
+    """A bucket may encrypt by itself: then no key is sent. Plain files only where they are allowed."""
+    sent: list[Any] = []
+
+    def allowing(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "unencrypted_exports": True})
+
+    tab.page.route("**/v1/me", allowing)
+    tab.page.on("request", lambda one: sent.append(one.post_data_json) if one.url.endswith("/export") else None)
+    tab.sign_in(bank.token, "#/search?q=event.outcome:failure")
+    tab.found(FAILED_LOGINS)
+    tab.button("Export").click()
+    choice, alert = tab.page.get_by_label("Encryption", exact=True), tab.page.get_by_role("alert")
+    expect(choice.get_by_role("option")).to_have_count(2)
+    choice.select_option("none")
+    tab.button("Start export").click()
+    expect(alert).to_contain_text("customer_key_required")  # this service does not allow it after all
+    expect(tab.page.get_by_text("Size, about")).to_be_visible()
+    expect(alert).to_contain_text("customer_key_required")
+    assert "sse_customer_key" not in sent[-1]["s3"]
+    tab.page.get_by_role("radio", name="My bucket").check()
+    for label, text in (("Bucket", "evidence"), ("Access key ID", "AKIAEXAMPLE"), ("Secret access key", "secret")):
+        tab.page.get_by_label(label, exact=True).fill(text)
+    tab.page.get_by_label("Endpoint (optional)").fill("https://127.0.0.1:9")
+    expect(choice.get_by_role("option")).to_have_count(3)
+    expect(choice).to_have_value("sse-c")
+    choice.select_option("sse-kms")
+    tab.page.get_by_label("KMS key (optional)").fill("my-key")
+    tab.button("Start export").click()
+    expect(alert).to_contain_text("endpoint_not_allowed")
+    assert (sent[-1]["s3"]["encryption"], sent[-1]["s3"]["kms_key_id"]) == ("sse-kms", "my-key")
+    assert "sse_customer_key" not in sent[-1]["s3"]
+    choice.select_option("sse-c")
+    expect(tab.page.get_by_label("KMS key (optional)")).to_have_count(0)
 
 
 def test_own_list_of_fields_names_what_is_not_there(tab: Tab, bank: Community, tmp_path: pathlib.Path) -> None:

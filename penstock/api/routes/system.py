@@ -82,6 +82,7 @@ def get_me(here: context.Here, caller: auth.AnyCaller) -> schemas.Me:
         created_at=key.created_at,
         permissions=sorted(key.permissions),
         communities=[schemas.KeyCommunity(uuid=one.uuid, name=one.name) for one in found],
+        unencrypted_exports=here.services.settings.allow_unencrypted_exports,
     )
 
 

@@ -53,6 +53,7 @@ class Me(pydantic.BaseModel):
     created_at: dt.datetime
     permissions: list[str]
     communities: list[KeyCommunity]
+    unencrypted_exports: bool = Field(description="Whether the operator allows exports without a customer key.")
 
 
 class ManifestKey(pydantic.BaseModel):

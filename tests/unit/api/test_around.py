@@ -259,6 +259,7 @@ def test_a_key_can_read_what_it_may_do(world: World) -> None:
     assert (me["uuid"], me["name"]) == (world.acme.key.uuid, "everything")
     assert [one["uuid"] for one in me["communities"]] == [world.acme.uuid]
     assert "SIC_READ_INTAKES" in me["permissions"]
+    assert me["unencrypted_exports"] is False
 
 
 # HEAD

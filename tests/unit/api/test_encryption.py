@@ -46,6 +46,10 @@ def path_of(url: str) -> str:
     return url.removeprefix("http://penstock.test")
 
 
+def test_a_key_can_read_that_unencrypted_exports_are_allowed(lenient: World) -> None:
+    assert lenient.get("/v1/me").json()["unencrypted_exports"] is True
+
+
 def test_where_allowed_a_request_without_a_key_gives_a_file_that_needs_none(lenient: World, job: str) -> None:
     """What `--no-sse-c` of the reference's client sends."""
     started = lenient.export(job, {"fields": ["message"]}, make_key=False)

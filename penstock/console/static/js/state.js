@@ -30,8 +30,11 @@ export function showLooks() {
  */
 export const session = { token: "", community: "", remember: false, ended: false, ...read(globalThis.sessionStorage, SESSION) };
 
-/** @type {{name: string, permissions: string[] | null, communities: {uuid: string, name: string}[]}} */
-export const me = { name: "", permissions: null, communities: [] };
+/**
+ * Who is signed in. `mayBePlain`: the operator allows exports without a key.
+ * @type {{name: string, permissions: string[] | null, communities: {uuid: string, name: string}[], mayBePlain: boolean}}
+ */
+export const me = { name: "", permissions: null, communities: [], mayBePlain: false };
 
 export const may = (permission) => me.permissions === null || me.permissions.includes(permission);
 export const communityName = () => me.communities.find((one) => one.uuid === session.community)?.name ?? "";
@@ -52,7 +55,7 @@ export function chooseCommunity(uuid) {
 /** @param {boolean} ended the service refused the key: the page says so and keeps its address */
 export function signOut(ended = false) {
   Object.assign(session, { token: "", community: ended ? session.community : "", ended });
-  Object.assign(me, { name: "", permissions: null, communities: [] });
+  Object.assign(me, { name: "", permissions: null, communities: [], mayBePlain: false });
   if (!ended) customerKeys.clear();
   try { globalThis.sessionStorage.removeItem(SESSION); } catch { /* no storage in this browser */ }
 }

@@ -30,6 +30,6 @@ function content(q, history) {
 function byDay(history) {
   const today = new Date().getUTCDate() - 1, past = history.items.slice(0, today + 1);
   const word = (day) => new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" }).format(Date.parse(`${day}T00:00:00Z`));
-  return h("section.card", { "aria-label": "By day" }, h("header", {}, h("h2.grow", {}, "By day"), h("span.small.muted", {}, "UTC")), h("div.in.stack", {}, dayBars(history.items.map((x) => x.bytes), today),
+  return h("section.card", { "aria-label": "By day" }, h("header", {}, h("h2.grow", {}, "By day"), h("span.small.muted", {}, "UTC")), !past.some((x) => x.exports > 0) ? h("div.in", {}, h("p.muted", {}, "No export has finished this month yet.")) : h("div.in.stack", {}, dayBars(history.items.map((x) => x.bytes), today),
     h("details", {}, h("summary", {}, "Show as a table"), list("Bytes by day", [["Day"], ["Exports", "num"], ["Exported", "num"]], past.map((x) => h("tr", {}, h("td.lead", {}, word(x.day)), h("td.num", { "data-th": "Exports" }, f.count(x.exports)), h("td.num", { "data-th": "Exported" }, f.bytes(x.bytes))))))));
 }

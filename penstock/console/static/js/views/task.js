@@ -15,6 +15,7 @@ import { removeOld } from "../parts/staged-files.js";
 import { destinationWords, stateOf, whoOf } from "../parts/task-words.js";
 
 /** @typedef {import("penstock-api").Task} Task */
+const ENCRYPTION = { "sse-c": "With your key", "sse-kms": "By the bucket’s KMS", "bucket-default": "As the bucket does", none: "None" };
 
 export default async function taskPage({ id, signal, fail }) {
   /** @type {Task} */
@@ -135,7 +136,7 @@ function ready(task, signal, redraw) {
   }
   const manifestText = async () => (attributes.manifest_url && isOurs && (!wantsField() || md5OfKey(field.value.trim()) === attributes.sse_customer_key_md5) ? fetchManifest(attributes.manifest_url, wantsField() ? field.value.trim() : customerKeys.get(task.uuid) ?? "", signal) : null);
   const main = isOurs ? [keyField, h("div.row.wrap", {}, h("button.btn.solid.big", { type: "button", onclick: start }, icon("export"), "Download"), h("button.btn.big", { type: "button", onclick: manifest }, "Manifest"), countdown(attributes.expire_at, signal, redraw)), status]
-    : notice("good", "check", h("p", {}, h("strong", {}, "The file is in your bucket.")), h("p", {}, "Fetch it from there with the key you saved."));
+    : notice("good", "check", h("p", {}, h("strong", {}, "The file is in your bucket.")), h("p", {}, needsKey ? "Fetch it from there with the key you saved." : "Fetch it from there; the bucket decrypts it for whoever may read it."));
   removeOld().catch(() => {});
   return [h("section.card", { "aria-label": "Download" }, h("div.in.stack", {}, stats, main)), scripts(task),
     h("section.card", { "aria-label": "Check a file" }, h("header", {}, h("h2", {}, "Check a file you have")), h("div.in", {}, verifyBox({ manifestText, signal })))];
@@ -174,6 +175,7 @@ function facts(task) {
     "earliest_time" in attributes && ["Time", `${f.moment(attributes.earliest_time)} – ${f.moment(attributes.latest_time)} ${f.zoneName()}`],
     ["Fields", h("div.pick", {}, attributes.fields.slice(0, 60).map((x) => h("span.tag", {}, f.plain(x))), attributes.fields.length > 60 && `and ${f.count(attributes.fields.length - 60)} more`)],
     ["Where to", destinationWords(attributes.destination)],
+    ["Encryption", ENCRYPTION[attributes.encryption] ?? attributes.encryption],
     attributes.sse_customer_key_md5 && ["Key’s MD5", h("span.mono.small", {}, attributes.sse_customer_key_md5)],
     whoOf(task) && ["Asked by", whoOf(task)],
     ["Started", `${f.moment(task.created_at)} ${f.zoneName()}`],
