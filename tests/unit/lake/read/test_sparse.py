@@ -18,7 +18,7 @@ from penstock.lake import files, table
 from penstock.lake.read import plan, scan, sparse
 
 QUERIES = int(os.environ.get("PENSTOCK_TEST_QUERIES", "150"))
-"""10,000 were run once; see docs/lake.md."""
+"""Of each lake. 2,500 of each were run once."""
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 EVER = plan.TimeRange.ever()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from penstock import errors
-from penstock.cli import output, progress
+from penstock.cli import elapsed, output, progress
 from penstock.cli.commands.service import connecting
 from penstock.cli.commands.service.exports import customer_keys, started, targets
 from penstock.cli.options import shared, tasks
@@ -46,7 +45,6 @@ def fetch(
         return _stream(wanted, key, options)
     target = options.target or client_exports.default_name()
     tell = output.note if as_json else output.say
-    began = time.monotonic()
     try:
         with progress.progress(f"Downloading {target.name}", unit="bytes") as update:
             got = wanted.download(
@@ -61,7 +59,7 @@ def fetch(
         key_file = f" --key-file {key_options.key_file}" if key_options.key_file else ""
         output.note(f"\nWhat came is kept. Go on: penstock download {wanted.task_uuid} -o {target}{key_file}")
         raise
-    tell(_sentence(got, time.monotonic() - began))
+    tell(_sentence(got, elapsed.seconds()))
     return {
         "file": str(got.path),
         "size": got.size,
