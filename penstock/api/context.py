@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
-from typing import Annotated, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -22,6 +22,9 @@ HEAVY_THREADS = 4
 
 INGEST_THREADS = 4
 """Ingests at once, each with its whole body at hand."""
+
+UNRECORDED = 10_000
+"""Entries of the audit that wait in memory for a database that is away; the oldest go, and the log has them all."""
 
 INGEST_THREADS_PER_KEY = 3
 """Of one API key: one thread is always left to the others."""
@@ -40,6 +43,7 @@ class Context:
         heavy: bound on scans and probes at once.
         ingest: bound on ingests at once.
         ingests: requests under way, by API key.
+        unrecorded: entries of the audit (arguments of `audit.record`) that could not be written yet.
     """
 
     services: services_module.Services
@@ -47,6 +51,9 @@ class Context:
     heavy: anyio.CapacityLimiter
     ingest: anyio.CapacityLimiter
     ingests: Ingests
+    unrecorded: collections.deque[dict[str, Any]] = dataclasses.field(
+        default_factory=lambda: collections.deque(maxlen=UNRECORDED)
+    )
 
     async def run_heavy(
         self, function: Callable[_Params, _Result], *args: _Params.args, **kwargs: _Params.kwargs

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import IO, Annotated
+import collections
+import contextlib
+from typing import IO, Annotated, Any
 
 import fastapi
 import structlog
@@ -11,7 +13,6 @@ from penstock import errors
 from penstock.api import auth, bodies, context, schemas
 from penstock.control import audit
 from penstock.intake import ingest
-from penstock.process import services as services_module
 
 _LOG = structlog.get_logger("penstock.api")
 
@@ -74,7 +75,7 @@ async def ingest_events(
         async with bodies.received(request.stream(), settings.request_max_bytes) as sent:
             report = await here.run_ingest(caller.actor, take, sent)
     here.measures.ingested(report.accepted, report.rejected)
-    await here.run_light(_record, services, caller, community_uuid, report)
+    await here.run_light(_record, here, caller, community_uuid, report)
     return schemas.IngestResult(
         accepted=report.accepted,
         rejected=[schemas.Rejection(line=one.line, code=one.code, reason=one.reason) for one in report.rejects],
@@ -82,25 +83,38 @@ async def ingest_events(
     )
 
 
-def _record(
-    services: services_module.Services, caller: auth.Caller, community_uuid: str, report: ingest.IngestReport
-) -> None:
-    """The audit's entry. The events are in: a database that is away now must not make the client send them again."""
-    now = services.clock.now()
+def _record(here: context.Context, caller: auth.Caller, community_uuid: str, report: ingest.IngestReport) -> None:
+    """The audit's entry. The events are in: a database that is away now must not make the client send them again.
+
+    What could not be written then is written with the next entry, under its own time.
+    """
+    now = here.services.clock.now()
     detail = {"accepted": report.accepted, "rejected": report.rejected, "version": report.version}
+    own = {
+        "now": now,
+        "actor": caller.actor,
+        "actor_type": auth.ACTOR_TYPE,
+        "action": "events.ingested",
+        "community_uuid": community_uuid,
+        "detail": detail,
+    }
+    waiting = _taken(here.unrecorded)
     try:
-        with services.database.begin() as tx:
-            audit.record(
-                tx,
-                now=now,
-                actor=caller.actor,
-                actor_type=auth.ACTOR_TYPE,
-                action="events.ingested",
-                community_uuid=community_uuid,
-                detail=detail,
-            )
+        with here.services.database.begin() as tx:
+            for entry in (*waiting, own):
+                audit.record(tx, **entry)
     except errors.PenstockError as error:
-        # The log is then the only place that has it; the lake's own history (`version`) has what came in.
+        here.unrecorded.extend((*waiting, own))
+        # Should this process end before the database is back, the log is the only place that has it.
         _LOG.error(
             "audit_not_recorded", code=error.code, at=now, actor=caller.actor, community=community_uuid, **detail
         )
+
+
+def _taken(entries: collections.deque[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All that is there, each taken by one thread only."""
+    taken = []
+    with contextlib.suppress(IndexError):
+        while True:
+            taken.append(entries.popleft())
+    return taken

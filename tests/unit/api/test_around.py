@@ -244,6 +244,15 @@ def test_events_that_are_in_are_reported_so_though_the_audit_is_away(
     monkeypatch.undo()
     assert world.get(f"{JOBS}/{world.done_search(earliest_time='-1d')}").json()["total"] == 1
 
+    lost_at = world.clock.now()
+    world.clock.advance(60)
+    world.ingest(events(2))
+    path = f"/v1/audit?action=events.ingested&community_uuid={world.acme.uuid}"
+    entries = world.get(path, world.key(states.Permission.ADMIN)).json()["items"]
+    found = [(entry["at"], entry["detail"]["accepted"]) for entry in entries]
+    assert sorted(accepted for _, accepted in found) == [1, 2]  # the lost one is there, once, under its own time
+    assert (lost_at.strftime("%Y-%m-%dT%H:%M:%SZ"), 1) in found
+
 
 # The API key that asks
 
