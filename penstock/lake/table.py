@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import deltalake
 import polars as pl
@@ -34,6 +35,7 @@ _BACKOFF_SECONDS = 0.02
 _REPLACE_MARK = "replace"
 """Mark of commits that remove files. delta-rs lets two writers remove one file at once; one mark on both stops it."""
 
+_Result = TypeVar("_Result")
 _Action = transaction.AddAction | transaction.RemoveAction
 
 _CONFIGURATION = {
@@ -217,22 +219,21 @@ class EventTable:
     def replace(self, removed: Sequence[DataFile], added: Sequence[files.Written]) -> int | None:
         """Swaps files for others that hold the same events; the version, or None if `removed` are no longer there."""
 
-        def attempt() -> int:
+        def attempt() -> int | None:
             delta = self._refreshed()
             present = self._as_snapshot(delta).files_by_path
             if added[0].file.path in present:  # an attempt that seemed to fail went through
                 return delta.version()
             # Another compaction was first. To commit would bring its events in twice.
             if not all(file.path in present for file in removed):
-                return -1
+                return None
             partitioned = _is_partitioned(delta)
             actions: list[_Action] = [files.remove_action(file, partitioned=partitioned) for file in removed]
             actions += [files.add_action(each, partitioned=partitioned, data_change=False) for each in added]
             return self._offer(delta, actions, _REPLACE_MARK)
 
         self._note(added)
-        version = self._until_done(attempt)
-        return None if version == -1 else version
+        return self._until_done(attempt)
 
     def _commit(self, writer: files.FileWriter, wanted: Mapping[str, FieldType], batch_id: str | None) -> int:
         self._note(writer.written)
@@ -261,7 +262,7 @@ class EventTable:
         for each in written:
             self.catalog.add(each.file.path, each.fields)
 
-    def _until_done(self, attempt: Callable[[], int]) -> int:
+    def _until_done(self, attempt: Callable[[], _Result]) -> _Result:
         """Tries until an attempt loses no race; after a lost one, a pause."""
         for number in range(COMMIT_ATTEMPTS):
             with self._lock, translated(self.root):
