@@ -25,8 +25,9 @@ from tests.support import hostile_events, lossless
 
 ALWAYS = plan.TimeRange(earliest=dt.datetime(1, 1, 1, tzinfo=dt.UTC), latest=dt.datetime.max.replace(tzinfo=dt.UTC))
 SAMPLE = pathlib.Path(__file__).parents[2].parent / "shared" / "data" / "events_sample.jsonl"
-HOSTILE_EVENTS = 10_000
-EXAMPLES = 500  # of 20 events at most, drawn again until there are enough
+EXAMPLES = 200
+"""Draws of 20 hostile events at most, again and again until there are enough."""
+
 SLICE_ROWS = 250
 
 
@@ -135,7 +136,8 @@ def assert_same(found: Any, wanted: Any) -> None:
         assert found == wanted
 
 
-def test_ten_thousand_hostile_events_come_out_to_the_letter(events: table.EventTable, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("count", [3_000, pytest.param(20_000, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
+def test_hostile_events_come_out_value_for_value(events: table.EventTable, tmp_path: pathlib.Path, count: int) -> None:
     lines: list[bytes] = []
 
     @settings(
@@ -147,11 +149,11 @@ def test_ten_thousand_hostile_events_come_out_to_the_letter(events: table.EventT
     )
     @given(st.lists(hostile_events.EVENTS, min_size=1, max_size=20), st.integers(0, 2**32))
     def collect(found: list[dict[str, Any]], seed: int) -> None:
-        if len(lines) < HOSTILE_EVENTS:
+        if len(lines) < count:
             style = random.Random(seed)
             lines.extend(hostile_events.render(event, style).encode() for event in found)
 
-    while len(lines) < HOSTILE_EVENTS:
+    while len(lines) < count:
         collect()
     check(events, lines, tmp_path, batch_bytes=1_000_000, max_columns=300)
 

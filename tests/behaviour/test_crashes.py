@@ -38,7 +38,8 @@ def test_a_worker_killed_at_any_step_leaves_an_export_that_another_finishes_exac
     steps, expected = small_house.steps_of_an_undisturbed_export()
     assert set(SAMPLE) <= set(steps)
     assert sum(step.startswith("record") for step in steps) >= 10  # five parts or more, before and after
-    for step in SAMPLE:
+    is_sqlite = small_house.opened.database.is_sqlite
+    for step in SAMPLE if is_sqlite else SAMPLE[::3]:  # a death costs some seconds, and `make soak` takes every step
         used_before = small_house.used_bytes()
         task_uuid = small_house.start()
         assert small_house.die_at(step), f"never came to {step}"
