@@ -145,6 +145,7 @@ def _measure(browser: Any, url: str, token: str) -> dict[str, float]:
     page.get_by_role("textbox", name="Query").click()
     keys = _type(page)
     _wait(page)
+    page.locator("figure rect.b").first.wait_for()
     seen = page.evaluate("window.seen")
     page.get_by_role("button", name="Search", exact=True).click()
     bare = browser.new_context().new_page()
