@@ -42,7 +42,7 @@ class Stretch:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
+class Portion:
     """Rows that `take` took off.
 
     Attributes:
@@ -56,7 +56,7 @@ class Run:
 
 
 class Merge:
-    """The rows of several stretches in (@timestamp, stretch, row) order, taken off in runs of a given length.
+    """The rows of several stretches in (@timestamp, stretch, row) order, taken off in portions of a given length.
 
     Exact for any input: ties, files of one instant, files that all cover the same time. A file is opened when its time
     comes and read in windows, so that `BUDGET_INSTANTS` bounds memory whatever the number and size of the files.
@@ -74,7 +74,7 @@ class Merge:
         """Whether every row was taken."""
         return all(cursor.is_finished for cursor in self._cursors)
 
-    def take(self, rows: int) -> Run:
+    def take(self, rows: int) -> Portion:
         """Takes the next `rows` rows, at least one; fewer only at the end."""
         taken = [0] * len(self._cursors)
         first = last = None
@@ -92,11 +92,11 @@ class Merge:
             rows -= count
         if first is None or last is None:
             raise ValueError("nothing is left to take")
-        return Run(rows=tuple(taken), first_us=first, last_us=last)
+        return Portion(rows=tuple(taken), first_us=first, last_us=last)
 
-    def undo(self, run: Run) -> None:
+    def undo(self, portion: Portion) -> None:
         """Puts back what the last `take` took."""
-        for cursor, rows in zip(self._cursors, run.rows, strict=True):
+        for cursor, rows in zip(self._cursors, portion.rows, strict=True):
             cursor.position -= rows
         self._certain, self._shares = _NONE, {}
 

@@ -324,22 +324,22 @@ class _Cutter:
         at = [s.start for s in group]
         while not merged.is_finished:
             table.check_stop(should_stop)
-            run = self._run(merged, weights, at)
-            chosen = zip(group, at, run.rows, strict=True)
+            portion = self._portion(merged, weights, at)
+            chosen = zip(group, at, portion.rows, strict=True)
             pieces = tuple(_piece(s, start, rows) for s, start, rows in chosen if rows)
-            self._append(pieces, run.first_us, run.last_us)
-            at = [a + n for a, n in zip(at, run.rows, strict=True)]
+            self._append(pieces, portion.first_us, portion.last_us)
+            at = [a + n for a, n in zip(at, portion.rows, strict=True)]
 
-    def _run(self, merged: merge.Merge, weights: Sequence[_Weights], at: Sequence[int]) -> merge.Run:
+    def _portion(self, merged: merge.Merge, weights: Sequence[_Weights], at: Sequence[int]) -> merge.Portion:
         """The next rows, as many as a slice may hold."""
         rows = self._max_rows
         while True:
-            run = merged.take(rows)
-            weight = sum(w.of(a, a + n) for w, a, n in zip(weights, at, run.rows, strict=True))
-            taken = sum(run.rows)
+            portion = merged.take(rows)
+            weight = sum(w.of(a, a + n) for w, a, n in zip(weights, at, portion.rows, strict=True))
+            taken = sum(portion.rows)
             if weight <= self._max_bytes or taken == 1:
-                return run
-            merged.undo(run)
+                return portion
+            merged.undo(portion)
             # In proportion to the weight, and always fewer than before, so that it comes to an end.
             rows = max(1, min(taken - 1, taken * self._max_bytes // weight))
 

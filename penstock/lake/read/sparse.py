@@ -32,7 +32,11 @@ except ImportError:  # not compiled: a scan does the same
     kernel = None
 
 ROW = types.DAY
-"""Name of the row number in a scan: one that no column of a file can have."""
+"""Name of the row number in a scan: one that no column of a file can have.
+
+A partition column of version 0.1 bore it, and it was kept back ever since: another name would have to be taken from the
+fields that events may have.
+"""
 
 FEW = 1 / 16
 """Share of the rows up to which taking them one by one pays. Beyond, a scan of all is as fast."""
