@@ -100,4 +100,5 @@ def _sentence(got: Downloaded, seconds: float) -> str:
     events = f"{got.events:,} events, " if got.events is not None else ""
     resumed = f", resumed at {output.size(got.resumed_bytes)}" if got.resumed_bytes else ""
     checked = "verified against its manifest" if got.verified else "NOT verified"
-    return f"Downloaded {got.path}: {events}{output.size(got.size)}{resumed}, {checked}; {output.duration(seconds)} in all."
+    size, duration = output.size(got.size), output.duration(seconds)
+    return f"Downloaded {got.path}: {events}{size}{resumed}, {checked}; {duration} in all."
