@@ -226,6 +226,11 @@ def address(text: str) -> Address | None:
         return None
 
 
+def dotted(text: str) -> str:
+    """An address of version 4 without the prefix of a mapped one: the part that all its spellings share."""
+    return text.removeprefix(MAPPED_PREFIXES[0]).removeprefix(MAPPED_PREFIXES[1])
+
+
 def zone(text: str) -> str:
     """The zone of an IPv6 address, `eth0` in `fe80::1%eth0`; empty where it has none."""
     return text.partition("%")[2]

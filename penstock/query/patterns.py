@@ -23,6 +23,8 @@ LONGEST = 500
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _NO_WORD = r"[^\w]"
+_JSON_BETWEEN = r"(?:\\u[0-9a-f]{4}|\\[^u]|[^\w])+"
+"""What stands between two words of a string in JSON: escapes, too."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +82,15 @@ def part_of_phrase(literal_words: Sequence[str]) -> str:
     if is_short(run):
         return phrase(run)
     return f"(?i){escaped(max(run, key=len)[:LONGEST])}"
+
+
+def words_in_json(literal_words: Sequence[str]) -> str:
+    """A pattern for what the JSON of every text has that `words.has_phrase` finds the ASCII words in.
+
+    Without edges, and with escapes between words: JSON writes a line's end before a word as `\\n`, a letter to the engine.
+    """
+    run = literal_words if is_short(literal_words) else [max(literal_words, key=len)[:LONGEST]]
+    return "(?i)" + _JSON_BETWEEN.join(map(escaped, run))
 
 
 def longest_literal(parts: Sequence[str | ast.Wild]) -> str:

@@ -5,13 +5,12 @@ A null in the column gives null, or false. What Polars cannot compute is asked o
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import polars as pl
 
 from penstock.fields import types, values
-from penstock.query import ast, evaluate, literals
+from penstock.query import ast, evaluate, literals, patterns, words
 from penstock.query.predicates import judging, logic, numbers, strings
 
 _JSON_WITH_VALUE = r'["{tf0-9]'
@@ -125,12 +124,39 @@ def _keyword_list(test: ast.Test, column: pl.Expr) -> pl.Expr | None:
 
 
 def _json(test: ast.Test, column: pl.Expr) -> pl.Expr:
-    hint = functools.partial(_may_hold, needle) if (needle := json_needle(test)) else None
-    return judging.by_value(test, types.FieldType.JSON, column, hint, lambda text: evaluate.read_json(str(text)))
+    return judging.by_value(
+        test, types.FieldType.JSON, column, json_hint(test), lambda text: evaluate.read_json(str(text))
+    )
 
 
-def _may_hold(needle: str, text: pl.Series) -> pl.Series:
-    return text.str.contains(needle, literal=True)
+def json_hint(test: ast.Test, *, has_texts: bool = False) -> Callable[[pl.Series], pl.Series] | None:
+    """Which JSON texts may hold a value that satisfies the test; None where nothing is sure.
+
+    Args:
+        has_texts: whether values of text fields are among them, which hold a literal's words in any case.
+    """
+    if not has_texts and (needle := json_needle(test)):
+        return lambda text: text.str.contains(needle, literal=True)
+    if (pattern := _json_pattern(test)) is not None:
+        return lambda text: text.str.contains(pattern)
+    return None
+
+
+def _json_pattern(test: ast.Test) -> str | None:
+    """A regular expression that fits the JSON of all that equals the literal, in texts too; None where none is sure."""
+    if not isinstance(test, ast.Equals) or literals.number(test.text) or literals.day_or_instant(test.text):
+        return None
+    literal = test.text
+    if (address := literals.address(literal)) is not None:
+        if address.version == 6:
+            return None
+        literal = literals.dotted(literal)
+    elif literals.network(literal) is not None:
+        return None
+    wanted = words.folded_words(literal)
+    if not wanted:
+        return patterns.escaped(values.dumps(literal)[1:-1]) or None
+    return patterns.words_in_json(wanted) if all(word.isascii() for word in wanted) else None
 
 
 def json_needle(test: ast.Test) -> str | None:

@@ -31,7 +31,8 @@ def expression(tests: Sequence[ast.Test], field: str, field_type: types.FieldTyp
 
     # A name with escapes could be written in several ways in JSON; for it every overflow is parsed.
     name = json.dumps(field, ensure_ascii=False)
-    return _expression(judge, f"{name}:" if name[1:-1] == field else None)
+    needle = f"{name}:" if name[1:-1] == field else None
+    return _expression(judge, needle and (lambda texts: texts.str.contains(needle, literal=True)))
 
 
 def any_field(test: ast.Test, field_types: Mapping[str, types.FieldType]) -> pl.Expr:
@@ -43,9 +44,7 @@ def any_field(test: ast.Test, field_types: Mapping[str, types.FieldType]) -> pl.
         for event in events:
             yield any(leaves.of(name).holds(value) for name, value in event.items())
 
-    # A text is compared without regard to case, so its literal need not stand in the JSON as it was asked.
-    is_text_safe = types.FieldType.TEXT not in field_types.values()
-    return _expression(judge, columns.json_needle(test) if is_text_safe else None)
+    return _expression(judge, columns.json_hint(test, has_texts=types.FieldType.TEXT in field_types.values()))
 
 
 class _Leaves:
@@ -72,8 +71,8 @@ class _Leaves:
             self._leaves[field_type].prepare(batch)
 
 
-def _expression(judge: _Judge, needle: str | None) -> pl.Expr:
-    """Judges the rows whose overflow contains the needle; all others are false.
+def _expression(judge: _Judge, may_fit: Callable[[pl.Series], pl.Series] | None) -> pl.Expr:
+    """Judges the rows whose overflow may fit; all others are false.
 
     Nulls go first: looking for a needle in a column of nulls takes ten times as long as dropping them.
     """
@@ -84,8 +83,8 @@ def _expression(judge: _Judge, needle: str | None) -> pl.Expr:
             return found
         rows = overflow.is_not_null().arg_true()
         texts = overflow.gather(rows)
-        if needle:
-            likely = texts.str.contains(needle, literal=True)
+        if may_fit is not None:
+            likely = may_fit(texts)
             rows, texts = rows.filter(likely), texts.filter(likely)
         if rows.is_empty():
             return found

@@ -84,7 +84,7 @@ def _equals(test: ast.Equals, field_type: types.FieldType, column: pl.Expr) -> p
     if address is None:
         return same
     if address.version == 4:
-        dotted = test.text.removeprefix(literals.MAPPED_PREFIXES[0]).removeprefix(literals.MAPPED_PREFIXES[1])
+        dotted = literals.dotted(test.text)
         # IPv4 has one spelling, and two more as a mapped address; IPv6 has many, so Python judges what has a colon.
         return column.is_in([dotted, *(prefix + dotted for prefix in literals.MAPPED_PREFIXES)])
     return same | judging.by_value(test, field_type, column, _has_colon)
