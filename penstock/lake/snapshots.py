@@ -59,6 +59,11 @@ class Snapshot:
         """The fields that each of some files holds."""
         return self.catalog.of([file.path for file in files])
 
+    @functools.cached_property
+    def field_names(self) -> frozenset[str]:
+        """All fields, with a column or in the overflow alone."""
+        return frozenset(self.columns).union(self.files_by_field())
+
     def files_by_field(self) -> dict[str, int]:
         """How many files hold each field, in a column or in the overflow."""
         return self.catalog.counts([file.path for file in self.files])

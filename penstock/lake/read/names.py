@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from penstock.lake import table
 
 
-def known(snapshots: Iterable[table.Snapshot]) -> set[str]:
+def known(snapshots: Iterable[table.Snapshot]) -> frozenset[str]:
     """All fields of the snapshots: those with a column, and those that events hold in the overflow alone.
 
-    Looked up in the catalog: no event is read.
+    Looked up in the catalog, once for a snapshot: no event is read.
 
     Raises:
         StorageError: `lake_failed`.
     """
-    found: set[str] = set()
+    found: list[frozenset[str]] = []
     for snapshot in snapshots:
         with table.translated(snapshot.root):
-            found |= snapshot.columns.keys() | snapshot.files_by_field().keys()
-    return found
+            found.append(snapshot.field_names)
+    return found[0] if len(found) == 1 else frozenset().union(*found)

@@ -190,3 +190,33 @@ def test_right_field_is_found_among_thousands_though_few_are_compared(
     known = {f"acme{maker}.box.state{number}" for maker in range(40) for number in range(100)}
     assert "acme17.box.state3" in selection.close_to(wrong, known)
     assert compared == [40]
+
+
+def test_a_name_that_is_asked_again_costs_no_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = frozenset({"acme.again.one", "acme.again.two"})
+    first = selection.close_to("acme.agian.one", known)
+    assert first[0] == "acme.again.one"
+
+    def searched(*_: object) -> list[str]:
+        raise AssertionError("searched again")
+
+    monkeypatch.setattr(selection, "_suggest", searched)
+    assert selection.close_to("acme.agian.one", set(known)) == first
+    assert refusal(["acme.agian.one"], known).extra["suggestions"] == {"acme.agian.one": first}
+    with pytest.raises(AssertionError, match="searched again"):
+        selection.close_to("acme.agian.one", known | {"acme.agian.one1"})
+
+
+def test_names_that_differ_in_case_alone_are_each_found_as_an_object() -> None:
+    assert selection.close_to("acme.Box", {"acme.Box.one", "acme.box.one"})[0] == "acme.Box.one"
+    assert selection.close_to("acme.box", {"acme.Box.one", "acme.box.one"})[0] == "acme.box.one"
+
+
+@pytest.mark.parametrize("name", ["acme.agian.one", "x" * 300])
+def test_what_anybody_asks_for_does_not_fill_the_memory(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = frozenset({f"acme.{name}"})
+    monkeypatch.setattr(selection, "_suggest", lambda *_: ["a"])
+    for number in range(600):
+        selection.close_to(f"{name}{number}", known)
+    assert len(selection._names(known).answers) <= 256
+    assert all(len(asked) <= 200 for asked in selection._names(known).answers)

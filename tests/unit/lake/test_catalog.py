@@ -61,6 +61,13 @@ def test_who_wrote_the_files_reads_nothing(events: table.EventTable) -> None:
     assert names.known([events.snapshot()]) == ALL
 
 
+def test_names_are_gathered_once_for_a_snapshot(events: table.EventTable) -> None:
+    found = names.known([events.snapshot()])
+    assert names.known([events.snapshot()]) is found
+    take(events, [{"brand.new": 1}])
+    assert names.known([events.snapshot()]) == found | {"brand.new"}
+
+
 def test_another_process_reads_footers_or_the_stored_catalog(
     events: table.EventTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
