@@ -87,7 +87,7 @@ def part_of_phrase(literal_words: Sequence[str]) -> str:
 def words_in_json(literal_words: Sequence[str]) -> str:
     """A pattern for what the JSON of every text has that `words.has_phrase` finds the ASCII words in.
 
-    Without edges, and with escapes between words: JSON writes a line's end before a word as `\\n`, a letter to the engine.
+    Without edges, and with escapes between words: JSON writes a line's end as `\\n`, a letter to the engine.
     """
     run = literal_words if is_short(literal_words) else [max(literal_words, key=len)[:LONGEST]]
     return "(?i)" + _JSON_BETWEEN.join(map(escaped, run))
