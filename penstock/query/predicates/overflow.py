@@ -31,8 +31,9 @@ def expression(tests: Sequence[ast.Test], field: str, field_type: types.FieldTyp
 
     # A name with escapes could be written in several ways in JSON; for it every overflow is parsed.
     name = json.dumps(field, ensure_ascii=False)
-    needle = f"{name}:" if name[1:-1] == field else None
-    return _expression(judge, needle and (lambda texts: texts.str.contains(needle, literal=True)))
+    if name[1:-1] != field:
+        return _expression(judge, None)
+    return _expression(judge, lambda texts: texts.str.contains(f"{name}:", literal=True))
 
 
 def any_field(test: ast.Test, field_types: Mapping[str, types.FieldType]) -> pl.Expr:
