@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from penstock import query
-from penstock.lake import files, needles, table
+from penstock.lake import needles, table
+from penstock.lake.files import DataFile
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,16 +19,21 @@ class Needed:
         groups: of those that need not be looked at as a whole, by path: the row groups that must be, in order.
     """
 
-    files: list[files.DataFile]
+    files: list[DataFile]
     groups: Mapping[str, list[needles.RowGroup]]
 
+    def stretches(self, file: DataFile) -> list[tuple[int, int]]:
+        """Offset and length of the rows of a file that must be looked at."""
+        groups = self.groups.get(file.path)
+        return [(0, file.rows)] if groups is None else [(group.offset, group.rows) for group in groups]
 
-def needed(snapshot: table.Snapshot, chosen: Sequence[files.DataFile], predicate: query.Predicate) -> Needed:
+
+def needed(snapshot: table.Snapshot, chosen: Sequence[DataFile], predicate: query.Predicate) -> Needed:
     """What of some data files a predicate must look at. It only leaves out what cannot match, whatever is damaged."""
     requirement = predicate.requirement
     if requirement is None:
         return Needed(files=list(chosen), groups={})
-    found: list[files.DataFile] = []
+    found: list[DataFile] = []
     groups: dict[str, list[needles.RowGroup]] = {}
     for file in chosen:
         with needles.read_file(snapshot.location(needles.path_of(file.path)), file.order, file.rows) as sidecar:

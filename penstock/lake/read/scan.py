@@ -17,8 +17,8 @@ from penstock.base import instants
 from penstock.fields import types, values
 from penstock.fields.types import FieldType
 from penstock.lake import catalog, files, layout, needles, table
+from penstock.lake.read import narrowing, plan, sparse
 from penstock.lake.read import needed as needed_files
-from penstock.lake.read import plan, sparse
 
 _CHUNK_ROWS = 4_194_304
 """Rows that a count reads between two looks at `should_stop`: about a second's work at worst."""
@@ -67,7 +67,7 @@ def read_slice(
         wanted = wanted + [types.OVERFLOW] * has_overflow or [types.TIMESTAMP]
         ordered = [*wanted, types.TIMESTAMP] if len(chosen) > 1 and types.TIMESTAMP not in wanted else wanted
         frames = [
-            _piece(snapshot, piece, file, ordered, predicate, predicate.within(fields.columns, fields.overflow))
+            _piece(snapshot, piece, file, ordered, predicate, fields)
             for piece, file, fields in zip(slice_.pieces, chosen, holdings, strict=True)
         ]
         if len(frames) == 1:
@@ -84,11 +84,15 @@ def _piece(
     file: files.DataFile,
     names: list[str],
     predicate: query.Predicate,
-    own: query.Predicate,
+    fields: catalog.Fields,
 ) -> pl.DataFrame:
-    """The matching rows of a piece; `own` is the predicate for this file. Nothing is read where none can match."""
+    """The matching rows of a piece of a file that holds these fields. Nothing is read where none can match."""
+    own = predicate.within(fields.columns, fields.overflow)
     stretches = [] if own.constant is False else _stretches(snapshot, piece, file, predicate)
-    if not stretches:
+    if stretches:
+        fields = narrowing.narrowed(snapshot.location(file.path), stretches, fields, predicate)
+        own = predicate.within(fields.columns, fields.overflow)
+    if not stretches or own.constant is False:
         return pl.DataFrame(schema={name: layout.dtype(name, snapshot.columns) for name in names})
     found = sparse.read(
         snapshot.location(file.path),
@@ -139,7 +143,7 @@ def count(
     total = sum(file.rows for file in touched)
     needed = needed_files.needed(snapshot, touched, predicate)
     found, done = 0, total - sum(file.rows for file in needed.files)
-    for part, own in _parts(snapshot, needed.files, predicate, _CHUNK_ROWS):
+    for part, own in _parts(snapshot, needed, needed.files, predicate, _CHUNK_ROWS):
         table.check_stop(should_stop)
         unsure = [file for file in part if own.expression is not None or not time_range.covers(file)]
         found += sum(file.rows for file in part) - sum(file.rows for file in unsure)
@@ -185,7 +189,7 @@ def histogram(
     done = sum(file.rows for file in touched) - sum(file.rows for file in needed.files)
     newest_first = sorted(needed.files, key=lambda file: file.last_us, reverse=True)
     part_rows = _CHUNK_ROWS if on_progress is None else _TOLD_ROWS
-    for part, own in _parts(snapshot, newest_first, predicate, part_rows):
+    for part, own in _parts(snapshot, needed, newest_first, predicate, part_rows):
         if on_progress is not None and done:
             on_progress(so_far(), done)
         done += sum(file.rows for file in part)
@@ -257,7 +261,7 @@ def _newest_of(
     """The newest matching events of some files, given in file order."""
     needed = needed_files.needed(snapshot, [file for _, file in placed], predicate)
     kept = {file.path for file in needed.files}
-    placed, own = _relevant(snapshot, [each for each in placed if each[1].path in kept], predicate)
+    placed, own = _relevant(snapshot, needed, [each for each in placed if each[1].path in kept], predicate)
     if not placed or own.constant is False:
         return []
     chosen = [file for _, file in placed]
@@ -399,19 +403,27 @@ def _matching(frame: pl.LazyFrame, predicate: query.Predicate) -> pl.LazyFrame:
 
 
 def _relevant(
-    snapshot: table.Snapshot, placed: Sequence[tuple[int, files.DataFile]], predicate: query.Predicate
+    snapshot: table.Snapshot,
+    needed: needed_files.Needed,
+    placed: Sequence[tuple[int, files.DataFile]],
+    predicate: query.Predicate,
 ) -> tuple[Sequence[tuple[int, files.DataFile]], query.Predicate]:
     """Those of the files that the predicate looks at, and the predicate for them."""
     with_fields = list(zip(placed, snapshot.fields_of([file for _, file in placed]), strict=True))
     if predicate.within(frozenset(), frozenset()).constant is False:
         with_fields = [each for each in with_fields if predicate.looks_at(each[1].columns, each[1].overflow)]
-    held = frozenset().union(*(fields.columns for _, fields in with_fields))
-    names = frozenset().union(*(fields.overflow for _, fields in with_fields))
-    return [one for one, _ in with_fields], predicate.within(held, names)
+    relevant = [one for one, _ in with_fields]
+    if not relevant:
+        return [], predicate.within(frozenset(), frozenset())
+    return relevant, _within(snapshot, needed, [file for _, file in relevant], [f for _, f in with_fields], predicate)
 
 
 def _parts(
-    snapshot: table.Snapshot, chosen: Sequence[files.DataFile], predicate: query.Predicate, most_rows: int
+    snapshot: table.Snapshot,
+    needed: needed_files.Needed,
+    chosen: Sequence[files.DataFile],
+    predicate: query.Predicate,
+    most_rows: int,
 ) -> Iterator[tuple[list[files.DataFile], query.Predicate]]:
     """The files, some at a time, each part with the predicate compiled for the columns of its files.
 
@@ -424,11 +436,11 @@ def _parts(
     with table.translated(snapshot.root):
         holdings = list(zip(chosen, snapshot.fields_of(chosen), strict=True))
     holdings.sort(key=lambda each: predicate.looks_at(each[1].columns, each[1].overflow))
-    part = _Part(predicate, most_rows)
+    part = _Part(snapshot, needed, predicate, most_rows)
     for file, fields in holdings:
         if not part.takes(file, fields):
             yield part.files, part.own_predicate()
-            part = _Part(predicate, most_rows)
+            part = _Part(snapshot, needed, predicate, most_rows)
         part.add(file, fields)
     if part.files:
         yield part.files, part.own_predicate()
@@ -437,14 +449,18 @@ def _parts(
 class _Part:
     """Files that are scanned as one, and what a predicate looks at in them."""
 
-    def __init__(self, predicate: query.Predicate, most_rows: int) -> None:
+    def __init__(
+        self, snapshot: table.Snapshot, needed: needed_files.Needed, predicate: query.Predicate, most_rows: int
+    ) -> None:
         self.files: list[files.DataFile] = []
+        self._fields: list[catalog.Fields] = []
+        self._snapshot = snapshot
+        self._needed = needed
         self._predicate = predicate
         self._most_rows = most_rows
         self._rows = 0
         self._is_looked_at = False
         self._held: frozenset[str] = frozenset()
-        self._names: frozenset[str] = frozenset()
 
     def takes(self, file: files.DataFile, fields: catalog.Fields) -> bool:
         """Whether the file may join the others."""
@@ -459,14 +475,32 @@ class _Part:
     def add(self, file: files.DataFile, fields: catalog.Fields) -> None:
         """Takes a file."""
         self.files.append(file)
+        self._fields.append(fields)
         self._rows += file.rows
         self._is_looked_at = self._predicate.looks_at(fields.columns, fields.overflow)
         self._held |= self._predicate.columns & fields.columns
-        self._names |= fields.overflow
 
     def own_predicate(self) -> query.Predicate:
         """The predicate for these files."""
-        return self._predicate.within(self._held, self._names)
+        return _within(self._snapshot, self._needed, self.files, self._fields, self._predicate)
+
+
+def _within(
+    snapshot: table.Snapshot,
+    needed: needed_files.Needed,
+    chosen: Sequence[files.DataFile],
+    holdings: Sequence[catalog.Fields],
+    predicate: query.Predicate,
+) -> query.Predicate:
+    """The predicate for files that hold these fields, compiled for the columns in which something may match."""
+    found = [
+        narrowing.narrowed(snapshot.location(file.path), needed.stretches(file), fields, predicate)
+        for file, fields in zip(chosen, holdings, strict=True)
+    ]
+    held, names = (
+        frozenset[str]().union(*sets) for sets in zip(*((f.columns, f.overflow) for f in found), strict=True)
+    )
+    return predicate.within(held, names)
 
 
 def _chunks(chosen: Sequence[files.DataFile], most_rows: int) -> Iterator[list[files.DataFile]]:

@@ -69,14 +69,15 @@ def read(
     if kernel is None or predicate.expression is None:
         return None
     try:
-        with _opened(location) as file:
+        with opened(location) as file:
             return _Reader(file, stretches, dtypes, scan).frame(names, predicate)
     except (OSError, ValueError):  # kernel.Unfit is one; so is what `mmap` says of an empty file
         return None
 
 
 @contextlib.contextmanager
-def _opened(location: str) -> Iterator[Any]:
+def opened(location: str) -> Iterator[Any]:
+    """A data file for the kernel. Raises OSError, and ValueError where it is none that the kernel reads."""
     descriptor = os.open(location, os.O_RDONLY)
     try:
         content = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)

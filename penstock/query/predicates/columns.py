@@ -11,7 +11,7 @@ import polars as pl
 
 from penstock.fields import types, values
 from penstock.query import ast, evaluate, literals, patterns, words
-from penstock.query.predicates import judging, logic, numbers, strings
+from penstock.query.predicates import judging, logic, numbers, sought, strings
 
 _JSON_WITH_VALUE = r'["{tf0-9]'
 """In compact JSON text, all but null and lists of lists of null have one of these."""
@@ -144,14 +144,8 @@ def json_hint(test: ast.Test, *, has_texts: bool = False) -> Callable[[pl.Series
 
 def _json_pattern(test: ast.Test) -> str | None:
     """A regular expression that fits the JSON of all that equals the literal, in texts too; None where none is sure."""
-    if not isinstance(test, ast.Equals) or literals.number(test.text) or literals.day_or_instant(test.text):
-        return None
-    literal = test.text
-    if (address := literals.address(literal)) is not None:
-        if address.version == 6:
-            return None
-        literal = literals.dotted(literal)
-    elif literals.network(literal) is not None:
+    literal = sought.spelling(test)
+    if literal is None:
         return None
     wanted = words.folded_words(literal)
     if not wanted:

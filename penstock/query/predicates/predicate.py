@@ -50,6 +50,19 @@ class Predicate:
         return None if self.origin is None else self.origin.requirement
 
     @property
+    def anywhere(self) -> frozenset[tuple[str, ...]] | None:
+        """For each term without a field the literals of which every value that satisfies it has all (`sought`).
+
+        None where nothing is known, or it was compiled for some files.
+        """
+        return None if self.origin is None else self.origin.anywhere
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Fields that its terms name, where `anywhere` is known."""
+        return frozenset() if self.origin is None else self.origin.named
+
+    @property
     def constant(self) -> bool | None:
         """What it says of every event, where it reads no column: all match, or none. None: it depends on the event."""
         if self.expression is None:
@@ -70,6 +83,16 @@ class Origin:
     def requirement(self) -> needles.Requirement | None:
         """What every row group with a match meets."""
         return needles.required(self._node, self._columns)
+
+    @functools.cached_property
+    def anywhere(self) -> frozenset[tuple[str, ...]] | None:
+        """The literals of the terms without a field."""
+        return sought.anywhere(self._node)
+
+    @functools.cached_property
+    def named(self) -> frozenset[str]:
+        """The fields of the other terms."""
+        return frozenset(term.field for term in ast.terms(self._node) if term.field is not None)
 
     def overflow_fields(self, names: frozenset[str]) -> frozenset[str]:
         """Which of the names in an overflow the query looks at; of a term without a field `_ANY` stands for all."""
