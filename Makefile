@@ -11,7 +11,7 @@ INSTALL = echo 'Setting up: downloading packages and compiling four modules take
 PYTEST ?= $(BIN)/pytest -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types types-js sanitize bench soak serve format clean
+.PHONY: help demo test check lint types types-js sanitize bench soak chaos serve format clean
 
 help: ## List the tasks
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ soak: .venv/dev ## The long crash runs on SQLite and PostgreSQL, embedded store 
 	[ -n "$$PENSTOCK_TEST_POSTGRESQL" ] || eval "$$(scripts/postgresql.sh start)"; \
 	[ -n "$$PENSTOCK_TEST_CEPH" ] || eval "$$(scripts/ceph.sh start)"; \
 	CI=true $(BIN)/pytest -m soak tests
+
+chaos: .venv/dev ## Minutes of kills, full disks, cut stores and a hostile tenant, then every file exact; PENSTOCK_CHAOS_SECONDS and _SEED
+	$(BIN)/pytest -m soak tests/behaviour/test_chaos.py
 
 serve: .venv/runtime ## Run the service on this machine, home folder .penstock
 	$(BIN)/penstock init --if-missing && $(BIN)/penstock serve

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
-from support import house
+from support import house, thief
 
 from penstock import errors, storage, worker
 from penstock.control import exports, limits, secrets
@@ -47,43 +47,12 @@ def start(made: house.House) -> tuple[str, storage.CustomerKey, bytes]:
     return task_uuid, key, sealed
 
 
-def opened_by_somebody(made: house.House, task_uuid: str, remains: bytes) -> bytes | None:
-    """What one who has the whole home folder makes of sealed remains: every file of it is tried as the wrapping key."""
-    context = secrets.customer_key_context(task_uuid)
-    for path in made.home.rglob("*"):
-        if path.is_file() and path.stat().st_size == secrets.KEY_BYTES:
-            thief = services.vault.Vault(made.opened.master_keys, Pocket(path.read_bytes()))
-            try:
-                return thief.unseal(task_uuid, remains, context)
-            except errors.ConfigurationError:
-                continue
-    return None
-
-
-class Pocket:
-    """Wrapping keys of one who has found a key somewhere."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    def keep(self, task_uuid: str, key: bytes) -> None:
-        raise AssertionError
-
-    def get(self, task_uuid: str) -> bytes:
-        return self._key
-
-    def forget(self, task_uuid: str) -> None:
-        raise AssertionError
-
-
-def everything_in(home: pathlib.Path) -> bytes:
-    return b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
-
-
 @pytest.mark.parametrize("end", ["finished", "canceled"])
 def test_nobody_opens_the_key_of_an_export_that_has_ended(made: house.House, end: str) -> None:
     task_uuid, key, sealed = start(made)
-    assert opened_by_somebody(made, task_uuid, sealed) == key.raw  # as long as it is active, or the test proves nothing
+    assert (
+        thief.opened_by_somebody(made, task_uuid, sealed) == key.raw
+    )  # as long as it is active, or the test proves nothing
     if end == "canceled":
         with made.opened.database.begin() as tx:
             exports.request_cancel(tx, task_uuid, None, "somebody", made.opened.clock.now())
@@ -91,8 +60,8 @@ def test_nobody_opens_the_key_of_an_export_that_has_ended(made: house.House, end
     else:
         worker.Worker(made.opened).run_pending()
         assert made.export(task_uuid).status == "FINISHED"
-    assert opened_by_somebody(made, task_uuid, sealed) is None  # the database's log still has the sealed bytes
-    assert key.raw not in everything_in(made.home)
+    assert thief.opened_by_somebody(made, task_uuid, sealed) is None  # the database's log still has the sealed bytes
+    assert key.raw not in thief.everything_in(made.home)
     with pytest.raises(errors.ConfigurationError) as gone:
         made.opened.vault.unseal(task_uuid, sealed, secrets.customer_key_context(task_uuid))
     assert gone.value.code == "export_key_missing"
