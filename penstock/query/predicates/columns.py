@@ -5,6 +5,7 @@ A null in the column gives null, or false. What Polars cannot compute is asked o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import polars as pl
@@ -15,6 +16,11 @@ from penstock.query.predicates import judging, logic, numbers, sought, strings
 
 _JSON_WITH_VALUE = r'["{tf0-9]'
 """In compact JSON text, all but null and lists of lists of null have one of these."""
+
+_SMALL_WHOLE = re.compile("[1-9][0-9]{0,8}")
+_NOT_PLAIN = r"(?:^|[:,\[])[0-9.]+[eE]|\.9{7}"
+"""JSON keeps numbers as they came in. One that equals a small whole number and lacks its digits has an exponent, or is
+so little less that a double does not tell the two apart."""
 
 _NEVER = None
 """The column can hold no value that satisfies the test."""
@@ -144,6 +150,8 @@ def json_hint(test: ast.Test, *, has_texts: bool = False) -> Callable[[pl.Series
 
 def _json_pattern(test: ast.Test) -> str | None:
     """A regular expression that fits the JSON of all that equals the literal, in texts too; None where none is sure."""
+    if isinstance(test, ast.Equals) and _SMALL_WHOLE.fullmatch(test.text):
+        return f"{test.text}|{_NOT_PLAIN}"
     literal = sought.spelling(test)
     if literal is None:
         return None

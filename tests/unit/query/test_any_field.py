@@ -70,10 +70,32 @@ def test_finds_what_the_reference_finds_however_json_writes_it(text: str, places
     assert [place for place, fits in enumerate(expected) if fits] == places
 
 
-@pytest.mark.parametrize("text", ["failed", '"failed again"', "10.20.30.40", "true"])
+@pytest.mark.parametrize("text", ["failed", '"failed again"', "10.20.30.40", "true", "443"])
 def test_an_overflow_without_the_words_is_not_parsed(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def parsed(_: str) -> Any:
         raise AssertionError("parsed")
 
     monkeypatch.setattr(evaluate, "read_json", parsed)
     assert found(text, [{"message": ["nothing of it"]}, {"x": "fail", "y": 10.2}]) == [False, False]
+
+
+SPELT = ("443", "443.0", "4.43e2", "44300E-2", "0.443e+3", "442.99999999999999999999", "443.00000000000000001")
+
+
+@pytest.mark.parametrize("spelt", SPELT)
+@pytest.mark.parametrize("text", ['{{"x":{}}}', '{{"x":[1,{}]}}', '{{"x":[{}]}}', '{{"x":{{"y":{}}}}}'])
+def test_a_number_is_found_however_it_came_in(spelt: str, text: str) -> None:
+    frame = pl.DataFrame(
+        {types.OVERFLOW: [text.format(spelt), text.format(spelt[:-1] + "7"), text.format(f'"{spelt}"')]}
+    )
+    predicate = query.compile(query.parse("443"), {"m": types.FieldType.TEXT, types.OVERFLOW: types.FieldType.JSON})
+    assert predicate.expression is not None
+    frame = frame.with_columns(m=pl.lit(None, dtype=pl.String))
+    expected = [query.matches(query.parse("443"), values.loads(each), {}) for each in frame[types.OVERFLOW]]
+    assert expected[0]
+    assert frame.select(predicate.expression.fill_null(False)).to_series().to_list() == expected
+    # The same text in a column of its own.
+    column = pl.DataFrame({"j": [spelt, f"[{spelt}]", '"443x"', None]})
+    alone = query.compile(query.parse("j:443"), {"j": types.FieldType.JSON})
+    assert alone.expression is not None
+    assert column.select(alone.expression.fill_null(False)).to_series().to_list() == [True, True, False, False]
