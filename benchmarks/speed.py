@@ -144,6 +144,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--stream", default="narrow", choices=("narrow", "wide"), help="of sample events")
     parser.add_argument("--rows", default=",".join([*WORKLOADS, "served", "starts"]))
     asked = parser.parse_args()
     rows = asked.rows.split(",")
@@ -152,7 +153,7 @@ def main() -> int:
         environment = os.environ | {"PENSTOCK_HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "state")}
         lines = ["| | whole process | work alone | asked | |", "|---|---|---|---|---|"]
         if set(rows) - {"starts"}:
-            files = filled(folder, environment, asked.events)
+            files = filled(folder, environment, asked.events, asked.stream)
             values = {
                 "rare": rarest(files, "dns.question.name", asked.events // 3000),
                 "needle": rarest(files, "source.ip", 1),
@@ -170,9 +171,10 @@ def main() -> int:
     return int(any("missed" in line for line in lines))
 
 
-def filled(folder: pathlib.Path, environment: dict[str, str], events: int) -> list[str]:
+def filled(folder: pathlib.Path, environment: dict[str, str], events: int, stream: str) -> list[str]:
     """The data files of a new home."""
-    for words in (["init"], ["generate", "--events", str(events), "--start", "2026-01-05T00:00:00Z"]):
+    generate = ["generate", "--events", str(events), "--start", "2026-01-05T00:00:00Z", "--stream", stream]
+    for words in (["init"], generate):
         subprocess.run([*start_up.PENSTOCK, *words], env=environment, check=True, stdout=subprocess.DEVNULL)
     return sorted(map(str, (folder / "home" / "lake").glob("*/*.parquet")))
 
