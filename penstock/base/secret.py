@@ -26,3 +26,10 @@ class Secret:
 
     def __repr__(self) -> str:
         return "***" if self._text else "''"
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self  # it never changes, and `dataclasses.asdict` of settings copies
+
+    def __reduce__(self) -> str:
+        # A pickle would carry the text into files and other processes, where nothing hides it.
+        raise TypeError("a secret is not pickled")
