@@ -159,6 +159,13 @@ class Settings:
         if wrong:
             raise _invalid(wrong)
 
+    def without_secrets(self) -> Settings:
+        """The same for a process that needs no secret: those are empty."""
+        secrets: dict[str, Any] = {
+            field.name: Secret("") for field in dataclasses.fields(self) if "Secret" in str(field.type)
+        }
+        return dataclasses.replace(self, **secrets)
+
     @property
     def resolved_database_url(self) -> str:
         """`database_url`, or SQLite's file in the home folder."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import pickle
 import subprocess
 import sys
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from penstock import errors, settings
+from penstock.base import secret
 
 
 @pytest.fixture(autouse=True)
@@ -128,3 +130,11 @@ def test_settings_load_without_pydantic() -> None:
     script = "import sys; from penstock import settings; settings.load(); print('pydantic' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert ran.stdout == "False\n"
+
+
+def test_settings_without_secrets_reach_another_process_and_others_do_not() -> None:
+    given = settings.Settings(master_key=secret.Secret("hush"), s3_secret_access_key=secret.Secret("hush"), port=1)
+    passed = pickle.loads(pickle.dumps(given.without_secrets()))
+    assert (passed.port, passed.master_key.reveal(), passed.s3_secret_access_key.reveal()) == (1, "", "")
+    with pytest.raises(TypeError):
+        pickle.dumps(given)

@@ -60,7 +60,7 @@ class Children:
         """
         process = self._take()
         try:
-            answer = _ask(process, (settings, job), check, tell)
+            answer = _ask(process, (settings.without_secrets(), job), check, tell)
         # Whatever was raised, the two no longer agree on what comes next on the pipes: such a process is not used
         # again.
         except BaseException:
