@@ -35,6 +35,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from penstock import errors
 from penstock import settings as settings_module
+from penstock.base import durable_files
 from penstock.control.schema import tables
 
 KEY_BYTES = 32
@@ -233,7 +234,7 @@ class MasterKeys:
         # folder is synced last, since a rename is durable only with it.
         temporary = self._write_beside(home / FILE_NAME)
         temporary.replace(home / FILE_NAME)
-        _sync_folder(home)
+        durable_files.sync_folder(home)
 
     def _write_beside(self, path: pathlib.Path) -> pathlib.Path:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
@@ -361,14 +362,6 @@ def _fresh_id(taken: dict[str, bytes]) -> str:
     # One above the highest, never a gap: an id that was used once may still name a blob in a backup.
     numbers = [int(name[1:]) for name in taken if re.fullmatch(r"k\d{1,9}", name)]
     return f"k{max(numbers, default=0) + 1}"
-
-
-def _sync_folder(path: pathlib.Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _invalid(why: str) -> errors.ConfigurationError:
