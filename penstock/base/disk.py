@@ -18,9 +18,11 @@ from penstock import errors
 SMALL_DISK_SHARE = 0.05
 """Of a disk so small that the setting would keep back much of it, this share is kept back instead."""
 
-_FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+"""What the system says of a full disk, of a quota (EDQUOT), and of `ulimit -f` (EFBIG)."""
+
 # Foreign libraries hand the system's words on, in sentences of their own.
-_FULL_WORDS = tuple(f"(os error {number})" for number in sorted(_FULL))
+_FULL_WORDS = tuple(f"(os error {number})" for number in sorted(FULL))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +94,7 @@ class Room:
 def says_full(error: BaseException) -> bool:
     """Whether an error of the system's or of a library's says that a disk or a quota is full."""
     if isinstance(error, OSError) and error.errno is not None:
-        return error.errno in _FULL
+        return error.errno in FULL
     return any(words in str(error) for words in _FULL_WORDS)
 
 

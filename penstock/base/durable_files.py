@@ -13,9 +13,8 @@ import shutil
 from collections.abc import Iterator
 
 from penstock import errors
+from penstock.base import disk
 
-# EDQUOT: the user's quota. EFBIG: the limit of one file's size (`ulimit -f`).
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _UNWRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -35,7 +34,7 @@ def translated(doing: str) -> Iterator[None]:
 def _explained(error: OSError, doing: str) -> errors.StorageError:
     where = f" ({error.filename})" if error.filename else ""
     what = f"{doing} failed: {error.strerror or error}{where}."
-    if error.errno in _FULL:
+    if error.errno in disk.FULL:
         return errors.NoRoom("storage_full", what, "Free space on the disk of the home folder, then try again.")
     if error.errno in _UNWRITABLE:
         return errors.StorageError("storage_unwritable", what, "Make the home folder writable for the service's user.")

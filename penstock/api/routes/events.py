@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 import fastapi
 
 from penstock.api import auth, context, paging, schemas
-from penstock.base import instants
 from penstock.control import searches
 from penstock.fields import presets
 from penstock.usecases import found as events
@@ -93,8 +92,7 @@ async def get_histogram(
     def read() -> schemas.Histogram:
         job = _job(here, job_uuid, caller)
         found = events.histogram(here.services, job, buckets)
-        shown = [schemas.Bucket(start=instants.from_microseconds(us), count=n) for us, n in found.counts]
-        return schemas.Histogram(interval_seconds=found.interval_seconds, buckets=shown)
+        return schemas.Histogram.of(found.interval_seconds, found.counts)
 
     return await here.run_heavy(read)
 

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from penstock import errors, query
 from penstock.api import auth, context, json_body, paging, schemas
-from penstock.base import instants
 from penstock.control import audit, searches
 from penstock.query import notes, times
 from penstock.usecases import notes as search_notes
@@ -144,8 +143,7 @@ def _understood(term: str) -> str:
 
 
 def _so_far(counted: searches.SoFar) -> schemas.SoFar:
-    buckets = [schemas.Bucket(start=instants.from_microseconds(us), count=n) for us, n in counted.histogram["counts"]]
-    histogram = schemas.Histogram(interval_seconds=counted.histogram["interval_seconds"], buckets=buckets)
+    histogram = schemas.Histogram.of(counted.histogram["interval_seconds"], counted.histogram["counts"])
     return schemas.SoFar(total=counted.total, share=counted.share, histogram=histogram)
 
 

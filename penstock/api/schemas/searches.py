@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
 
 import pydantic
 from pydantic import Field
 
 from penstock.api.schemas.shared import Lenient, SearchStatus, Text
+from penstock.base import instants
 
 
 class Filter(Lenient):
@@ -66,6 +68,12 @@ class Histogram(pydantic.BaseModel):
 
     interval_seconds: float
     buckets: list[Bucket]
+
+    @classmethod
+    def of(cls, interval_seconds: float, counts: Iterable[Sequence[int]]) -> Self:
+        """From pairs of a bucket's start, in microseconds since 1970, and its matches."""
+        buckets = [Bucket(start=instants.from_microseconds(us), count=count) for us, count in counts]
+        return cls(interval_seconds=interval_seconds, buckets=buckets)
 
 
 class SoFar(pydantic.BaseModel):

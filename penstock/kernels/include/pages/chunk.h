@@ -304,6 +304,21 @@ static int pg_may_hold(const struct pg_literal *literals, size_t n, int folds, s
     return i == n || (folds && pg_is_foreign(value.bytes, value.size));
 }
 
+/* The next data page, whose first row is `first`, and its body; dictionaries on the way are read. */
+static int pg_next_data_page(struct pg_walk *walk, uint32_t first, struct pg_page *page, const uint8_t **body)
+{
+    int result;
+    while (!(result = pg_read_header(&walk->reader, page))) {
+        *body = walk->reader.at;
+        walk->reader.at += page->packed;
+        if (page->kind != PG_DICTIONARY_PAGE)
+            return page->kind != PG_DATA_PAGE || page->values > walk->chunk->rows - first ? PG_UNFIT : PG_OK;
+        if ((result = pg_read_dictionary(walk, page, *body)))
+            break;
+    }
+    return result;
+}
+
 /* Rows `wanted`, ascending, of the chunk, and their values. */
 static int pg_take(const struct pg_chunk *chunk, const uint32_t *wanted, size_t n, struct pg_found *found)
 {
@@ -313,18 +328,9 @@ static int pg_take(const struct pg_chunk *chunk, const uint32_t *wanted, size_t 
     int result = PG_OK;
     while (result == PG_OK && next < n) {
         struct pg_page page;
-        if ((result = pg_read_header(&walk.reader, &page)))
+        const uint8_t *body;
+        if ((result = pg_next_data_page(&walk, first, &page, &body)))
             break;
-        const uint8_t *body = walk.reader.at;
-        walk.reader.at += page.packed;
-        if (page.kind == PG_DICTIONARY_PAGE) {
-            result = pg_read_dictionary(&walk, &page, body);
-            continue;
-        }
-        if (page.kind != PG_DATA_PAGE || page.values > chunk->rows - first) {
-            result = PG_UNFIT;
-            break;
-        }
         uint32_t end = first + (uint32_t)page.values;
         if (wanted[next] < end)
             result = pg_read_values(&walk, &page, body);
@@ -345,18 +351,9 @@ static int pg_search(const struct pg_chunk *chunk, uint32_t from, uint32_t to, c
     int result = PG_OK;
     while (result == PG_OK && first < to) {
         struct pg_page page;
-        if ((result = pg_read_header(&walk.reader, &page)))
+        const uint8_t *body;
+        if ((result = pg_next_data_page(&walk, first, &page, &body)))
             break;
-        const uint8_t *body = walk.reader.at;
-        walk.reader.at += page.packed;
-        if (page.kind == PG_DICTIONARY_PAGE) {
-            result = pg_read_dictionary(&walk, &page, body);
-            continue;
-        }
-        if (page.kind != PG_DATA_PAGE || page.values > chunk->rows - first) {
-            result = PG_UNFIT;
-            break;
-        }
         uint32_t end = first + (uint32_t)page.values;
         if (end > from)
             result = pg_read_values(&walk, &page, body);
