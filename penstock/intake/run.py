@@ -101,7 +101,7 @@ class Run:
             is_over = False
             while not is_over:
                 part = _Part(prepared)
-                self._append(part, None)
+                self._append(part)
                 is_over = part.is_last
         if self._broken is not None:
             raise self._explained(self._broken, self._broken.tally.accepted)
@@ -115,19 +115,21 @@ class Run:
         Raises:
             IngestError: as `take_piecewise`; none of its events were taken in.
         """
-        if any(self._table.has_batch(batch_id) for batch_id in batch_ids):
+        if self._table.batches_taken(batch_ids):
             self.skipped.append(streams.name_of(source, name))
             return
         # However many batches there are: a commit in between would end the source for good, by its batch's id.
         frames = (frame for frame in self._frames([source], name) if frame is not None)
         with contextlib.closing(_ahead(frames)) as prepared:
             try:
-                self._append(_Part(prepared), batch_ids[0] if batch_ids else None)
+                self._append(_Part(prepared), batch_ids[:1])
+            except table.BatchTaken:  # by another process, meanwhile
+                self.skipped.append(streams.name_of(source, name))
             except _Broken as broken:
                 raise self._explained(broken, 0) from broken.error
 
-    def _append(self, part: _Part, batch_id: str | None) -> None:
-        self.version = self._table.append(part, types=self._columns.types, batch_id=batch_id)
+    def _append(self, part: _Part, batch_ids: Sequence[str] = ()) -> None:
+        self.version = self._table.append(part, types=self._columns.types, batch_ids=batch_ids)
         self.accepted += part.events
 
     def _parts(self, sources: Iterable[streams.Source]) -> Iterator[pl.DataFrame | None]:

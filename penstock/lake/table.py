@@ -11,7 +11,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import deltalake
@@ -54,6 +54,18 @@ _MOST_TINY_FILES = 256
 
 class Stopped(Exception):
     """The caller's `should_stop` said so. Nothing was changed."""
+
+
+class BatchTaken(Exception):
+    """Batches of an append were committed before. Nothing was changed.
+
+    Attributes:
+        batch_ids: theirs.
+    """
+
+    def __init__(self, batch_ids: Iterable[str]) -> None:
+        self.batch_ids = frozenset(batch_ids)
+        super().__init__(", ".join(sorted(self.batch_ids)))
 
 
 def check_stop(should_stop: Callable[[], bool] | None) -> None:
@@ -107,8 +119,12 @@ class EventTable:
 
     def has_batch(self, batch_id: str) -> bool:
         """Whether an append with this batch id was committed."""
+        return bool(self.batches_taken([batch_id]))
+
+    def batches_taken(self, batch_ids: Iterable[str]) -> frozenset[str]:
+        """Those of the batch ids with which an append was committed."""
         with self._lock, translated(self.root):
-            return _is_taken(self._refreshed(), batch_id)
+            return _taken(self._refreshed(), batch_ids)
 
     def add_columns(self, wanted: Mapping[str, FieldType]) -> Mapping[str, FieldType]:
         """Adds the columns that the table lacks and can hold beside its own; all that it has afterwards.
@@ -136,17 +152,20 @@ class EventTable:
         return self.snapshot().columns
 
     def append(
-        self, frames: Iterable[pl.DataFrame], *, types: Mapping[str, FieldType], batch_id: str | None = None
+        self, frames: Iterable[pl.DataFrame], *, types: Mapping[str, FieldType], batch_ids: Collection[str] = ()
     ) -> int:
         """Adds events, all or none, and returns the version that holds them.
 
         Each frame holds TIMESTAMP (no nulls), any columns of `types` in their Polars types and, if need be, OVERFLOW;
         it need not be sorted. One frame is in memory at a time. Events with one @timestamp keep the order in which
-        they come. Columns the table lacks are added. With a `batch_id` that was committed before, nothing happens and
-        the newest version is returned. A crash before the commit leaves files that nothing refers to; `vacuum` takes
-        them.
+        they come. Columns the table lacks are added. A crash before the commit leaves files that nothing refers to;
+        `vacuum` takes them.
+
+        Args:
+            batch_ids: the batches whose events these are; each is taken in once.
 
         Raises:
+            BatchTaken: some of the batches were committed before, if only while these frames were written.
             IngestError: `column_conflict` (another type, or a name that differs only in case, in the table; `extra`
                 holds `columns`), `invalid_frame`.
             StorageError: `lake_failed`, `lake_busy` (the commit lost every race).
@@ -156,8 +175,8 @@ class EventTable:
         try:
             with self._lock, translated(self.root):
                 delta = self._refreshed()
-                if batch_id is not None and _is_taken(delta, batch_id):
-                    return delta.version()
+                if taken := _taken(delta, batch_ids):
+                    raise BatchTaken(taken)
                 # Before anything is written: a clash would be found only after gigabytes of files.
                 self._check(delta, types)
             for frame in frames:  # what the caller's iterator raises is the caller's
@@ -165,9 +184,9 @@ class EventTable:
                     writer.write(frame, types)
             with translated(self.root):
                 writer.finish()
-            version = self._commit(writer, types, batch_id)
-        except errors.NoRoom:
-            # A commit that found no room does not come later: its files must not keep the disk full until a vacuum.
+            version = self._commit(writer, types, batch_ids)
+        except (errors.NoRoom, BatchTaken):
+            # Such a commit does not come later: its files must not keep the disk full until a vacuum.
             writer.is_offered = writer.is_offered and self._may_name(writer.written)
             raise
         finally:
@@ -230,12 +249,12 @@ class EventTable:
             partitioned = _is_partitioned(delta)
             actions: list[_Action] = [files.remove_action(file, partitioned=partitioned) for file in removed]
             actions += [files.add_action(each, partitioned=partitioned, data_change=False) for each in added]
-            return self._offer(delta, actions, _REPLACE_MARK)
+            return self._offer(delta, actions, [_REPLACE_MARK])
 
         self._note(added)
         return self._until_done(attempt)
 
-    def _commit(self, writer: files.FileWriter, wanted: Mapping[str, FieldType], batch_id: str | None) -> int:
+    def _commit(self, writer: files.FileWriter, wanted: Mapping[str, FieldType], batch_ids: Collection[str]) -> int:
         self._note(writer.written)
         used = {name: wanted[name] for name in sorted(writer.columns - {types.TIMESTAMP})}
 
@@ -244,16 +263,17 @@ class EventTable:
             self._add_columns(delta, used)
             partitioned = _is_partitioned(delta)
             actions = [files.add_action(each, partitioned=partitioned, data_change=True) for each in writer.written]
-            # From here on `delta` is not refreshed: the commit must fail if the batch came in after this look.
-            if batch_id is not None and _is_taken(delta, batch_id):
-                return delta.version()
-            if not actions and batch_id is None:
-                return delta.version()
+            # Before the batches: an attempt that seemed to fail and went through took them.
             if writer.is_offered and actions and actions[0].path in self._as_snapshot(delta).files_by_path:
-                return delta.version()  # an attempt that seemed to fail went through
+                return delta.version()
+            # From here on `delta` is not refreshed: the commit must fail if a batch came in after this look.
+            if taken := _taken(delta, batch_ids):
+                raise BatchTaken(taken)
+            if not actions and not batch_ids:
+                return delta.version()
             files.refresh(self.root, writer.written)
             writer.is_offered = True
-            return self._offer(delta, actions, None if batch_id is None else _batch_mark(batch_id))
+            return self._offer(delta, actions, [_batch_mark(batch_id) for batch_id in batch_ids])
 
         return self._until_done(attempt)
 
@@ -309,22 +329,22 @@ class EventTable:
         self,
         delta: deltalake.DeltaTable,
         actions: Sequence[_Action],
-        mark: str | None,
+        marks: Iterable[str],
     ) -> int:
         """Commits on top of what `delta` has seen; the newest version afterwards, which holds it.
 
-        Commits that other writers made since are passed over, unless they changed the columns or bear the same `mark`:
-        then it is a lost race.
+        Commits that other writers made since are passed over, unless they changed the columns or bear one of the
+        `marks`: then it is a lost race.
         """
-        # delta-rs refuses a commit if another one with the same application id came in since: that is all the mark is
+        # delta-rs refuses a commit if another one with the same application id came in since: that is all marks are
         # for.
-        marks = [transaction.Transaction(mark, 1)] if mark is not None else None
+        transactions = [transaction.Transaction(mark, 1) for mark in marks]
         delta.create_write_transaction(
             list(actions),
             "append",
             delta.schema(),
             list(delta.metadata().partition_columns),
-            commit_properties=transaction.CommitProperties(app_transactions=marks),
+            commit_properties=transaction.CommitProperties(app_transactions=transactions or None),
         )
         return self._refreshed().version()
 
@@ -382,9 +402,9 @@ def _batch_mark(batch_id: str) -> str:
     return f"batch:{batch_id}"
 
 
-def _is_taken(delta: deltalake.DeltaTable, batch_id: str) -> bool:
-    """Whether `delta` has seen the batch."""
-    return delta.transaction_version(_batch_mark(batch_id)) is not None
+def _taken(delta: deltalake.DeltaTable, batch_ids: Iterable[str]) -> frozenset[str]:
+    """The batches that `delta` has seen."""
+    return frozenset(each for each in batch_ids if delta.transaction_version(_batch_mark(each)) is not None)
 
 
 def _is_partitioned(delta: deltalake.DeltaTable) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import errno
 import os
@@ -128,16 +129,19 @@ def test_events_with_an_overflow_are_counted_per_file(events: table.EventTable) 
 
 def test_a_batch_is_taken_once(events: table.EventTable) -> None:
     assert not events.has_batch("file-1")
-    first = events.append([frame([1, 2])], types={}, batch_id="file-1")
-    assert events.has_batch("file-1")
-    assert events.append([frame([1, 2])], types={}, batch_id="file-1") == first
+    events.append([frame([1, 2])], types={}, batch_ids=["file-1", "file-2"])
+    assert events.batches_taken(["file-1", "file-2", "file-3"]) == {"file-1", "file-2"}
+    with pytest.raises(table.BatchTaken) as caught:
+        events.append([frame([1, 2])], types={}, batch_ids=["file-3", "file-2"])
+    assert caught.value.batch_ids == {"file-2"}
+    assert not events.has_batch("file-3")
     assert events.snapshot().rows == 2
     assert len(data_files(events)) == 1
 
 
 def test_many_small_posts_leave_few_files_in_their_order(events: table.EventTable) -> None:
     for n in range(150):
-        events.append([frame([7], n=[n])], types=N, batch_id=f"post {n}")
+        events.append([frame([7], n=[n])], types=N, batch_ids=[f"post {n}"])
     snapshot = events.snapshot()
     assert len(snapshot.files) < 70
     assert [n for file in snapshot.files for n in pl.read_parquet(snapshot.location(file.path))["n"]] == list(
@@ -174,7 +178,7 @@ def test_an_append_whose_file_a_vacuum_took_fails_and_names_no_lost_file(
 
 
 def test_an_empty_batch_is_remembered_too(events: table.EventTable) -> None:
-    events.append([], types={}, batch_id="nothing")
+    events.append([], types={}, batch_ids=["nothing"])
     assert events.has_batch("nothing")
 
 
@@ -304,7 +308,8 @@ def test_a_writer_that_loses_every_race_gives_up(events: table.EventTable, monke
 def test_threads_append_at_once_and_nothing_is_lost(events: table.EventTable) -> None:
     def append(n: int) -> None:
         own = {f"column.{n % 3}": FieldType.KEYWORD}
-        events.append([frame([n], **{f"column.{n % 3}": ["x"]})], types=own, batch_id=f"batch-{n // 2}")
+        with contextlib.suppress(table.BatchTaken):
+            events.append([frame([n], **{f"column.{n % 3}": ["x"]})], types=own, batch_ids=[f"batch-{n // 2}", f"{n}"])
 
     with futures.ThreadPoolExecutor(6) as pool:
         list(pool.map(append, range(24)))
@@ -320,12 +325,15 @@ def test_a_batch_that_another_writer_commits_between_look_and_commit_is_taken_on
 
     def offer_late(*args: Any) -> int:
         if not overtaken:
-            overtaken.append(other.append([frame([1])], types={}, batch_id="file-1"))
+            overtaken.append(other.append([frame([1])], types={}, batch_ids=["file-2"]))
         return offer(*args)
 
     monkeypatch.setattr(events, "_offer", offer_late)
-    events.append([frame([1])], types={}, batch_id="file-1")
-    assert events.snapshot().rows == 1
+    with pytest.raises(table.BatchTaken) as caught:
+        events.append([frame([1])], types={}, batch_ids=["file-1", "file-2"])
+    assert caught.value.batch_ids == {"file-2"}
+    assert not events.has_batch("file-1")
+    assert events.snapshot().rows == len(data_files(events)) == 1
 
 
 WRITER = """
