@@ -107,6 +107,7 @@ CODES: Mapping[str, Code] = {
     "illegal_move": Code(errors.Conflict, "errors.md"),
     "incomplete_s3_settings": Code(errors.DestinationError, "api.md"),
     "insecure_url": Code(errors.UsageError, "user-guide.md"),
+    "intake_full": Code(errors.TooManyRequests, "api.md"),
     "internal_error": Code(errors.PenstockError, "api.md"),
     "invalid_api_host": Code(errors.UsageError, "user-guide.md"),
     "invalid_api_key_name": Code(errors.InvalidRequest, "errors.md"),

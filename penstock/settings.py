@@ -65,6 +65,9 @@ class Settings:
     request_body_seconds: float = _field(900.0, "How long the body of a request may take.", least=1)
     request_least_bytes_per_second: int = _field(1000, "A body that comes slower, after 10 s, is given up.")
     ingest_requests_per_key: int = _field(16, "Ingest requests of one API key at once.", least=1)
+    ingest_group_milliseconds: int = _field(
+        50, "A community's small ingest requests are committed together, at most this often; 0: each alone.", most=5000
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _field("info", "Least severe log level written.")
     log_format: Literal["text", "json"] = _field("text", "How log events are written.")
 

@@ -15,6 +15,7 @@ from starlette import types as starlette_types
 import penstock
 from penstock import worker as worker_module
 from penstock.api import auth, context, metrics, middleware, problems, schemas
+from penstock.api.intake import intaking
 from penstock.api.routes import (
     audit,
     communities,
@@ -73,8 +74,7 @@ def create_app(services: services_module.Services, *, worker: worker_module.Work
         services=services,
         measures=measures,
         heavy=anyio.CapacityLimiter(context.HEAVY_THREADS),
-        ingest=anyio.CapacityLimiter(context.INGEST_THREADS),
-        ingests=context.Ingests(services.settings.ingest_requests_per_key),
+        intake=intaking.Intake(services, measures),
     )
     app.state.known_keys = auth.KnownKeys(services)
     # Two prefixes, since published clients of the reference platform use both.

@@ -44,10 +44,11 @@ class Rejects:
 
     Attributes:
         count: how many there are.
-        first: the first DETAILS of them.
+        first: the first of them, so many as `details` says.
     """
 
-    def __init__(self, path: pathlib.Path | None) -> None:
+    def __init__(self, path: pathlib.Path | None, *, details: int = DETAILS) -> None:
+        self._details = details
         self.count = 0
         self.first: list[Reject] = []
         self._path = path
@@ -63,7 +64,7 @@ class Rejects:
     ) -> None:
         """Notes a line. `raw` is its text; only its start where `size`, its real length, is given."""
         self.count += 1
-        if len(self.first) < DETAILS:
+        if len(self.first) < self._details:
             self.first.append(Reject(source=source, line=line, code=refusal.code, reason=refusal.detail))
         if self._path is None:
             return

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import collections
-import contextlib
-from typing import IO, Annotated, Any
+from typing import Annotated
 
 import fastapi
-import structlog
 
-from penstock import errors
 from penstock.api import auth, bodies, context, schemas
-from penstock.control import audit
-from penstock.intake import ingest
-
-_LOG = structlog.get_logger("penstock.api")
 
 router = fastapi.APIRouter(tags=["ingest"])
 
@@ -54,67 +46,15 @@ async def ingest_events(
 ) -> schemas.IngestResult:
     """Lines that are no event are rejected one by one, with the reason; all others are searchable at once.
 
-    All of them are one commit. A body that is too large, cut off or broken is refused whole.
+    All of them are one commit, which small bodies that come at the same time share. A body that is too large, cut off
+    or broken is refused whole.
     """
     caller.require_community(community_uuid)
-    services = here.services
-    settings = services.settings
-
-    def take(sent: IO[bytes]) -> ingest.IngestReport:
-        # On the thread: unpacking is work for the processor, and would hold the event loop up.
-        with bodies.unpacked(sent, content_encoding, settings.request_max_bytes) as body:
-            return ingest.ingest_stream(
-                services.table(community_uuid),
-                body,
-                clock=services.clock,
-                limits=ingest.Limits.of(settings, request=True),
-                batch_id=batch_id,
-            )
-
-    with here.ingests.one_of(caller.actor):
-        async with bodies.received(request.stream(), settings.request_max_bytes) as sent:
-            report = await here.run_ingest(caller.actor, take, sent)
-    here.measures.ingested(report.accepted, report.rejected)
-    await here.run_light(_record, here, caller, community_uuid, report)
+    with here.intake.shares.one_of(caller.actor):
+        async with bodies.received(request.stream(), here.services.settings.request_max_bytes) as sent:
+            taken = await here.intake.take_lines(caller.actor, community_uuid, sent, content_encoding, batch_id)
     return schemas.IngestResult(
-        accepted=report.accepted,
-        rejected=[schemas.Rejection(line=one.line, code=one.code, reason=one.reason) for one in report.rejects],
-        rejected_total=report.rejected,
+        accepted=taken.accepted,
+        rejected=[schemas.Rejection(line=one.line, code=one.code, reason=one.reason) for one in taken.rejects],
+        rejected_total=taken.rejected,
     )
-
-
-def _record(here: context.Context, caller: auth.Caller, community_uuid: str, report: ingest.IngestReport) -> None:
-    """The audit's entry. The events are in: a database that is away now must not make the client send them again.
-
-    What could not be written then is written with the next entry, under its own time.
-    """
-    now = here.services.clock.now()
-    detail = {"accepted": report.accepted, "rejected": report.rejected, "version": report.version}
-    own = {
-        "now": now,
-        "actor": caller.actor,
-        "actor_type": auth.ACTOR_TYPE,
-        "action": "events.ingested",
-        "community_uuid": community_uuid,
-        "detail": detail,
-    }
-    waiting = _taken(here.unrecorded)
-    try:
-        with here.services.database.begin() as tx:
-            for entry in (*waiting, own):
-                audit.record(tx, **entry)
-    except errors.PenstockError as error:
-        here.unrecorded.extend((*waiting, own))
-        # Should this process end before the database is back, the log is the only place that has it.
-        _LOG.error(
-            "audit_not_recorded", code=error.code, at=now, actor=caller.actor, community=community_uuid, **detail
-        )
-
-
-def _taken(entries: collections.deque[dict[str, Any]]) -> list[dict[str, Any]]:
-    """All that is there, each taken by one thread only."""
-    taken = []
-    with contextlib.suppress(IndexError):
-        while True:
-            taken.append(entries.popleft())
-    return taken

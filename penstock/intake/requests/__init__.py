@@ -1,0 +1,4 @@
+"""Small requests: several of them share a commit, each with its own counts, rejects and batch id.
+
+groups  the bodies of a group to one commit
+"""
