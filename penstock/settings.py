@@ -87,6 +87,7 @@ class Settings:
     search_deadline_seconds: float = _field(300.0, "A search that has run this long ends FAILED.", least=0.1)
     search_max_last_events: int = _field(1000, "Newest events a search job shows.", least=1)
     idempotency_ttl_seconds: int = _field(86_400, "How long an Idempotency-Key is remembered.")
+    batch_id_ttl_seconds: int = _field(7 * 86_400, "How long the `batch_id` of an intake is remembered, at least.")
     audit_keep_days: int = _field(365, "How long audit entries are kept.")
 
     disk_keep_bytes: int = _field(

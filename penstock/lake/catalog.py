@@ -15,7 +15,7 @@ import os
 import secrets
 import threading
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -26,6 +26,9 @@ NAME = "_catalog"
 """Its file in the table's folder. Readers of Delta tables leave names with `_` alone."""
 
 _MAGIC = b"penstock-catalog-1\n"
+
+_MOST_FORGOTTEN = 10_000
+"""Files kept in memory that the newest snapshot no longer has: older snapshots may be asked for them."""
 
 _STORE_AFTER_FOOTERS = 32
 """Footers that a process reads before it stores what it learnt: a millisecond each, so others are spared that."""
@@ -88,6 +91,12 @@ class Catalog:
         with self._lock:
             self._put(path, fields)
 
+    def forget_others(self, paths: Collection[str]) -> None:
+        """Forgets all other files if there are very many of them: the footer of each still has its fields."""
+        with self._lock:
+            if len(self._known) > len(paths) + _MOST_FORGOTTEN:
+                self._keep_only({path: self._known[path] for path in paths if path in self._known})
+
     def store(self, paths: Sequence[str]) -> None:
         """Writes the catalog of these files, in place of the one there; never raises for want of room or rights."""
         with self._lock:
@@ -118,8 +127,11 @@ class Catalog:
                 os.unlink(unfinished)
         # Files that no snapshot has any more are forgotten here; else a service that runs for months would keep them
         # all.
-        self._seen, self._footers, self._known = self._state(), 0, known
-        self._same = {fields: fields for fields in known.values()}
+        self._seen, self._footers = self._state(), 0
+        self._keep_only(known)
+
+    def _keep_only(self, known: dict[str, Fields]) -> None:
+        self._known, self._same = known, {fields: fields for fields in known.values()}
 
     def _put(self, path: str, fields: Fields) -> None:
         self._known[path] = self._same.setdefault(fields, fields)

@@ -23,7 +23,7 @@ from penstock import errors
 from penstock.base import disk
 from penstock.fields import types
 from penstock.fields.types import FieldType
-from penstock.lake import catalog, files, joining, snapshots
+from penstock.lake import batches, catalog, files, joining, log, pins, snapshots
 from penstock.lake import layout as columns
 from penstock.lake.files import DataFile
 
@@ -38,18 +38,15 @@ _REPLACE_MARK = "replace"
 _Result = TypeVar("_Result")
 _Action = transaction.AddAction | transaction.RemoveAction
 
-_CONFIGURATION = {
-    "delta.dataSkippingNumIndexedCols": "2",  # @timestamp and the overflow: all that planning needs
-    "delta.checkpointInterval": "20",
-    "delta.deletedFileRetentionDuration": "interval 1 days",  # what vacuum does not need, a checkpoint need not hold
-}
-
 _TINY_ROWS = 4_096
 _TINY_FILES = 64
 """An append that leaves so many files of few events at the end joins them: nobody waits for upkeep to find that out."""
 
 _MOST_TINY_FILES = 256
 """Files that an append joins at most; more are upkeep's."""
+
+BATCH_TTL_SECONDS = 7 * 86_400.0
+"""How long a table remembers that a batch was taken in, unless it is told otherwise."""
 
 
 class Stopped(Exception):
@@ -84,14 +81,23 @@ class EventTable:
     exact first and last microsecond are in the table's log.
     """
 
-    def __init__(self, path: str, community_uuid: str | uuid.UUID, *, keep_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        path: str,
+        community_uuid: str | uuid.UUID,
+        *,
+        keep_bytes: int = 0,
+        batch_ttl_seconds: float = BATCH_TTL_SECONDS,
+    ) -> None:
         self.community_uuid = str(community_uuid)
         self.root = os.path.join(path, self.community_uuid)
         self.room = disk.Room(pathlib.Path(self.root), keep_bytes)
         self.catalog = catalog.Catalog(self.root)
+        self._batches = batches.Batches(self.root, batch_ttl_seconds)
         # Re-entrant: operations of this class call one another under it. A DeltaTable is not safe from several threads.
         self._lock = threading.RLock()
         self._delta: deltalake.DeltaTable | None = None
+        self._opened_from: log.State = None
         self._newest: Snapshot | None = None
 
     def snapshot(self, version: int | None = None) -> Snapshot:
@@ -106,6 +112,9 @@ class EventTable:
                 return self._as_snapshot(self._refreshed())
             if self._newest is not None and self._newest.version == version:
                 return self._newest
+            kept = pins.read(self.root, version, self.catalog)
+            if kept is not None:
+                return kept
             self._open()
             try:
                 # An object of its own: `load_as_version` would turn the shared one back under its other users.
@@ -117,14 +126,35 @@ class EventTable:
                     "Run the search again.",
                 ) from error
 
+    def keep(self, snapshot: Snapshot) -> None:
+        """Keeps a snapshot of this table readable by its version.
+
+        Forgotten by a vacuum that is not called with it, once `keep_seconds` are over. Raises StorageError.
+        """
+        with translated(self.root):
+            pins.keep(snapshot)
+
+    def adopt_log_properties(self) -> None:
+        """Lets the log be shortened where an earlier version of Penstock made the table.
+
+        Versions that are read later must have been kept. Raises StorageError `lake_failed`, `lake_busy`.
+        """
+
+        def attempt() -> None:
+            delta = self._refreshed()
+            if not log.has_properties(delta):
+                log.adopt(self.root, delta, self._batches, time.time())
+
+        self._until_done(attempt)
+
     def has_batch(self, batch_id: str) -> bool:
-        """Whether an append with this batch id was committed."""
+        """Whether an append with this batch id was committed, in the time that ids are remembered."""
         return bool(self.batches_taken([batch_id]))
 
-    def batches_taken(self, batch_ids: Iterable[str]) -> frozenset[str]:
-        """Those of the batch ids with which an append was committed."""
+    def batches_taken(self, batch_ids: Collection[str]) -> frozenset[str]:
+        """Those of the batch ids with which an append was committed, in the time that ids are remembered."""
         with self._lock, translated(self.root):
-            return _taken(self._refreshed(), batch_ids)
+            return self._taken(self._refreshed(), batch_ids)
 
     def add_columns(self, wanted: Mapping[str, FieldType]) -> Mapping[str, FieldType]:
         """Adds the columns that the table lacks and can hold beside its own; all that it has afterwards.
@@ -145,7 +175,7 @@ class EventTable:
                     taken.add(name.lower())
                     missing.append(columns.delta_field(name, field_type))
             if missing:
-                delta.alter.add_columns(missing)
+                delta.alter.add_columns(missing, post_commithook_properties=log.WITHOUT_HOOKS)
             return delta.version()
 
         self._until_done(attempt)
@@ -175,7 +205,7 @@ class EventTable:
         try:
             with self._lock, translated(self.root):
                 delta = self._refreshed()
-                if taken := _taken(delta, batch_ids):
+                if taken := self._taken(delta, batch_ids):
                     raise BatchTaken(taken)
                 # Before anything is written: a clash would be found only after gigabytes of files.
                 self._check(delta, types)
@@ -267,13 +297,13 @@ class EventTable:
             if writer.is_offered and actions and actions[0].path in self._as_snapshot(delta).files_by_path:
                 return delta.version()
             # From here on `delta` is not refreshed: the commit must fail if a batch came in after this look.
-            if taken := _taken(delta, batch_ids):
+            if taken := self._taken(delta, batch_ids):
                 raise BatchTaken(taken)
             if not actions and not batch_ids:
                 return delta.version()
             files.refresh(self.root, writer.written)
             writer.is_offered = True
-            return self._offer(delta, actions, [_batch_mark(batch_id) for batch_id in batch_ids])
+            return self._offer(delta, actions, [batches.mark_of(batch_id) for batch_id in batch_ids])
 
         return self._until_done(attempt)
 
@@ -304,7 +334,7 @@ class EventTable:
         known = self._check(delta, used)
         missing = [columns.delta_field(name, field_type) for name, field_type in used.items() if name not in known]
         if missing:
-            delta.alter.add_columns(missing)
+            delta.alter.add_columns(missing, post_commithook_properties=log.WITHOUT_HOOKS)
             delta.update_incremental()
 
     def _check(self, delta: deltalake.DeltaTable, wanted: Mapping[str, FieldType]) -> Mapping[str, FieldType]:
@@ -338,19 +368,36 @@ class EventTable:
         """
         # delta-rs refuses a commit if another one with the same application id came in since: that is all marks are
         # for.
-        transactions = [transaction.Transaction(mark, 1) for mark in marks]
+        # The time lets a checkpoint leave them out.
+        now_ms = time.time_ns() // 1_000_000
+        transactions = [transaction.Transaction(mark, 1, now_ms) for mark in marks]
+        began = time.monotonic()
         delta.create_write_transaction(
             list(actions),
             "append",
             delta.schema(),
             list(delta.metadata().partition_columns),
             commit_properties=transaction.CommitProperties(app_transactions=transactions or None),
+            post_commithook_properties=log.WITHOUT_HOOKS,
         )
-        return self._refreshed().version()
+        # A process that stood still in there for minutes may have written an entry where one had been and was deleted.
+        if time.monotonic() - began > log.KEEP_SECONDS / 2 and not log.holds(self.root, delta.version() - 1):
+            raise delta_errors.CommitFailedError("The log went on, and this commit is behind its beginning.")
+        version = self._refreshed().version()
+        self._keep_log()
+        return version
+
+    def _keep_log(self) -> None:
+        """A checkpoint, if one is due. What was committed is committed: what fails here is made up for later."""
+        with contextlib.suppress(errors.StorageError), translated(self.root):
+            delta = self._open()
+            if log.is_due(self.root, delta, len(self._as_snapshot(delta).files)):
+                log.keep(self.root, delta, self._batches, time.time())
 
     def _as_snapshot(self, delta: deltalake.DeltaTable) -> Snapshot:
         if self._newest is None or self._newest.version != delta.version():
             self._newest = snapshots.read(self.root, delta, self.catalog)
+            self.catalog.forget_others(self._newest.files_by_path)
         return self._newest
 
     def _refreshed(self) -> deltalake.DeltaTable:
@@ -360,11 +407,20 @@ class EventTable:
             return delta
 
     def _open(self) -> deltalake.DeltaTable:
-        if self._delta is None:
+        # From the newest checkpoint: what lies before it may go, and each entry since makes all that follows slower.
+        state = log.state(self.root)
+        if self._delta is None or state != self._opened_from:
             if not deltalake.DeltaTable.is_deltatable(self.root):
                 self._create()
-            self._delta = deltalake.DeltaTable(self.root)
+            self._delta, self._opened_from = deltalake.DeltaTable(self.root), state
         return self._delta
+
+    def _taken(self, delta: deltalake.DeltaTable, batch_ids: Collection[str]) -> frozenset[str]:
+        """The batches that commits up to `delta`'s took in."""
+        # A table of an earlier version has all ids in its checkpoint.
+        is_old = bool(batch_ids) and not log.has_properties(delta)
+        old = (each for each in batch_ids if is_old and delta.transaction_version(batches.mark_of(each)) is not None)
+        return self._batches.taken(batch_ids, delta.version()).union(old)
 
     def _create(self) -> None:
         os.makedirs(self.root, exist_ok=True)
@@ -372,7 +428,7 @@ class EventTable:
             deltalake.DeltaTable.create(
                 self.root,
                 columns.initial_schema(),
-                configuration=_CONFIGURATION,
+                configuration=dict(log.CONFIGURATION),
                 name=self.community_uuid,
                 description="Penstock events",
             )
@@ -396,15 +452,6 @@ def translated(root: str) -> Iterator[None]:
             f"The event table in {root} failed: {type(error).__name__}: {reason}",
             "Look at the disk's space and rights and at the folder; nothing was changed.",
         ) from error
-
-
-def _batch_mark(batch_id: str) -> str:
-    return f"batch:{batch_id}"
-
-
-def _taken(delta: deltalake.DeltaTable, batch_ids: Iterable[str]) -> frozenset[str]:
-    """The batches that `delta` has seen."""
-    return frozenset(each for each in batch_ids if delta.transaction_version(_batch_mark(each)) is not None)
 
 
 def _is_partitioned(delta: deltalake.DeltaTable) -> bool:

@@ -10,11 +10,17 @@ import time
 from collections.abc import Callable, Collection, Iterator
 
 from penstock.fields import types
-from penstock.lake import joining, needles, table
+from penstock.lake import joining, needles, pins, table
 
 SAFE_SECONDS = 600.0
 """Least age at which `penstock lake vacuum` deletes a file: an ingest that is under way says every minute that its
 files are in use, and a reader needs time to pin what it has opened."""
+
+
+TINY_BYTES = 65_536
+TINY_KEEP_SECONDS = 3_600.0
+"""A file of fewer bytes is kept this long at most: one event a file and some files a second make a million a day.
+Longer than any search or append goes without a pin or a word."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,11 +98,18 @@ def vacuum(
         StorageError: `lake_failed`.
     """
     with table.translated(events.root):
+        now = time.time()
         # Listed before the newest snapshot is read: an append that commits meanwhile keeps its files.
-        old = list(_files_older_than(events.root, time.time() - keep_seconds))
+        old = list(_files_older_than(events.root, now, keep_seconds))
         snapshots = [events.snapshot(), *(events.snapshot(version) for version in sorted(set(pinned_versions)))]
         # Before anything is deleted: a pinned version that cannot be read raises, and then nothing is.
         needed = {file.path for snapshot in snapshots for file in snapshot.files}
+        if not dry_run:
+            for pinned in snapshots[1:]:
+                events.keep(pinned)
+            # Only now: from here on the log no longer has what an earlier version of Penstock pinned.
+            events.adopt_log_properties()
+            pins.forget(events.root, pinned_versions, now - keep_seconds)
         deleted, size = [], 0
         for path, file_bytes in old:
             if path in needed:
@@ -110,11 +123,12 @@ def vacuum(
         return VacuumReport(files=tuple(deleted), bytes=size)
 
 
-def _files_older_than(root: str, instant: float) -> Iterator[tuple[str, int]]:
-    """Path and size of the data files last written before an instant."""
+def _files_older_than(root: str, now: float, keep_seconds: float) -> Iterator[tuple[str, int]]:
+    """Path and size of the data files last written so long ago; of tiny ones, TINY_KEEP_SECONDS ago at most."""
     folder = pathlib.Path(root)
     for path in sorted([*folder.glob("*.parquet"), *folder.glob(f"{types.DAY}=*/*.parquet")]):
         with contextlib.suppress(FileNotFoundError):
             state = path.stat()
-            if state.st_mtime <= instant:
+            kept = min(keep_seconds, TINY_KEEP_SECONDS) if state.st_size < TINY_BYTES else keep_seconds
+            if state.st_mtime <= now - kept:
                 yield str(path.relative_to(root)), state.st_size

@@ -83,7 +83,12 @@ class Services:
 
 def open_table(settings: settings_module.Settings, community_uuid: str) -> table.EventTable:
     """A community's event table as the settings say where it lies."""
-    return table.EventTable(settings.resolved_lake_path, community_uuid, keep_bytes=settings.disk_keep_bytes)
+    return table.EventTable(
+        settings.resolved_lake_path,
+        community_uuid,
+        keep_bytes=settings.disk_keep_bytes,
+        batch_ttl_seconds=settings.batch_id_ttl_seconds,
+    )
 
 
 @contextlib.contextmanager

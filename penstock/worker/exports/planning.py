@@ -44,7 +44,10 @@ class Planner:
         export, settings = self._export, self._settings
         node = query.both(query.parse(export.term), query.from_filters(export.filters))
         # None at the first time: the newest version, so that late arrivals come along. Then the one that was recorded.
-        snapshot = self._services.table(export.community_uuid).snapshot(export.snapshot_version)
+        events = self._services.table(export.community_uuid)
+        snapshot = events.snapshot(export.snapshot_version)
+        if export.snapshot_version is None:
+            events.keep(snapshot)
         predicate = query.compile(node, snapshot.query_columns)
         # The bounds only, not the slices: from the same snapshot and bounds come the same slices, and a list of them
         # can be long.

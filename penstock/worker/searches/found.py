@@ -50,6 +50,9 @@ def find(
     node, time_range = results.node_of(job), results.range_of(job)
     # All pinned first, so that totals and newest events of one job are of the same moment.
     snapshots = {community: table_of(community).snapshot() for community in job.community_uuids}
+    for community, snapshot in snapshots.items():
+        # While it is the newest: the log has it for minutes only, and requests read it for as long as the job is there.
+        table_of(community).keep(snapshot)
     rows = {
         community: sum(file.rows for file in snapshot.files if time_range.touches(file))
         for community, snapshot in snapshots.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import zipfile
 from typing import Any
@@ -15,7 +16,7 @@ from penstock import query, testing
 from penstock.fields import flatten
 from penstock.fields.types import FieldType
 from penstock.intake import ingest
-from penstock.lake import table, upkeep
+from penstock.lake import log, table, upkeep
 from penstock.lake.read import plan, scan
 
 COMMUNITY = "00000000-0000-4000-8000-000000000001"
@@ -72,8 +73,39 @@ def test_events_are_added_and_upkeep_rewrites_the_files_by_size(lake: pathlib.Pa
     assert rewritten.columns == {**old.columns, "n": FieldType.LONG}
     assert deltalake.DeltaTable(events.root).count() == len(wanted)
 
+    pinned = events.snapshot(old.version)
+    upkeep.vacuum(events, pinned_versions=[old.version], keep_seconds=0)
+    assert in_order(pinned) == expected(lake)
     upkeep.vacuum(events, pinned_versions=[], keep_seconds=0)
     assert {path.name for path in pathlib.Path(events.root).rglob("*.parquet") if "_delta_log" not in str(path)} == {
         file.path for file in rewritten.files
     }
     assert in_order(table.EventTable(str(lake), COMMUNITY).snapshot()) == wanted
+
+
+def test_its_log_is_shortened_once_pinned_snapshots_are_kept_and_no_batch_id_is_lost(
+    lake: pathlib.Path, events: table.EventTable
+) -> None:
+    def post(number: int, batch_id: str) -> int:
+        body = [json.dumps({"@timestamp": "2025-01-01T00:00:00Z", "n": number}).encode()]
+        return ingest.ingest_stream(events, body, clock=testing.ManualClock(), batch_id=batch_id).accepted
+
+    def shorten(numbers: range) -> None:
+        for number in numbers:
+            assert post(number, f"new-{number}") == 1
+        for path in pathlib.Path(events.root, "_delta_log").iterdir():
+            os.utime(path, (0, 0))
+
+    old = events.snapshot()
+    shorten(range(25))
+    shorten(range(25, 50))
+    assert log.holds(events.root, old.version)  # nobody has said yet which versions are read
+    assert post(0, "first") == 0
+    upkeep.vacuum(events, pinned_versions=[old.version], keep_seconds=0)
+    shorten(range(50, 75))
+    shorten(range(75, 100))
+    assert not log.holds(events.root, old.version)
+    again = table.EventTable(str(lake), COMMUNITY)
+    assert in_order(again.snapshot(old.version)) == expected(lake)
+    assert again.batches_taken(["first", "new-0", "new-99", "newer"]) == {"first", "new-0", "new-99"}
+    assert again.snapshot().rows == old.rows + 100
