@@ -103,32 +103,56 @@ class _Reader:
         self._most = int(FEW * sum(length for _, length in stretches))
 
     def frame(self, names: Sequence[str], predicate: query.Predicate) -> pl.DataFrame | None:
-        sought = predicate.sought
-        if sought is not None and self._is_known(sought.field):
-            return self._with_literals(names, predicate.columns, predicate.expression, sought)
+        for sought in predicate.sought:
+            found = self._candidates(sought)
+            if found is not None:
+                return self._judged(names, predicate, *found)
         if not self._is_light(names, predicate.columns):
             return None
         rows = self._matching(predicate.columns, predicate.expression)
         return None if len(rows) > self._most else self._taken(names, rows, {})
 
-    def _with_literals(
-        self, names: Sequence[str], columns: Collection[str], expression: pl.Expr | None, sought: Any
-    ) -> pl.DataFrame | None:
-        """A search for literals, then the whole predicate on what it finds."""
-        literals = [literal.encode() for literal in sought.literals]
+    def _candidates(self, sought: Any) -> tuple[Rows, dict[str, pl.Series]] | None:
+        """The rows that hold the literals, and what is known of their values; None where they are many, or unknown."""
+        known = [name for name in sought.fields if self._is_known(name) and self._dtypes[name] == pl.String]
+        if len(sought.fields) == 1:
+            return self._searched(known[0], sought.literals) if known else None
+        found = [np.empty(0, np.uint32)]
+        others = [name for name in sought.fields if name not in known]
+        if others:
+            found.append(self._matching(others, sought.elsewhere(others)))
+        # The lightest first: where many rows have the word, a column of few values says so soonest.
+        for name in sorted(known, key=self._file.weight):
+            if (in_column := self._searched(name, sought.literals)) is None:
+                return None
+            found.append(in_column[0])
+        rows = np.unique(np.concatenate(found))
+        return None if len(rows) > self._most else (rows, {})
+
+    def _searched(self, name: str, literals: Sequence[str]) -> tuple[Rows, dict[str, pl.Series]] | None:
+        """The rows whose text may hold all the literals, and the texts."""
+        sought = [literal.encode() for literal in literals]
         parts: list[Rows] = []
         texts: list[str] = []
         for offset, length in self._stretches:
             for group, first, end in self._within(offset, offset + length):
-                found = self._file.search(group, sought.field, first, end, literals, self._most - len(texts))
+                found = self._file.search(group, name, first, end, sought, self._most - len(texts))
                 if found is None:
                     return None
                 parts.append(np.frombuffer(found[0], np.uint32) + np.uint32(self._starts[group]))
                 texts += found[1]
         rows = np.concatenate(parts) if parts else np.empty(0, np.uint32)
-        known = {sought.field: pl.Series(sought.field, texts, dtype=pl.String)}
-        candidates = self._taken([*names, *sorted(set(columns).difference(names))], rows, known)
-        return candidates.filter(pl.lit(True) if expression is None else expression).select(names)
+        return rows, {name: pl.Series(name, texts, dtype=pl.String)}
+
+    def _judged(
+        self, names: Sequence[str], predicate: query.Predicate, rows: Rows, known: Mapping[str, pl.Series]
+    ) -> pl.DataFrame:
+        """Those of some rows that match."""
+        if not len(rows):
+            return pl.DataFrame(schema={name: self._dtypes[name] for name in names})
+        candidates = self._taken([*names, *sorted(predicate.columns.difference(names))], rows, known)
+        expression = pl.lit(True) if predicate.expression is None else predicate.expression
+        return candidates.filter(expression).select(names)
 
     def _matching(self, columns: Collection[str], expression: pl.Expr | None) -> Rows:
         """The rows that match, by a scan of the query's columns."""

@@ -21,13 +21,13 @@ class Predicate:
         expression: what `filter` takes; a null counts as false. None: everything matches.
         columns: the columns that the expression reads, `_overflow` included; every one of them must be in the frame.
         origin: what it was compiled from; None: `within` gives it back unchanged.
-        sought: what a text column of each matching row must contain, where that is known; set by `within` alone.
+        sought: what each matching row must contain, as far as that is known, each enough by itself; set by `within`.
     """
 
     expression: pl.Expr | None
     columns: frozenset[str]
     origin: Origin | None = dataclasses.field(default=None, repr=False, compare=False)
-    sought: sought.Sought | None = None
+    sought: tuple[sought.Sought, ...] = ()
 
     def within(self, held: frozenset[str], overflow_names: frozenset[str]) -> Predicate:
         """The same query for files that have values in the columns `held` alone, and in their overflow these names.
@@ -108,15 +108,29 @@ class Origin:
             if len(self._compiled) >= _MOST_COMPILED:
                 self._compiled.clear()
             compiler = _Compiler(self._columns, held, overflow_names)
-            texts = {name for name in held - overflow_names if self._columns.get(name) is types.FieldType.TEXT}
             made = Predicate(
                 expression=compiler.node(self._node),
                 columns=frozenset(compiler.read),
-                sought=None if overflow_names >= _ANY else sought.sought(self._node, texts),
+                sought=self._sought(held, overflow_names),
             )
             # True for all: without an expression the scan reads no column for it.
             self._compiled[key] = Predicate(expression=None, columns=made.columns) if made.constant else made
         return self._compiled[key]
+
+    def _sought(self, held: frozenset[str], overflow_names: frozenset[str]) -> tuple[sought.Sought, ...]:
+        # Of `_ANY` names nobody knows which: any field may have its value there.
+        known = frozenset[str]() if overflow_names >= _ANY else held - overflow_names
+        kinds = {name: self._columns[name] for name in known if name in self._columns}
+
+        def read(term: ast.Node) -> set[str]:
+            compiler = _Compiler(self._columns, held, overflow_names)
+            compiler.node(term)
+            return compiler.read
+
+        def elsewhere(term: ast.Node) -> sought.Elsewhere:
+            return lambda names: _Compiler(self._columns, frozenset(names), frozenset()).node(term)
+
+        return sought.of_fields(self._node, kinds) + sought.of_any_field(self._node, read, elsewhere)
 
 
 _MOST_COMPILED = 256

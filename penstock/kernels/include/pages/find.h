@@ -50,20 +50,20 @@ static int pg_is_at(const struct pg_literal *literal, const uint8_t *text)
     return 1;
 }
 
-/* Whether the text has the literal. These read up to 32 bytes behind the text. */
-static int pg_find_bytes(const struct pg_literal *literal, const uint8_t *text, size_t size)
+/* Where the text has the literal first, or NULL. These read up to 32 bytes behind the text. */
+static const uint8_t *pg_find_bytes(const struct pg_literal *literal, const uint8_t *text, size_t size)
 {
     for (size_t at = 0; at + literal->size <= size; at++)
         if (pg_is_at(literal, text + at))
-            return 1;
-    return 0;
+            return text + at;
+    return NULL;
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) static int pg_find_avx2(const struct pg_literal *literal, const uint8_t *text, size_t size)
+__attribute__((target("avx2"))) static const uint8_t *pg_find_avx2(const struct pg_literal *literal, const uint8_t *text, size_t size)
 {
     if (size < literal->size)
-        return 0;
+        return NULL;
     size_t last = size - literal->size;
     const __m256i lower = _mm256_set1_epi8(32);
     const __m256i one = _mm256_or_si256(_mm256_set1_epi8((char)literal->text[literal->first]), lower);
@@ -76,36 +76,34 @@ __attribute__((target("avx2"))) static int pg_find_avx2(const struct pg_literal 
         for (unsigned hits = (unsigned)_mm256_movemask_epi8(same); hits; hits &= hits - 1) {
             size_t place = at + (size_t)__builtin_ctz(hits);
             if (place <= last && pg_is_at(literal, text + place))
-                return 1;
+                return text + place;
         }
     }
-    return 0;
+    return NULL;
 }
 
-static int pg_find(const struct pg_literal *literal, const uint8_t *text, size_t size)
+static const uint8_t *pg_find(const struct pg_literal *literal, const uint8_t *text, size_t size)
 {
     return __builtin_cpu_supports("avx2") ? pg_find_avx2(literal, text, size) : pg_find_bytes(literal, text, size);
 }
 #else
-static int pg_find(const struct pg_literal *literal, const uint8_t *text, size_t size)
+static const uint8_t *pg_find(const struct pg_literal *literal, const uint8_t *text, size_t size)
 {
     return pg_find_bytes(literal, text, size);
 }
 #endif
 
-/* Whether the text has a character beyond ASCII. */
-static int pg_is_foreign(const uint8_t *text, size_t size)
+/* Whether the text has a letter beyond ASCII that folds to one in it: U+017F to `s`, the Kelvin sign U+212A to `k`. */
+static int pg_has_folding(const uint8_t *text, size_t size)
 {
-    uint64_t all = 0;
-    size_t at = 0;
-    for (; at + 8 <= size; at += 8) {
-        uint64_t word;
-        memcpy(&word, text + at, 8);
-        all |= word;
-    }
-    for (; at < size; at++)
-        all |= text[at];
-    return (all & 0x8080808080808080u) != 0;
+    const uint8_t *end = text + size;
+    for (const uint8_t *at = text; (at = memchr(at, 0xC5, (size_t)(end - at))); at++)
+        if (end - at > 1 && at[1] == 0xBF)
+            return 1;
+    for (const uint8_t *at = text; (at = memchr(at, 0xE2, (size_t)(end - at))); at++)
+        if (end - at > 2 && at[1] == 0x84 && at[2] == 0xAA)
+            return 1;
+    return 0;
 }
 
 #endif

@@ -46,12 +46,25 @@ static inline void pg_lz4_copy(uint8_t *out, const uint8_t *from, size_t length)
     }
 }
 
-/* Unpacks exactly `plain` bytes to `out`, which has PG_PADDING bytes more; -1 where the input is no such block. */
-static int pg_lz4(const uint8_t *at, size_t packed, uint8_t *out, size_t plain)
+/* A block being unpacked; `out` has PG_PADDING bytes more than it needs. */
+struct pg_lz4 {
+    const uint8_t *at, *end;
+    uint8_t *begin, *out, *stop;
+};
+
+static struct pg_lz4 pg_lz4_begin(const uint8_t *at, size_t packed, uint8_t *out, size_t plain)
 {
-    const uint8_t *end = at + packed;
-    uint8_t *begin = out, *stop = out + plain;
-    for (;;) {
+    return (struct pg_lz4){.at = at, .end = at + packed, .begin = out, .out = out, .stop = out + plain};
+}
+
+/* Unpacks until `bytes` of the block are there, or some more; all of them if that is all. -1 where it is no such block. */
+static int pg_lz4_until(struct pg_lz4 *block, size_t bytes)
+{
+    const uint8_t *at = block->at, *end = block->end;
+    uint8_t *begin = block->begin, *out = block->out, *stop = block->stop, *goal = begin + bytes;
+    if (goal == stop)
+        goal = stop + 1; /* to the end, whose form is checked */
+    while (out < goal) {
         if (at == end)
             return -1;
         unsigned token = *at++;
@@ -67,8 +80,11 @@ static int pg_lz4(const uint8_t *at, size_t packed, uint8_t *out, size_t plain)
         }
         at += length;
         out += length;
-        if (at == end)
+        if (at == end) {
+            block->at = at;
+            block->out = out;
             return out == stop ? 0 : -1;
+        }
         if (end - at < 2 || out > stop)
             return -1;
         uint16_t distance = (uint16_t)(at[0] | at[1] << 8);
@@ -92,6 +108,9 @@ static int pg_lz4(const uint8_t *at, size_t packed, uint8_t *out, size_t plain)
         if (out > stop)
             return -1;
     }
+    block->at = at;
+    block->out = out;
+    return 0;
 }
 
 #endif
