@@ -46,9 +46,7 @@ def of_fields(node: ast.Node, kinds: Mapping[str, types.FieldType]) -> tuple[Sou
     """
     found = [one for term in _all_of(node) if (one := _of_field(term, kinds)) is not None]
     # A column of keywords has few values, and is searched in a hundredth of the time that texts take.
-    return tuple(
-        sorted(found, key=lambda one: (kinds[one.fields[0]] is types.FieldType.TEXT, -len(one.literals[0])))
-    )
+    return tuple(sorted(found, key=lambda one: (kinds[one.fields[0]] is types.FieldType.TEXT, -len(one.literals[0]))))
 
 
 def of_any_field(
@@ -131,7 +129,8 @@ def _parts(test: ast.Test, kind: types.FieldType) -> list[str]:
         case ast.Equals(text=text), types.FieldType.KEYWORD:
             return [words.fold(text)] if literals.network(text) is None else []
         case ast.Equals(), types.FieldType.IP:
-            return [] if (text := spelling(test)) is None else [words.fold(text)]
+            spelt = spelling(test)
+            return [] if spelt is None else [words.fold(spelt)]
         case ast.Like(parts=parts), types.FieldType.TEXT | types.FieldType.KEYWORD | types.FieldType.IP:
             return [words.fold(part) for part in parts if isinstance(part, str)]
     return []

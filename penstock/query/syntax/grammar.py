@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import importlib.resources
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
-
-import lark
-from lark import grammar as lark_grammar
-from lark import lexer
+from typing import TypeAlias
 
 from penstock.query import ast
-from penstock.query.syntax import parser, refusals, tokens
+from penstock.query.syntax import driver, parser, refusals, tokens
 
 _EXPECTATIONS = (
     ({"FIELD"}, "a term"),
@@ -37,66 +32,20 @@ def parse(text: str) -> ast.Node:
         return _closed(_grammar().parse(text)).node  # type: ignore[arg-type]
     except tokens.Mistake as error:
         raise refusals.syntax(text, error.position, error.detail, expected=error.expected, hint=error.hint) from None
-    except lark.exceptions.UnexpectedToken as error:
-        raise _unexpected_token(text, error) from error
-    except lark.exceptions.UnexpectedCharacters as error:
-        raise _unexpected_character(text, error) from error
+    except driver.Unexpected as error:
+        raise _unexpected(text, error) from error
 
 
 @functools.cache
-def _grammar() -> lark.Lark:
-    """The parser, from its tables: 6 ms, where building them takes 100."""
-    kept = json.loads(_resource("grammar_table.json"))
-    is_current = kept["made_of"] == table_source()
-    tables, memo = _unpacked(kept["tables"]) if is_current else built_tables()  # another version of Lark is installed
-    # What parsers that Lark generates begin with. The transformer runs while parsing, so that no tree is built that
-    # could be too deep.
-    made: lark.Lark = lark.Lark._load_from_dict(  # type: ignore[no-untyped-call]
-        tables, memo, transformer=_Builder()
-    )
-    return made
+def _grammar() -> driver.Parser:
+    # The callbacks run while it parses, so that no tree is built that could be too deep.
+    return driver.Parser(kept_tables(), _Builder())
 
 
-def table_source() -> str:
-    """What the tables depend on: the grammar and the version of Lark."""
-    return f"lark {lark.__version__}, {hashlib.sha256(_resource('grammar.lark').encode()).hexdigest()}"
-
-
-def table_text() -> str:
-    """What grammar_table.json holds; scripts/grammar_table.py writes it."""
-    kept = {"made_of": table_source(), "tables": _packed(built_tables())}
-    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")) + "\n"
-
-
-def _resource(name: str) -> str:
-    return importlib.resources.files("penstock.query.syntax").joinpath(name).read_text("utf-8")
-
-
-def _packed(value: Any) -> Any:
-    """Values as JSON has them: dicts and tuples become lists that say what they are."""
-    if isinstance(value, dict):
-        return ["dict", *([_packed(key), _packed(held)] for key, held in value.items())]
-    if isinstance(value, (list, tuple)):
-        return [type(value).__name__, *map(_packed, value)]
-    return value
-
-
-def _unpacked(value: Any) -> Any:
-    """What `_packed` packed."""
-    if not isinstance(value, list):
-        return value
-    kind, *items = value
-    if kind == "dict":
-        return {_unpacked(key): _unpacked(held) for key, held in items}
-    return tuple(map(_unpacked, items)) if kind == "tuple" else list(map(_unpacked, items))
-
-
-def built_tables() -> tuple[dict[str, Any], dict[int, Any]]:
-    """The tables of the grammar, and what they refer to by number."""
-    # LALR: time linear to the text.
-    made = lark.Lark(_resource("grammar.lark"), parser="lalr", lexer="contextual")
-    tables, memo = made.memo_serialize([lexer.TerminalDef, lark_grammar.Rule])
-    return tables, memo
+def kept_tables() -> driver.Tables:
+    """The grammar as scripts/grammar_table.py wrote it."""
+    kept = importlib.resources.files("penstock.query.syntax").joinpath("grammar_table.json").read_text("utf-8")
+    return driver.tables(json.loads(kept))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,7 +94,7 @@ class _Value:
     """
 
     test: ast.Test
-    token: lark.Token
+    token: driver.Token
 
 
 _Part: TypeAlias = _Joint | _Built | _Value
@@ -164,7 +113,7 @@ def _closed(part: _Part) -> _Built:
     if isinstance(part, _Built):
         return part
     if isinstance(part, _Value):
-        position = part.token.start_pos or 0
+        position = part.token.start_pos
         node = ast.Term(field=None, test=part.test, position=position)
         return _Built(node=node, depth=0, terms=1, position=position)
     first, *others = part.items
@@ -191,8 +140,7 @@ def _shallow(built: _Built) -> _Built:
     return built
 
 
-@lark.v_args(inline=True)
-class _Builder(lark.Transformer[lark.Token, object]):
+class _Builder:
     """Callbacks of the grammar, run while it parses. Stateless."""
 
     def start(self, disjunction: _Joint | None = None) -> _Built:
@@ -216,16 +164,16 @@ class _Builder(lark.Transformer[lark.Token, object]):
     def in_conjunction(self, item: _Part) -> _Joint:
         return self.conjunction(item)
 
-    def negation(self, token: lark.Token, item: _Part) -> _Built:
+    def negation(self, token: driver.Token, item: _Part) -> _Built:
         inner = _closed(item)
-        position = token.start_pos or 0
+        position = token.start_pos
         return _shallow(
             _Built(node=ast.Not(item=inner.node), depth=inner.depth + 1, terms=inner.terms, position=position)
         )
 
-    def field_test(self, field: lark.Token, value: _Value) -> _Built:
+    def field_test(self, field: driver.Token, value: _Value) -> _Built:
         tokens.check_address_without_field(field, value.token)
-        position = field.start_pos or 0
+        position = field.start_pos
         name = tokens.field_name(field)
         # A phrase is taken at its word: quotes are the way to look for something unusual.
         if value.token.type == "WORD":
@@ -233,42 +181,40 @@ class _Builder(lark.Transformer[lark.Token, object]):
         node = ast.Term(field=name, test=value.test, position=position)
         return _Built(node=node, depth=0, terms=1, position=position)
 
-    def field_group(self, field: lark.Token, group: _Joint) -> _Built:
+    def field_group(self, field: driver.Token, group: _Joint) -> _Built:
         built = _closed(group)
-        return dataclasses.replace(
-            built, node=_within(tokens.field_name(field), built.node), position=field.start_pos or 0
-        )
+        return dataclasses.replace(built, node=_within(tokens.field_name(field), built.node), position=field.start_pos)
 
-    def bare_word(self, token: lark.Token) -> _Built:
+    def bare_word(self, token: driver.Token) -> _Built:
         tokens.check_bare_word(token)
         value = self.word(token)
         # A lone `*` means every event, also one without any field.
         if isinstance(value.test, ast.Exists):
-            return _Built(node=ast.Everything(), depth=0, terms=1, position=token.start_pos or 0)
+            return _Built(node=ast.Everything(), depth=0, terms=1, position=token.start_pos)
         return _closed(value)
 
-    def word(self, token: lark.Token) -> _Value:
+    def word(self, token: driver.Token) -> _Value:
         tokens.check_word(token)
-        test = ast.like(tokens.pieces(token, str(token), token.start_pos or 0))
+        test = ast.like(tokens.pieces(token, str(token), token.start_pos))
         tokens.check_pattern(token, test)
         tokens.check_network(token)
         return _Value(test=test, token=token)
 
-    def phrase(self, token: lark.Token) -> _Value:
+    def phrase(self, token: driver.Token) -> _Value:
         return _Value(test=ast.Equals(text=tokens.phrase_text(token)), token=token)
 
-    def regex(self, token: lark.Token) -> _Value:
+    def regex(self, token: driver.Token) -> _Value:
         return _Value(test=ast.Regex(pattern=tokens.regex_pattern(token)), token=token)
 
-    def bound(self, token: lark.Token) -> lark.Token:
+    def bound(self, token: driver.Token) -> driver.Token:
         text = tokens.phrase_text(token) if token.type == "PHRASE" else str(token)
-        return lark.Token("BOUND", text, start_pos=token.start_pos)
+        return driver.Token("BOUND", text, start_pos=token.start_pos)
 
-    def compare(self, operator: lark.Token, bound: lark.Token) -> _Value:
+    def compare(self, operator: driver.Token, bound: driver.Token) -> _Value:
         tokens.kind(bound)
         return _Value(test=ast.Compare(operator=ast.Operator(str(operator)), bound=str(bound)), token=operator)
 
-    def range(self, low: lark.Token, high: lark.Token) -> _Value:
+    def range(self, low: driver.Token, high: driver.Token) -> _Value:
         ends = [None if str(bound) == "*" else str(bound) for bound in (low, high)]
         kinds = [tokens.kind(bound) for bound in (low, high) if str(bound) != "*"]
         if not kinds:
@@ -293,20 +239,16 @@ def _within(field: str, node: ast.Node) -> ast.Node:
             return node
 
 
-def _unexpected_token(text: str, error: lark.exceptions.UnexpectedToken) -> Exception:
-    # `accepts` knows what is possible at this very place, where lark could tell; `expected` is wider.
-    expected = _expectations(error.accepts or error.expected)
-    if error.token.type == "$END":
+def _unexpected(text: str, error: driver.Unexpected) -> Exception:
+    expected = _expectations(error.accepted)
+    if error.token is None:
+        found = refusals.quoted(text[error.position])
+        return refusals.syntax(text, error.position, f"Found {found}", expected=expected)
+    if error.token.type == driver.END:
         return refusals.syntax(text, len(text), "The query ends", expected=expected)
-    position = error.token.start_pos or 0
     hint = "Ranges have square brackets, as in [1 TO 5]." if error.token.startswith("{") else ""
-    return refusals.syntax(text, position, f"Found {refusals.quoted(str(error.token))}", expected=expected, hint=hint)
-
-
-def _unexpected_character(text: str, error: lark.exceptions.UnexpectedCharacters) -> Exception:
-    position = error.pos_in_stream or 0
-    found = refusals.quoted(text[position])
-    return refusals.syntax(text, position, f"Found {found}", expected=_expectations(error.allowed or ()))
+    found = refusals.quoted(str(error.token))
+    return refusals.syntax(text, error.position, f"Found {found}", expected=expected, hint=hint)
 
 
 def _expectations(terminals: Iterable[str]) -> list[str]:
