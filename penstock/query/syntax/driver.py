@@ -63,7 +63,7 @@ class Rule:
         size: how many they are.
         kept: places of those that are handed on.
         name: of the callback.
-        is_single: where one is handed on it is taken as it is, without the callback.
+        is_single: where one is handed on it is taken unchanged, without the callback.
     """
 
     origin: str
