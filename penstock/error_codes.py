@@ -179,6 +179,7 @@ CODES: Mapping[str, Code] = {
     "search_job_failed": Code(errors.Conflict, "errors.md"),
     "search_job_not_done": Code(errors.Conflict, "api.md"),
     "search_job_not_found": Code(errors.NotFound, "api.md"),
+    "search_too_costly": Code(errors.InvalidRequest, "operations.md"),
     "search_too_large": Code(errors.InvalidRequest, "operations.md"),
     "server_not_started": Code(errors.ConfigurationError, "errors.md"),
     "service_unreachable": Code(errors.Unreachable, "user-guide.md"),

@@ -85,6 +85,9 @@ class Settings:
     searches_per_community: int = _field(2, "Searches of one community that all workers run at once.", least=1)
     searches_waiting_per_community: int = _field(100, "Searches of one community that may wait to be run.", least=1)
     search_deadline_seconds: float = _field(300.0, "A search that has run this long ends FAILED.", least=0.1)
+    search_max_cpu_seconds: float = _field(
+        30_000.0, "A search estimated to take more CPU than this is refused; 0: none is."
+    )
     search_max_last_events: int = _field(1000, "Newest events a search job shows.", least=1)
     idempotency_ttl_seconds: int = _field(86_400, "How long an Idempotency-Key is remembered.")
     batch_id_ttl_seconds: int = _field(7 * 86_400, "How long the `batch_id` of an intake is remembered, at least.")

@@ -51,6 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "lake.read": {
         "base",
+        "errors",
         "fields",
         "kernels",
         "lake",

@@ -72,6 +72,7 @@ def estimate(
                 problems.append(error)
             return None
 
+    tried(lambda: exporting.check_cost(services, job))
     # The default fields where the asked ones are wrong, so that size and time can still be told.
     fields = tried(lambda: exporting.fields_of(services, order, community_uuid)) or presets.DEFAULT_FIELDS
     destination = tried(lambda: destinations.of(services, order))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
 
 import polars as pl
 
-from penstock import encode, query
+from penstock import encode, errors, query
 from penstock.control import limits, quota, searches
 from penstock.fields import types, values
 from penstock.lake import table
-from penstock.lake.read import plan, scan
+from penstock.lake.read import costs, plan, scan
 from penstock.process import services as services_module
 from penstock.usecases import results, suggest
 
@@ -44,6 +46,25 @@ class Extent:
     time_range: plan.TimeRange
     predicate: query.Predicate
     events: int
+
+
+def check_cost(
+    services: services_module.Services,
+    node: query.Node,
+    communities: Iterable[str],
+    earliest: dt.datetime,
+    latest: dt.datetime,
+) -> None:
+    """Refuses a query that is too dear for what these communities hold now, before anything is read for it.
+
+    Raises:
+        InvalidRequest: `search_too_costly`.
+    """
+    # A lake that cannot be read now is told by the work itself.
+    with contextlib.suppress(errors.StorageError):
+        snapshots = [services.table(community).snapshot() for community in communities]
+        time_range = plan.TimeRange(earliest=earliest, latest=latest)
+        costs.check(snapshots, time_range, node, services.settings.search_max_cpu_seconds)
 
 
 def extent_of(

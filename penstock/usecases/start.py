@@ -2,8 +2,9 @@
 
 What is refused is refused here, before anything is started:
 
-    search job ─▶ one community ─▶ fields ─▶ customer key ─▶ bucket, endpoint ─▶ Idempotency-Key, limits, quota
-               ─▶ number of events, size ─▶ probe of the bucket ─▶ start (limits and quota again, under the lock)
+    search job ─▶ one community ─▶ cost of the query ─▶ fields ─▶ customer key ─▶ bucket, endpoint
+               ─▶ Idempotency-Key, limits, quota ─▶ number of events, size ─▶ probe of the bucket
+               ─▶ start (limits and quota again, under the lock)
 
 All functions block; the last three steps may take seconds: call them on a thread.
 """
@@ -18,7 +19,7 @@ from penstock import errors, storage
 from penstock.control import exports, limits, quota, searches, secrets
 from penstock.fields import presets
 from penstock.process import services as services_module
-from penstock.usecases import destinations, extents, known_fields, orders
+from penstock.usecases import destinations, extents, known_fields, orders, results
 from penstock.usecases import found as events
 
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
@@ -38,6 +39,7 @@ def start(
     """
     job = exportable_job(services, caller, job_uuid)
     community_uuid = community_of(job)
+    check_cost(services, job)
     fields = fields_of(services, order, community_uuid)
     destination = destinations.of(services, order)
     new = _new_export(services, caller, job, community_uuid, fields, destination, order, idempotency_key)
@@ -99,6 +101,11 @@ def exportable_job(services: services_module.Services, caller: orders.Caller, jo
         job = searches.get(tx, job_uuid, caller.communities)
     events.require_usable(job, services.clock.now())
     return job
+
+
+def check_cost(services: services_module.Services, job: searches.SearchJob) -> None:
+    """Raises InvalidRequest `search_too_costly`: late events, or a bound lowered since, made the query too dear."""
+    extents.check_cost(services, results.node_of(job), job.community_uuids, job.earliest, job.latest)
 
 
 def community_of(job: searches.SearchJob) -> str:

@@ -13,6 +13,7 @@ from penstock import errors, query
 from penstock.api import auth, context, json_body, paging, schemas
 from penstock.control import audit, searches
 from penstock.query import notes, times
+from penstock.usecases import extents
 from penstock.usecases import notes as search_notes
 
 router = fastapi.APIRouter(
@@ -28,8 +29,10 @@ def create_search_job(body: schemas.SearchJobRequest, here: context.Here, caller
     """The job waits (status 0) until a worker counts what it matches; read it until its status is 2."""
     services = here.services
     now = services.clock.now()
-    _check_query(body)
+    node = _checked_query(body)
     earliest, latest = times.resolve_range(body.earliest_time, body.latest_time, now)
+    communities = _communities(body, caller)
+    extents.check_cost(services, node, communities, earliest, latest)
     with services.database.begin() as tx:
         job = searches.create(
             tx,
@@ -40,7 +43,7 @@ def create_search_job(body: schemas.SearchJobRequest, here: context.Here, caller
             latest_time=body.latest_time,
             earliest=earliest,
             latest=latest,
-            community_uuids=_communities(body, caller),
+            community_uuids=communities,
             max_last_events=min(body.max_last_events, services.settings.search_max_last_events),
             visible=body.visible,
             view_uuid=body.view_uuid,
@@ -155,15 +158,14 @@ def _notes(here: context.Here, job: searches.SearchJob) -> Sequence[notes.Note]:
         return ()
 
 
-def _check_query(body: schemas.SearchJobRequest) -> None:
+def _checked_query(body: schemas.SearchJobRequest) -> query.Node:
     if body.term_lang not in TERM_LANGUAGES:
         raise errors.InvalidRequest(
             "unsupported_term_lang",
             f"The query language {body.term_lang!r} is not known.",
             f"Use `{'` or `'.join(TERM_LANGUAGES)}`, two names of the same language.",
         )
-    query.parse(body.term)
-    query.from_filters([one.model_dump() for one in body.filters])
+    return query.both(query.parse(body.term), query.from_filters([one.model_dump() for one in body.filters]))
 
 
 def _communities(body: schemas.SearchJobRequest, caller: auth.Caller) -> tuple[str, ...]:

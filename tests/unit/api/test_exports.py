@@ -15,6 +15,7 @@ from api_world import EVERYTHING, JOBS, KEY, NOON, World, events, problem
 from penstock import errors, storage, testing
 from penstock.control import quota
 from penstock.control.schema import tables
+from penstock.lake.read import costs
 from penstock.process import services as services_module
 
 MAKE_KEY = {"generate_customer_key": True}
@@ -439,3 +440,23 @@ def test_an_estimate_of_nothing_is_nothing(world: World) -> None:
 
 def test_an_estimate_needs_a_job_that_is_done(world: World) -> None:
     problem(world.post(f"{JOBS}/{world.search()}/export/estimate"), 409, "search_job_not_done")
+
+
+def test_a_search_and_an_export_that_are_too_dear_are_refused_before_anything_is_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.ingest(events(10))
+    dear = world.done_search("message:user OR *b*")
+    before = world.get(JOBS).json()["total"]
+    monkeypatch.setattr(costs, "_ANYWHERE", {costs.ast.Like: 1e10})
+    body = {"earliest_time": "-1d", "latest_time": "now", "term": "message:ok AND (a OR *b*)"}
+    document = problem(world.post(JOBS, json=body), 422, "search_too_costly")
+    assert (document["term"], document["position"], document["events"], document["terms"]) == ("*b*", 21, 10, 3)
+    assert document["cost_seconds"] > document["limit_seconds"] == world.services.settings.search_max_cpu_seconds
+    assert "Name the field" in document["hint"]
+    assert world.get(JOBS).json()["total"] == before
+
+    problem(world.export(dear), 422, "search_too_costly")
+    assert started(world) == 0
+    estimated = world.post(f"{JOBS}/{dear}/export/estimate", json=MAKE_KEY).json()
+    assert [one["code"] for one in estimated["problems"]] == ["search_too_costly"]
