@@ -44,6 +44,8 @@ FEW = 1 / 16
 LIGHT = 1 / 4
 """Share of the bytes that the query's columns may have: they are read in vain where many rows match."""
 
+_AS_WRITTEN = pl.QueryOptFlags.none()
+
 Scan: TypeAlias = Callable[[Collection[str]], pl.LazyFrame]
 """Columns of the file, and `ROW`."""
 
@@ -152,7 +154,8 @@ class _Reader:
             return pl.DataFrame(schema={name: self._dtypes[name] for name in names})
         candidates = self._taken([*names, *sorted(predicate.columns.difference(names))], rows, known)
         expression = pl.lit(True) if predicate.expression is None else predicate.expression
-        return candidates.filter(expression).select(names)
+        # In one step, and nothing to optimise: there are few rows, and each step of Polars takes a millisecond.
+        return candidates.lazy().filter(expression).select(names).collect(optimizations=_AS_WRITTEN)
 
     def _matching(self, columns: Collection[str], expression: pl.Expr | None) -> Rows:
         """The rows that match, by a scan of the query's columns."""

@@ -46,6 +46,10 @@ static int pg_take_plain(struct pg_walk *walk, const struct pg_page *page, struc
         result = pg_read_levels(walk, page, at, &present);
     for (uint32_t row = 0; result == PG_OK && places->next < places->end; row++) {
         struct pg_value value = {.bytes = NULL, .size = 0};
+        if (walk->chunk->type != PG_STRINGS && present == page->values) { /* each has 8 bytes: no need to walk */
+            at += 8 * (size_t)(places->wanted[places->next] - places->first - row);
+            row = places->wanted[places->next] - places->first;
+        }
         if (present == page->values || walk->levels[row])
             result = pg_next_plain(walk, page, &at, &value);
         if (result == PG_OK && places->wanted[places->next] - places->first == row)
