@@ -59,6 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "query",
     },
     "lake.needles": {
+        "base",
         "fields",
         "kernels",
         "query",

@@ -5,15 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 import deltalake
-import numpy as np
 import orjson
 import polars as pl
 from deltalake import schema as delta
 
+from penstock.base import later
 from penstock.fields import types, values
 from penstock.fields.types import FieldType
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = later.numpy  # loads when it is used
 
 TYPE_KEY = "penstock.type"
 """Member of a Delta field's metadata that holds its FieldType."""

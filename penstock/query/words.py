@@ -11,11 +11,15 @@ import functools
 import importlib.resources
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
-if TYPE_CHECKING:  # a fifth of what NumPy takes to load, for annotations only
+from penstock.base import later
+
+if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
+else:
+    np = later.numpy  # loads when it is used
 
 _SPACE = 32
 _SURROGATES = range(0xD800, 0xE000)
@@ -60,9 +64,16 @@ class _Translation(dict[int, int]):
         self._separator = separator
 
     def __missing__(self, point: int) -> int:
-        found = int(table()[point]) or (point if self._separator is None else self._separator)
+        separator = point if self._separator is None else self._separator
+        # ASCII needs no table, which takes longer to make than most queries take to read.
+        found = (_ascii(chr(point)) if point < 128 else int(table()[point])) or separator
         self[point] = found
         return found
+
+
+def _ascii(character: str) -> int:
+    """What the table says of a character of ASCII."""
+    return ord(character.lower()) if character.isalnum() or character == "_" else 0
 
 
 _FOLDED = _Translation(None)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
+from penstock.base import later
 from penstock.fields import types
 from penstock.fields.types import FieldType
 from penstock.lake.needles import reference
 from penstock.query import needles, words
 
-if TYPE_CHECKING:  # a fifth of what NumPy takes to load, for annotations only
+if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
+else:
+    np = later.numpy  # loads when it is used
 
 FEW_VALUES = 4096
 """Columns with at most so many distinct values in a row group get field keys: 5 % more keys on narrow events, and

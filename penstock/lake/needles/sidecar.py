@@ -21,7 +21,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
 import polars as pl
 
 from penstock.fields import types
@@ -29,7 +28,8 @@ from penstock.fields.types import FieldType
 from penstock.lake.needles import keys
 from penstock.query import words
 
-if TYPE_CHECKING:  # a fifth of what NumPy takes to load, for annotations only
+if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
 FORMAT = 1

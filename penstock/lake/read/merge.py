@@ -6,15 +6,18 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
 import polars as pl
 
+from penstock.base import later
 from penstock.fields import types
 
-if TYPE_CHECKING:  # a fifth of what NumPy takes to load, for annotations only
+if TYPE_CHECKING:
+    import numpy as np
     from numpy import typing as npt
 
     Instants: TypeAlias = npt.NDArray[np.int64]
+else:
+    np = later.numpy  # loads when it is used
 
 BUDGET_INSTANTS = 8_388_608
 """Timestamps in sight at once, over all files of a group. Memory: 3 x 8 bytes x this, 192 MiB."""
@@ -22,7 +25,9 @@ BUDGET_INSTANTS = 8_388_608
 _WINDOW_ROWS = 131_072
 """Most rows in sight of one file: a row group."""
 
-_NONE: Instants = np.empty(0, np.int64)
+
+def _none() -> Instants:
+    return np.empty(0, np.int64)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +71,7 @@ class Merge:
         """Stretches come in file order."""
         window = max(1, min(_WINDOW_ROWS, budget_instants // max(1, len(stretches))))
         self._cursors = [_Cursor(stretch, window) for stretch in stretches]
-        self._certain: Instants = _NONE  # sorted instants that are sure to come next
+        self._certain: Instants = _none()  # sorted instants that are sure to come next
         self._shares: dict[int, Instants] = {}  # the same by cursor
 
     @property
@@ -98,7 +103,7 @@ class Merge:
         """Puts back what the last `take` took."""
         for cursor, rows in zip(self._cursors, portion.rows, strict=True):
             cursor.position -= rows
-        self._certain, self._shares = _NONE, {}
+        self._certain, self._shares = _none(), {}
 
     def _split(self, count: int) -> dict[int, int]:
         """How many of the next `count` rows each cursor gives; of one instant, the earlier file's rows come first."""
@@ -172,7 +177,7 @@ class _Cursor:
         self._stretch = stretch
         self._window = window
         self._loaded_from = 0
-        self._loaded = _NONE
+        self._loaded = _none()
         self.position = stretch.start
         self.first_us = stretch.first_us
         self.is_open = False

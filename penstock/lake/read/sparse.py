@@ -14,16 +14,19 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 import polars as pl
 
 from penstock import query
+from penstock.base import later
 from penstock.fields import types
 
-if TYPE_CHECKING:  # a fifth of what NumPy takes to load, for annotations only
+if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
     Rows: TypeAlias = npt.NDArray[np.uint32]
+else:
+    np = later.numpy  # loads when it is used
 
 kernel: Any
 try:
