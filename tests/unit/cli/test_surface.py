@@ -120,7 +120,7 @@ def test_commands_of_a_client_load_neither_the_lake_nor_the_database() -> None:
     assert loaded(["quota", "--api-host", "127.0.0.1:1"], names) == []
 
 
-def test_a_dump_of_a_home_loads_neither_sqlalchemy_nor_numpy_nor_what_stores_need(run: Any, tmp_path: pathlib.Path) -> None:
+def test_a_dump_of_a_home_loads_neither_sqlalchemy_nor_numpy_nor_stores(run: Any, tmp_path: pathlib.Path) -> None:
     assert run("init")[0] == 0
     assert loaded(["dump", "-o", str(tmp_path / "x.gz")], ["polars"]) == ["polars"]
     names = ["sqlalchemy", "alembic", "pydantic", "cryptography", "boto3", "httpx", "fastapi", "lark", "numpy"]
