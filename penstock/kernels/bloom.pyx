@@ -17,6 +17,8 @@ import os
 cdef extern from "arrow.h":
     struct ArrowSchema:
         const char *format
+        int64_t n_children
+        ArrowSchema **children
         void (*release)(ArrowSchema *) noexcept nogil
 
     struct ArrowArray:
@@ -61,14 +63,22 @@ cdef extern from *:
         size_t capacity
         size_t used
 
+    struct bl_bag:
+        uint64_t *keys
+        size_t used
+        uint64_t spread
+
+    struct bl_lately:
+        pass
+
     struct bl_keys:
-        bl_set all
+        bl_bag all
         bl_set column
+        bl_lately values
         size_t few
         bint is_few
         bint is_field
         uint64_t salt
-        const uint32_t *fold
         uint8_t *scratch
         int failed
 
@@ -77,6 +87,9 @@ cdef extern from *:
 
     bint bl_set_open(bl_set *, size_t capacity, uint64_t spread)
     void bl_set_clear(bl_set *)
+    void bl_set_fold(bl_keys *, const uint32_t *)
+    void bl_bag_open(bl_bag *, uint64_t spread)
+    bint bl_bag_settle(bl_bag *) nogil
     uint64_t bl_mix(uint64_t) nogil
     uint64_t bl_hash(const uint8_t *, size_t)
     uint64_t bl_number_key(double)
@@ -163,17 +176,22 @@ cdef class Keys:
         if <size_t>len(fold) != BL_CODE_POINTS:
             raise ValueError("the table of folded code points has another size")
         self.fold = fold
-        self.keys.fold = &fold[0]
+        for i in range(128):
+            if fold[i] > 127:
+                raise ValueError("an ASCII character folds to one that is none")
+        bl_set_fold(&self.keys, &fold[0])
         self.keys.few = few
-        if not bl_set_open(&self.keys.all, 1 << 14, secret) or not bl_set_open(&self.keys.column, 1 << 10, secret):
+        bl_bag_open(&self.keys.all, secret)
+        if not bl_set_open(&self.keys.column, 1 << 10, secret):
             raise MemoryError()
 
     def __dealloc__(self):
-        free(self.keys.all.slots)
+        free(self.keys.all.keys)
         free(self.keys.column.slots)
         free(self.keys.scratch)
 
     def __len__(self):
+        self.settle()
         return self.keys.all.used
 
     def add(self, series, int kind, uint64_t salt):
@@ -188,6 +206,7 @@ cdef class Keys:
         cdef ArrowArrayStream *stream = <ArrowArrayStream *>PyCapsule_GetPointer(capsule, "arrow_array_stream")
         check_format(stream, kind)
         bl_set_clear(&self.keys.column)
+        memset(&self.keys.values, 0, sizeof(self.keys.values))
         self.keys.is_field = kind == BL_OVERFLOW
         self.keys.is_few = kind in (BL_VALUES, BL_LONGS, BL_DOUBLES)
         while self.add_batch(stream, <bl_kind>kind):
@@ -222,14 +241,15 @@ cdef class Keys:
 
     def export(self):
         """The keys as native 64-bit integers, in no order."""
-        exported = PyBytes_FromStringAndSize(NULL, self.keys.all.used * sizeof(uint64_t))
-        cdef uint64_t *out = <uint64_t *><char *>exported
-        cdef size_t i
-        for i in range(self.keys.all.capacity):
-            if self.keys.all.slots[i]:
-                out[0] = self.keys.all.slots[i]
-                out += 1
-        return exported
+        self.settle()
+        return PyBytes_FromStringAndSize(<const char *>self.keys.all.keys, self.keys.all.used * sizeof(uint64_t))
+
+    cdef settle(self):
+        cdef bint is_settled
+        with nogil:
+            is_settled = bl_bag_settle(&self.keys.all)
+        if not is_settled:
+            raise MemoryError()
 
 
 cdef check_format(ArrowArrayStream *stream, int kind):
@@ -238,6 +258,8 @@ cdef check_format(ArrowArrayStream *stream, int kind):
     if stream.release == NULL or stream.get_schema(stream, &schema):
         raise OSError("the column's Arrow stream failed")
     found = bytes(schema.format)
+    if found == b"+L" and kind == BL_VALUES and schema.n_children == 1:
+        found = bytes(schema.children[0].format)
     if schema.release != NULL:
         schema.release(&schema)
     if found != formats.get(kind):

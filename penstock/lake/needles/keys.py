@@ -47,7 +47,7 @@ def kind_of(name: str, columns: Mapping[str, FieldType]) -> int | None:
 
 
 def of_frame(frame: pl.DataFrame, columns: Mapping[str, FieldType]) -> tuple[npt.NDArray[np.uint64], set[str]]:
-    """The distinct keys of a row group, and its columns whose values have no field keys.
+    """The distinct keys of a row group, in no order, and its columns whose values have no field keys.
 
     Args:
         frame: the row group, as the lake keeps it; the overflow may be among its columns.
@@ -62,14 +62,9 @@ def of_frame(frame: pl.DataFrame, columns: Mapping[str, FieldType]) -> tuple[npt
         if series.null_count() == len(series):
             continue
         kind = kind_of(series.name, columns)
-        if kind is None or not found.add(_flat(series), kind, salt(series.name)):
+        if kind is None or not found.add(series, kind, salt(series.name)):
             without.add(series.name)
-    # Sorted: the kernel's order depends on a secret, and a sidecar has the same bytes for the same file.
-    return np.sort(np.frombuffer(found.export(), np.uint64)), without
-
-
-def _flat(series: pl.Series) -> pl.Series:
-    return series.explode(empty_as_null=False, keep_nulls=False) if isinstance(series.dtype, pl.List) else series
+    return np.frombuffer(found.export(), np.uint64), without
 
 
 def salt(field: str) -> int:

@@ -86,6 +86,8 @@ class Keys:
     def add(self, series: pl.Series, kind: int, salt: int) -> bool:
         """Adds the keys of a column. True if it has field keys, too: its values are few, or it is the overflow."""
         held = series.drop_nulls().to_list()
+        if isinstance(series.dtype, pl.List):
+            held = [item for items in held for item in items if item is not None]
         if kind == WORDS:
             for text in held:
                 self._found.update(self._words(text))

@@ -104,6 +104,47 @@ def test_strings_have_the_keys_of_the_specification(texts: list[str | None], kin
 
 
 @settings(max_examples=200, deadline=None)
+@given(st.lists(st.lists(any_text | st.none(), max_size=4) | st.none(), max_size=6))
+def test_lists_have_the_keys_of_the_specification(lists: list[list[str | None] | None]) -> None:
+    assert_same(pl.Series(lists, dtype=pl.List(pl.String)), reference.VALUES)
+
+
+plain_text = st.text(st.sampled_from("aZ09_ .:-\x7f\0%{é"), max_size=150)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(plain_text | st.from_regex(r"(?:[0-9]{1,3}[. ]?){1,40}", fullmatch=True), max_size=4))
+def test_long_texts_have_the_keys_of_the_specification(texts: list[str]) -> None:
+    assert_same(pl.Series(texts, dtype=pl.String), reference.WORDS)
+
+
+@pytest.mark.parametrize("length", [0, 1, 3, 4, 7, 8, 9, 15, 16, 17, 63, 64, 65, 127, 128, 129, 1000])
+def test_words_end_where_groups_of_characters_do(length: int) -> None:
+    texts = pl.Series(["x" * length, "x" * length + " ", " " * length + "y", "ab " * length, "é" + "x" * length])
+    assert_same(texts, reference.WORDS)
+
+
+def test_the_keys_of_a_full_bag_are_distinct() -> None:
+    """More keys than are held with their repeats."""
+    distinct, rounds = 300_000, 15
+    found = bloom.Keys(words.table(), FEW)
+    texts = pl.Series([f"value {number}" for number in range(distinct)])
+    for _ in range(rounds):
+        found.add(texts, bloom.VALUES, SALT)
+    exported = np.frombuffer(found.export(), np.uint64)
+    assert len(exported) == len(found) == len(np.unique(exported)) == distinct
+
+
+def test_keys_made_to_look_like_others_lose_none() -> None:
+    """A value whose key is that of a prefix of an address before it still has its field key (the hash can be undone)."""
+    address = pl.Series(["10.1.2.3", "10.1.2.3"])
+    lone, _ = keys_of(bloom, address, bloom.VALUES)
+    both, _ = keys_of(bloom, pl.Series(["10.1.2.3", "10", "10.1.2.3"]), bloom.VALUES)
+    assert lone < both
+    assert {bloom.value_key(b"10"), bloom.field_key(bloom.value_key(b"10"), SALT)} <= both
+
+
+@settings(max_examples=200, deadline=None)
 @given(st.lists(json_texts | st.none(), max_size=5))
 def test_json_has_the_keys_of_the_specification(texts: list[str | None]) -> None:
     assert_same(pl.Series(texts, dtype=pl.String), reference.JSON)

@@ -6,6 +6,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#include "bloom/hash.h"
 
 #define BL_BLOCK_BYTES 32
 #define BL_BLOCK_WORDS 8
@@ -20,15 +23,22 @@ static inline uint64_t bl_block_of(uint64_t key, uint32_t blocks)
     return (key >> 32) * blocks >> 32;
 }
 
-/* Byte by byte, so that the file is the same on every machine. */
 static void bl_filter_add(uint8_t *filter, uint32_t blocks, uint32_t groups, uint32_t group, const uint64_t *keys, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         uint8_t *block = filter + (bl_block_of(keys[i], blocks) * groups + group) * BL_BLOCK_BYTES;
+#if BL_LITTLE_ENDIAN
+        uint32_t words[BL_BLOCK_WORDS];
+        memcpy(words, block, sizeof words);
+        for (int word = 0; word < BL_BLOCK_WORDS; word++)
+            words[word] |= 1u << ((uint32_t)keys[i] * bl_salts[word] >> 27);
+        memcpy(block, words, sizeof words);
+#else /* byte by byte, so that the file is the same on every machine */
         for (int word = 0; word < BL_BLOCK_WORDS; word++) {
             uint32_t bit = (uint32_t)keys[i] * bl_salts[word] >> 27;
             block[4 * word + (bit >> 3)] |= (uint8_t)(1u << (bit & 7));
         }
+#endif
     }
 }
 

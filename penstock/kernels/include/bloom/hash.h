@@ -22,14 +22,26 @@ static inline uint64_t bl_mix(uint64_t h)
     return bl_fold_product(h ^ 0x9E3779B97F4A7C15ull, 0xE7037ED1A0B428DBull);
 }
 
-/* Eight bytes a step, little-endian on every machine: keys travel with the files. */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define BL_LITTLE_ENDIAN 1
+#else
+#define BL_LITTLE_ENDIAN 0
+#endif
+
+/* Up to eight bytes, little-endian on every machine: keys travel with the files. */
 static inline uint64_t bl_load(const uint8_t *at, size_t bytes)
 {
     uint64_t value = 0;
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#if BL_LITTLE_ENDIAN
     if (bytes == 8) {
         memcpy(&value, at, 8);
         return value;
+    }
+    if (bytes >= 4) { /* two halves that overlap: nothing outside the text is touched, and there is no loop */
+        uint32_t low, high;
+        memcpy(&low, at, 4);
+        memcpy(&high, at + bytes - 4, 4);
+        return low | (uint64_t)high << (8 * (bytes - 4));
     }
 #endif
     for (size_t i = 0; i < bytes; i++)
@@ -43,68 +55,6 @@ static uint64_t bl_hash(const uint8_t *at, size_t bytes)
     for (; bytes > 8; at += 8, bytes -= 8)
         h = bl_fold_product(h ^ bl_load(at, 8), 0xA0761D6478BD642Full);
     return bl_mix(bl_fold_product(h ^ bl_load(at, bytes), 0x589965CC75374CC3ull));
-}
-
-/* Open addressing, at most half full. 0 marks a free slot, so the key 0 counts as 1. */
-struct bl_set {
-    uint64_t *slots;
-    size_t capacity; /* a power of two */
-    size_t used;
-    uint64_t spread; /* odd and secret */
-};
-
-static inline size_t bl_slot(const struct bl_set *set, uint64_t key)
-{
-    /* Not the lowest bits of the product: they depend on the lowest bits of the key alone. */
-    return (size_t)((key * set->spread) >> 20) & (set->capacity - 1);
-}
-
-static int bl_set_open(struct bl_set *set, size_t capacity, uint64_t spread)
-{
-    set->slots = calloc(capacity, sizeof(uint64_t));
-    set->capacity = capacity;
-    set->used = 0;
-    set->spread = spread | 1;
-    return set->slots != NULL;
-}
-
-static inline int bl_set_place(struct bl_set *set, uint64_t key)
-{
-    size_t slot = bl_slot(set, key);
-    while (set->slots[slot]) {
-        if (set->slots[slot] == key)
-            return 0;
-        slot = (slot + 1) & (set->capacity - 1);
-    }
-    set->slots[slot] = key;
-    set->used++;
-    return 1;
-}
-
-static int bl_set_grow(struct bl_set *set)
-{
-    struct bl_set larger;
-    if (!bl_set_open(&larger, set->capacity * 2, set->spread))
-        return 0;
-    for (size_t i = 0; i < set->capacity; i++)
-        if (set->slots[i])
-            bl_set_place(&larger, set->slots[i]);
-    free(set->slots);
-    *set = larger;
-    return 1;
-}
-
-/* 0 without memory. */
-static inline int bl_set_add(struct bl_set *set, uint64_t key)
-{
-    bl_set_place(set, key + (key == 0));
-    return set->used * 2 <= set->capacity || bl_set_grow(set);
-}
-
-static void bl_set_clear(struct bl_set *set)
-{
-    memset(set->slots, 0, set->capacity * sizeof(uint64_t));
-    set->used = 0;
 }
 
 #endif

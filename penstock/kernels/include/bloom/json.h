@@ -57,6 +57,17 @@ static ptrdiff_t bl_unescape(const uint8_t *text, size_t bytes, uint8_t *out)
 static size_t bl_string_end(const uint8_t *text, size_t at, size_t bytes, int *has_escapes)
 {
     *has_escapes = 0;
+#ifdef __SSE2__
+    for (; at + 16 <= bytes; at += 16) {
+        __m128i c = _mm_loadu_si128((const __m128i *)(text + at));
+        __m128i is_end = _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('"')), _mm_cmpeq_epi8(c, _mm_set1_epi8('\\')));
+        int mask = _mm_movemask_epi8(is_end);
+        if (mask) {
+            at += (size_t)__builtin_ctz((unsigned)mask);
+            break;
+        }
+    }
+#endif
     while (at < bytes && text[at] != '"') {
         if (text[at] == '\\') {
             *has_escapes = 1;
@@ -99,8 +110,16 @@ static size_t bl_put_json_number(
     struct bl_keys *keys, const uint8_t *text, size_t at, size_t bytes, uint8_t *out, locale_t plain)
 {
     size_t end = at;
-    while (end < bytes && bl_in_number(text[end]))
+    int is_whole = 1;
+    while (end < bytes && bl_in_number(text[end])) {
+        is_whole &= text[end] >= '0' && text[end] <= '9';
         end++;
+    }
+    /* Most are: their text is the digits that the key is made of. Longer ones a double may not hold exactly. */
+    if (is_whole && end - at <= 15) {
+        bl_put_value(keys, bl_hash(text + at, end - at));
+        return end;
+    }
     memcpy(out, text + at, end - at);
     out[end - at] = 0;
     bl_put_value(keys, bl_number_key(strtod_l((const char *)out, NULL, plain)));

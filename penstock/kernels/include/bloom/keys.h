@@ -14,7 +14,7 @@
 #include <xlocale.h>
 #endif
 
-#include "bloom/hash.h"
+#include "bloom/bag.h"
 
 #define BL_PREFIX_SALT 0x70726566ull
 #define BL_ADDRESS6_SALT 0x76366B65ull
@@ -24,13 +24,17 @@
 #define BL_EXACT_DOUBLES 9007199254740992.0 /* 2^53: below it a whole double is its digits */
 
 struct bl_keys {
-    struct bl_set all;    /* the row group's keys */
+    struct bl_bag all;    /* the row group's keys */
     struct bl_set column; /* value keys of the column at hand, while there are few */
+    /* Apart, because a key among `values` is also in `column`. Others may equal it by somebody's design. */
+    struct bl_lately values, others;
     size_t few;           /* most distinct values of a column that gets field keys */
     int is_few;           /* whether the column at hand has no more */
     int is_field;         /* whether values get field keys at once, under `salt` (the overflow) */
     uint64_t salt;
     const uint32_t *fold; /* per code point: 0, no part of a word; else the folded code point */
+    uint8_t ascii[128];   /* the same for code points below 128 */
+    int is_plain;         /* whether these are letters, digits and _ */
     uint8_t *scratch;
     size_t scratch_bytes;
     int failed; /* BL_NO_MEMORY, BL_BAD_ARRAY or BL_BAD_JSON */
@@ -43,19 +47,41 @@ enum bl_error {
     BL_BAD_JSON,  /* text that is no compact JSON */
 };
 
+static void bl_set_fold(struct bl_keys *keys, const uint32_t *fold)
+{
+    keys->fold = fold;
+    keys->is_plain = 1;
+    for (int c = 0; c < 128; c++) {
+        int low = c >= 'A' && c <= 'Z' ? c + 32 : c;
+        int is_word = (low >= 'a' && low <= 'z') || (c >= '0' && c <= '9') || c == '_';
+        keys->ascii[c] = (uint8_t)fold[c];
+        keys->is_plain &= fold[c] == (uint32_t)(is_word ? low : 0);
+    }
+}
+
+static inline void bl_put_new(struct bl_keys *keys, uint64_t key)
+{
+    if (!bl_bag_put(&keys->all, key))
+        keys->failed = BL_NO_MEMORY;
+}
+
 static inline void bl_put(struct bl_keys *keys, uint64_t key)
 {
-    if (!bl_set_add(&keys->all, key))
-        keys->failed = BL_NO_MEMORY;
+    key += key == 0; /* 0 stands for no key */
+    if (!bl_is_repeat(&keys->others, key, keys->all.spread))
+        bl_put_new(keys, key);
 }
 
 /* The key of a value as a whole. */
 static inline void bl_put_value(struct bl_keys *keys, uint64_t key)
 {
-    bl_put(keys, key);
-    if (keys->is_field)
+    key += key == 0;
+    if (keys->is_field) /* of one value there are as many as there are fields */
         bl_put(keys, bl_mix(key ^ keys->salt));
-    else if (keys->is_few) {
+    if (bl_is_repeat(&keys->values, key, keys->all.spread))
+        return;
+    bl_put_new(keys, key);
+    if (keys->is_few) {
         if (!bl_set_add(&keys->column, key))
             keys->failed = BL_NO_MEMORY;
         keys->is_few = keys->column.used <= keys->few;
@@ -151,12 +177,27 @@ static void bl_put_address6(struct bl_keys *keys, const uint8_t *address)
     bl_put_prefixes4(keys, address + 12);
 }
 
+/* Whether the string begins as addresses do: most values are told apart by few bytes. */
+static inline int bl_may_be_address(const uint8_t *at, size_t bytes)
+{
+    /* An octet has at most three digits, a group of IPv6 at most four, and one of each is not all. */
+    for (size_t i = 0; i < 5 && i < bytes; i++) {
+        if (at[i] == ':' || (at[i] == '.' && i > 0))
+            return 1;
+        if (!((at[i] >= '0' && at[i] <= '9') || ((at[i] | 32) >= 'a' && (at[i] | 32) <= 'f')))
+            return 0;
+    }
+    return 0;
+}
+
 /* Keys of the string's other spellings and of its networks, where it is an address. A zone (fe80::1%eth0) is left out. */
 static void bl_put_address(struct bl_keys *keys, const uint8_t *at, size_t bytes)
 {
     uint8_t address[16];
     char text[BL_LONGEST_ADDRESS + 1];
-    const uint8_t *zone = bytes ? memchr(at, '%', bytes) : NULL;
+    if (!bl_may_be_address(at, bytes))
+        return;
+    const uint8_t *zone = memchr(at, '%', bytes);
     if (zone)
         bytes = (size_t)(zone - at);
     if (bytes < 2 || bytes > BL_LONGEST_ADDRESS)

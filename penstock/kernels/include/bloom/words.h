@@ -1,13 +1,9 @@
-/* The words of a text, folded: each is a key, and so are four octets in a row.
- *
- * An address in a text is four words that stand everywhere; in a row they are a key of their own. The rule looks at the
- * words alone, so that it holds for every spelling that a phrase matches. */
+/* The words of any text, folded by Unicode's table, character by character. */
 #ifndef PENSTOCK_BLOOM_WORDS_H
 #define PENSTOCK_BLOOM_WORDS_H
 
-#include "bloom/keys.h"
+#include "bloom/ascii.h"
 
-#define BL_CODE_POINTS 0x110000u
 
 static inline size_t bl_sequence(uint8_t first)
 {
@@ -62,27 +58,6 @@ static uint8_t *bl_scratch(struct bl_keys *keys, size_t bytes)
     return keys->scratch;
 }
 
-static inline int bl_is_octet(const uint8_t *word, size_t bytes)
-{
-    int value = 0;
-    if (bytes > 3 || (bytes > 1 && word[0] == '0'))
-        return 0;
-    for (size_t i = 0; i < bytes; i++) {
-        if (word[i] < '0' || word[i] > '9')
-            return 0;
-        value = 10 * value + word[i] - '0';
-    }
-    return value <= 255;
-}
-
-static uint64_t bl_chain_key(const uint64_t hashes[4])
-{
-    uint64_t chain = BL_CHAIN_SALT;
-    for (int i = 0; i < 4; i++)
-        chain = bl_fold_product(chain ^ hashes[i], 0xE7037ED1A0B428DBull) + (uint64_t)i;
-    return bl_mix(chain);
-}
-
 /* The word that begins at `at`, folded, in `word`; its end. `word` has room for twice the text: folding turns at most
  * two bytes into three. */
 static inline size_t bl_read_word(
@@ -107,13 +82,9 @@ static inline size_t bl_read_word(
     return at;
 }
 
-static void bl_put_words(struct bl_keys *keys, const uint8_t *text, size_t bytes)
+static void bl_put_any_words(struct bl_keys *keys, const uint8_t *text, size_t bytes, uint8_t *word)
 {
-    uint64_t last[4] = {0, 0, 0, 0};
-    int octets = 0;
-    uint8_t *word = bl_scratch(keys, 2 * bytes + 8);
-    if (!word)
-        return;
+    struct bl_row row = {{0}, 0};
     for (size_t at = 0, length; at < bytes;) {
         size_t end = bl_read_word(keys, text, at, bytes, word, &length);
         if (end == at) {
@@ -121,13 +92,15 @@ static void bl_put_words(struct bl_keys *keys, const uint8_t *text, size_t bytes
             continue;
         }
         at = end;
-        memmove(last, last + 1, 3 * sizeof *last);
-        last[3] = bl_hash(word, length);
-        bl_put(keys, last[3]);
-        octets = bl_is_octet(word, length) ? octets + 1 : 0;
-        if (octets >= 4)
-            bl_put(keys, bl_chain_key(last));
+        bl_put_word(keys, &row, word, length);
     }
+}
+
+static void bl_put_words(struct bl_keys *keys, const uint8_t *text, size_t bytes)
+{
+    uint8_t *scratch = bl_scratch(keys, 2 * bytes + bl_ascii_room(bytes));
+    if (scratch && !bl_put_ascii_words(keys, text, bytes, scratch))
+        bl_put_any_words(keys, text, bytes, scratch);
 }
 
 #endif
