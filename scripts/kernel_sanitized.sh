@@ -35,9 +35,9 @@ export HYPOTHESIS_STORAGE_DIRECTORY="$root/.hypothesis" # its tables of Unicode 
 export ASAN_OPTIONS="detect_leaks=0:abort_on_error=1:allocator_may_return_null=1" UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1"
 cd "$work"
 "$python" -P -c '
-import penstock.kernels.bloom, penstock.kernels.deflate, penstock.kernels.intake, penstock.kernels.lines, penstock.kernels.pages
+import penstock.kernels.bloom, penstock.kernels.columns, penstock.kernels.deflate, penstock.kernels.intake, penstock.kernels.lines, penstock.kernels.pages
 kernels = penstock.kernels
-for kernel in (kernels.bloom, kernels.deflate, kernels.intake, kernels.lines, kernels.pages):
+for kernel in (kernels.bloom, kernels.columns, kernels.deflate, kernels.intake, kernels.lines, kernels.pages):
     built = open(kernel.__file__, "rb").read()
     assert kernel.__file__.startswith("'"$work"'"), kernel.__file__
     assert b"__asan_report" in built and b"__ubsan_handle" in built, "the kernel was built without sanitizers"

@@ -30,9 +30,11 @@ ROW_GROUP_BYTES = 128 * 1024 * 1024
 """Uncompressed bytes of a row group, between the two bounds of its rows. Wide events get small row groups, of which a
 query for a day or a rare value reads few; narrow ones keep large ones, which an export reads fastest."""
 
-FILE_BYTES = 64 * 1024 * 1024
-"""Frames of one append share a file until they have this many bytes in memory. Memory of an append: about three times
-this."""
+FILE_BYTES = 128 * 1024 * 1024
+"""Frames of one append share a file until they weigh this much. Memory of an append: about twice this."""
+
+SORTED_BYTES = 16 * 1024 * 1024
+"""Likewise where they are not in order of time: to sort all columns of wide events takes half as long as to write them."""
 
 FILE_ROWS = 131_072
 """Frames of one append share a file until they have this many rows."""
@@ -104,6 +106,7 @@ class FileWriter:
         # Of fixed width: names in text order are files in the order in which they came in.
         self._prefix = f"{time.time_ns() // 1000:017d}"
         self._waiting: list[pl.DataFrame] = []
+        self._rows = self._bytes = 0  # of what waits
         self._types: dict[str, FieldType] = {}
         self._refreshed = time.monotonic()
         self.written: list[Written] = []
@@ -118,11 +121,20 @@ class FileWriter:
         frame = _without_nulls(frame)
         self.columns |= set(frame.columns) - {types.OVERFLOW}
         self._types.update(wanted)
-        if self._waiting and not _fit_in_a_file([*self._waiting, frame]):
+        weight = layout.weigh(frame).bytes
+        if self._waiting and not self._can_share(frame, weight):
             self.finish()
         self._waiting.append(frame)
-        if not _fit_in_a_file(self._waiting):
+        self._rows += frame.height
+        self._bytes += weight
+        if self._rows >= FILE_ROWS or self._bytes >= FILE_BYTES:
             self.finish()
+
+    def _can_share(self, frame: pl.DataFrame, weight: int) -> bool:
+        """Whether a frame goes into the file of those that wait."""
+        is_in_order = self._waiting[-1][types.TIMESTAMP][-1] <= frame[types.TIMESTAMP][0]
+        most = FILE_BYTES if is_in_order else SORTED_BYTES
+        return self._rows + frame.height <= FILE_ROWS and self._bytes + weight <= most
 
     def finish(self) -> None:
         """Writes what waits for more."""
@@ -130,8 +142,9 @@ class FileWriter:
             return
         # Diagonal: each frame has only the columns that it has values for.
         frame = pl.concat(self._waiting, how="diagonal") if len(self._waiting) > 1 else self._waiting[0]
+        self._room.check(self._bytes)
         self._waiting = []
-        self._room.check(int(frame.estimated_size()))
+        self._rows = self._bytes = 0
         self.written.append(write_file(self._root, frame, f"{self._prefix}-{len(self.written):06d}", self._types))
         if time.monotonic() - self._refreshed > _REFRESH_SECONDS:
             touch(self._root, [written.file.path for written in self.written])
@@ -141,10 +154,6 @@ class FileWriter:
         """Deletes the files unless a commit may name them; never raises."""
         if not self.is_offered:
             delete(self._root, self.written)
-
-
-def _fit_in_a_file(frames: Sequence[pl.DataFrame]) -> bool:
-    return sum(f.height for f in frames) <= FILE_ROWS and sum(f.estimated_size() for f in frames) <= FILE_BYTES
 
 
 def delete(root: str, written: Sequence[Written]) -> None:
@@ -180,7 +189,8 @@ def write_file(root: str, frame: pl.DataFrame, order: str, columns: Mapping[str,
     if not frame[types.TIMESTAMP].is_sorted():
         frame = frame.sort(types.TIMESTAMP, maintain_order=True)
     frame = _without_nulls(frame)
-    rows = group_rows(frame)
+    weight = layout.weigh(frame)
+    rows = group_rows(weight.bytes / frame.height)
     has_overflow = types.OVERFLOW in frame.columns
     names = layout.overflow_names(frame[types.OVERFLOW]) if has_overflow else frozenset()
     # Random at the end: two writers may begin in the same microsecond.
@@ -194,7 +204,7 @@ def write_file(root: str, frame: pl.DataFrame, order: str, columns: Mapping[str,
             row_group_size=rows,
             data_page_size=PAGE_BYTES,
             metadata={
-                layout.WEIGHT_KEY: layout.weigh(frame),
+                layout.WEIGHT_KEY: weight.as_json(),
                 layout.CELLS_KEY: layout.cells(frame[types.TIMESTAMP], rows),
                 layout.OVERFLOW_NAMES_KEY: json.dumps(sorted(names)),
             },
@@ -228,9 +238,8 @@ def _without_nulls(frame: pl.DataFrame) -> pl.DataFrame:
     return frame if len(present) == frame.width else pl.DataFrame(present)
 
 
-def group_rows(frame: pl.DataFrame) -> int:
-    """Rows of a row group: the smallest number, doubled while `ROW_GROUP_BYTES` allows it."""
-    a_row = layout.frame_bytes(frame) / frame.height
+def group_rows(a_row: float) -> int:
+    """Rows of a row group, of rows of so many bytes: the smallest number, doubled while `ROW_GROUP_BYTES` allows it."""
     rows = MIN_ROW_GROUP_ROWS
     while rows < ROW_GROUP_ROWS and 2 * rows * a_row <= ROW_GROUP_BYTES:
         rows *= 2

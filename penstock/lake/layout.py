@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import deltalake
-import orjson
 import polars as pl
 from deltalake import schema as delta
 
@@ -20,6 +19,12 @@ if TYPE_CHECKING:
     import numpy as np
 else:
     np = later.numpy  # loads when it is used
+
+kernel: Any
+try:
+    from penstock.kernels import columns as kernel
+except ImportError:  # not compiled: Polars and the reference say the same, slowly
+    kernel = None
 
 TYPE_KEY = "penstock.type"
 """Member of a Delta field's metadata that holds its FieldType."""
@@ -42,6 +47,9 @@ _GAP_US = 3_600_000_000
 _MAX_GAPS = 32
 
 _HEAVY_BYTES_A_ROW = 64
+
+_VALUE_BYTES, _VIEW_BYTES = 8, 16
+"""Of a value, or a list's offset; of a string, without its text."""
 
 TIMESTAMP_DTYPE = pl.Datetime("us", "UTC")
 
@@ -94,31 +102,58 @@ def dtype(name: str, columns: Mapping[str, FieldType]) -> pl.DataType:
     return pl.String() if name == types.OVERFLOW else DTYPES[columns[name]]
 
 
-def weigh(frame: pl.DataFrame) -> str:
-    """What the columns weigh uncompressed, as JSON: in all, and block by block where they are heavy."""
-    totals = {series.name: _bytes(series) for series in frame}
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Weight:
+    """What the columns of a frame weigh uncompressed: 8 bytes a row; 16 a string, as a view takes, and its text on top.
+
+    Attributes:
+        totals: bytes of each column.
+        heavy: bytes of each block, of those columns that are heavy.
+    """
+
+    totals: Mapping[str, int]
+    heavy: Mapping[str, Sequence[int]]
+
+    @property
+    def bytes(self) -> int:
+        """Of all columns."""
+        return sum(self.totals.values())
+
+    def as_json(self) -> str:
+        """What `block_weights` reads."""
+        return json.dumps({"totals": self.totals, "heavy": self.heavy}, separators=(",", ":"))
+
+
+def weigh(frame: pl.DataFrame) -> Weight:
+    """What the columns weigh: in all, and block by block where they are heavy."""
+    rows = frame.height
+    texts = _texts(frame) if kernel is None else kernel.weights(frame, rows, BLOCK_ROWS)
+    lengths = [min(BLOCK_ROWS, rows - start) for start in range(0, rows, BLOCK_ROWS)]
+    totals, heavy = {}, {}
+    for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
+        each = _VIEW_BYTES if dtype == pl.String else _VALUE_BYTES
+        totals[name] = each * rows + sum(texts.get(name, ()))
+        if totals[name] >= _HEAVY_BYTES_A_ROW * rows:
+            heavy[name] = [each * length + more for length, more in zip(lengths, texts[name], strict=True)]
+    return Weight(totals=totals, heavy=heavy)
+
+
+def _texts(frame: pl.DataFrame) -> dict[str, list[int]]:
+    """Bytes of texts and of lists' items in each block: what the kernel is held to."""
     starts = range(0, frame.height, BLOCK_ROWS)
-    heavy = {
-        name: [_bytes(frame[name].slice(start, BLOCK_ROWS)) for start in starts]
-        for name, total in totals.items()
-        if total >= _HEAVY_BYTES_A_ROW * frame.height
+    return {
+        series.name: [_text_bytes(series.slice(start, BLOCK_ROWS)) for start in starts]
+        for series in frame
+        if series.dtype in (pl.String, pl.List(pl.String))
     }
-    return json.dumps({"totals": totals, "heavy": heavy}, separators=(",", ":"))
 
 
-def frame_bytes(frame: pl.DataFrame) -> int:
-    """What a frame weighs in all, as `weigh` counts."""
-    return sum(_bytes(series) for series in frame)
-
-
-def _bytes(series: pl.Series) -> int:
-    """Bytes of a column: 8 a row; 16 a string, as a view takes, and its text on top."""
-    if series.dtype == pl.String:
-        # As UInt64: the sum of a column's lengths may exceed the 32 bits of its items.
-        return 16 * len(series) + int(series.str.len_bytes().cast(pl.UInt64).sum())
+def _text_bytes(series: pl.Series) -> int:
     if isinstance(series.dtype, pl.List):
-        return 8 * len(series) + _bytes(series.explode(empty_as_null=False, keep_nulls=False))
-    return 8 * len(series)
+        items = series.explode(empty_as_null=False, keep_nulls=False)
+        return _VIEW_BYTES * len(items) + _text_bytes(items)
+    # As UInt64: the sum of a column's lengths may exceed the 32 bits of its items.
+    return int(series.str.len_bytes().cast(pl.UInt64).sum())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,14 +216,10 @@ def cells(timestamps: pl.Series, group_rows: int) -> str:
 
 def overflow_names(overflow: pl.Series) -> frozenset[str]:
     """The names of the fields that an overflow column holds."""
-    names: set[str] = set()
-    for text in overflow.drop_nulls().to_list():
-        try:
-            # Names only are wanted, and this parser is the faster one; what it refuses goes to ours.
-            names.update(orjson.loads(text))
-        except orjson.JSONDecodeError:  # lone surrogates, numbers beyond a double
-            names.update(values.loads(text))
-    return frozenset(names)
+    if kernel is None:
+        return frozenset(name for text in overflow.drop_nulls().to_list() for name in values.loads(text))
+    found = kernel.members(overflow)
+    return frozenset(values.loads(b'"%b"' % name) if b"\\" in name else name.decode() for name in found)
 
 
 def read_overflow_names(location: str) -> frozenset[str] | None:

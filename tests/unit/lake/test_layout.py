@@ -12,14 +12,15 @@ from penstock.lake import layout
 
 def test_a_frame_weighs_its_views_and_its_text() -> None:
     frame = pl.DataFrame({"a": ["xx", None, ""], "b": [["a", "bb"], None, []], "c": [1, 2, 3]})
-    assert layout.frame_bytes(frame) == (3 * 16 + 2) + (3 * 8 + 2 * 16 + 3) + 3 * 8
-    assert layout.block_weights(layout.weigh(frame), 3, None) == [layout.frame_bytes(frame)]
+    weight = layout.weigh(frame)
+    assert weight.bytes == (3 * 16 + 2) + (3 * 8 + 2 * 16 + 3) + 3 * 8
+    assert layout.block_weights(weight.as_json(), 3, None) == [weight.bytes]
 
 
 def test_heavy_columns_are_weighed_block_by_block() -> None:
     rows = 2 * layout.BLOCK_ROWS + 100
     texts = ["x" * (1000 if n >= layout.BLOCK_ROWS else 1) for n in range(rows)]
-    weight = layout.weigh(pl.DataFrame({"message": texts, "n": range(rows)}))
+    weight = layout.weigh(pl.DataFrame({"message": texts, "n": range(rows)})).as_json()
     first, second, last = layout.block_weights(weight, rows, ["message"])
     assert first == layout.BLOCK_ROWS * 17
     assert second == layout.BLOCK_ROWS * 1016
@@ -28,7 +29,7 @@ def test_heavy_columns_are_weighed_block_by_block() -> None:
 
 def test_only_the_chosen_columns_and_the_overflow_count() -> None:
     frame = pl.DataFrame({"a": ["x"], "b": ["yy"], types.OVERFLOW: ['{"c":1}']})
-    assert layout.block_weights(layout.weigh(frame), 1, ["a", "missing"]) == [17 + 16 + 7]
+    assert layout.block_weights(layout.weigh(frame).as_json(), 1, ["a", "missing"]) == [17 + 16 + 7]
 
 
 @pytest.mark.parametrize("field_type", list(FieldType))

@@ -20,7 +20,7 @@ import pytest
 from penstock import errors
 from penstock.fields import types
 from penstock.fields.types import FieldType
-from penstock.lake import files, table
+from penstock.lake import files, layout, table
 
 DAY_US = 86_400_000_000
 N = {"n": FieldType.LONG}
@@ -68,7 +68,7 @@ def test_frames_share_a_file_until_it_is_full(events: table.EventTable, monkeypa
 @pytest.mark.parametrize(("columns", "group_rows"), [(1, 131_072), (40, 65_536), (300, 8_192), (5000, 4_096)])
 def test_row_groups_hold_fewer_rows_the_wider_the_events(columns: int, group_rows: int) -> None:
     wide = pl.DataFrame({f"c{n}": pl.Series([b"x" * 30], dtype=pl.Binary).cast(pl.String) for n in range(columns)})
-    assert files.group_rows(wide) == group_rows
+    assert files.group_rows(layout.weigh(wide).bytes / wide.height) == group_rows
 
 
 def test_a_file_that_cannot_be_written_whole_is_gone(events: table.EventTable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,7 +339,7 @@ def test_a_batch_that_another_writer_commits_between_look_and_commit_is_taken_on
 WRITER = """
 import sys, datetime as dt, polars as pl
 from penstock.fields.types import FieldType
-from penstock.lake import files, table
+from penstock.lake import files, layout, table
 root, me = sys.argv[1], int(sys.argv[2])
 events = table.EventTable(root, "community")
 sys.stdin.readline()

@@ -118,7 +118,7 @@ def test_compacted_files_keep_to_the_target_weight(events: table.EventTable) -> 
     found = events.snapshot()
     assert 2 < len(found.files) < 8
     for file in found.files:
-        assert layout.frame_bytes(pl.read_parquet(found.location(file.path))) < 60_000
+        assert layout.weigh(pl.read_parquet(found.location(file.path))).bytes < 60_000
 
 
 def test_an_event_is_rewritten_a_logarithmic_number_of_times(events: table.EventTable) -> None:

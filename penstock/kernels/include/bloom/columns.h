@@ -3,8 +3,8 @@
 #ifndef PENSTOCK_BLOOM_COLUMNS_H
 #define PENSTOCK_BLOOM_COLUMNS_H
 
-#include "arrow.h"
 #include "bloom/json.h"
+#include "views.h"
 
 enum bl_kind {
     BL_VALUES,   /* strings, or lists of them, each string as a whole */
@@ -14,40 +14,6 @@ enum bl_kind {
     BL_LONGS,
     BL_DOUBLES,
 };
-
-struct bl_view {
-    int32_t bytes;
-    union {
-        uint8_t text[12];
-        struct {
-            uint8_t start[4];
-            int32_t buffer;
-            int32_t offset;
-        } far;
-    };
-};
-
-static inline int bl_is_valid(const uint8_t *validity, int64_t row)
-{
-    return !validity || (validity[row >> 3] >> (row & 7) & 1);
-}
-
-/* The text of a view; NULL if it lies outside its buffer. */
-static inline const uint8_t *bl_text(const struct bl_view *view, const struct ArrowArray *array)
-{
-    if (view->bytes < 0)
-        return NULL;
-    if (view->bytes <= 12)
-        return view->text;
-    /* Validity and views come before the text buffers, their sizes behind (Arrow columnar format, "Variable-size
-     * Binary View"). */
-    int64_t buffers = array->n_buffers - 3;
-    const int64_t *sizes = array->buffers[array->n_buffers - 1];
-    if (view->far.buffer < 0 || view->far.buffer >= buffers || view->far.offset < 0 ||
-        (int64_t)view->far.offset + view->bytes > sizes[view->far.buffer])
-        return NULL;
-    return (const uint8_t *)array->buffers[2 + view->far.buffer] + view->far.offset;
-}
 
 static void bl_put_text(
     struct bl_keys *keys, enum bl_kind kind, const uint8_t *text, size_t bytes, uint8_t *out, locale_t plain)
@@ -61,7 +27,7 @@ static void bl_put_text(
 }
 
 /* Room for the longest JSON text of the column and a zero; NULL without memory. */
-static uint8_t *bl_json_room(struct bl_keys *keys, const struct bl_view *views, int64_t from, int64_t to)
+static uint8_t *bl_json_room(struct bl_keys *keys, const struct vw_view *views, int64_t from, int64_t to)
 {
     size_t longest = 0;
     for (int64_t row = from; row < to; row++)
@@ -80,21 +46,22 @@ static void bl_put_strings(
     struct bl_keys *keys, enum bl_kind kind, const struct ArrowArray *array, int64_t from, int64_t to, locale_t plain)
 {
     const uint8_t *validity = array->buffers[0];
-    const struct bl_view *views = array->buffers[1];
+    const struct vw_view *views = array->buffers[1];
     int is_json = kind == BL_JSON || kind == BL_OVERFLOW;
     uint8_t *out = is_json ? bl_json_room(keys, views, from, to) : NULL;
-    for (int64_t row = from; row < to && !keys->failed; row++) {
-        /* The text of events lies row by row: the next one of a column is a miss of the cache away. */
-        if (row + BL_AHEAD < to && bl_is_valid(validity, row + BL_AHEAD))
-            __builtin_prefetch(bl_text(views + row + BL_AHEAD, array));
-        if (!bl_is_valid(validity, row))
-            continue;
-        const uint8_t *text = bl_text(views + row, array);
-        if (text)
-            bl_put_text(keys, kind, text, (size_t)views[row].bytes, out, plain);
-        else
-            keys->failed = BL_BAD_ARRAY;
-    }
+    for (int64_t first = from, n; first < to && !keys->failed; first += n)
+        for (uint64_t bits = vw_valid(validity, first, to, &n); bits && !keys->failed; bits &= bits - 1) {
+            const struct vw_view *view = views + first + __builtin_ctzll(bits);
+            /* The text of events lies row by row: the next one of a column is a miss of the cache away. What is no view
+             * (under a null) is refused by its address, and a needless line is no fault. */
+            if (view + BL_AHEAD < views + to)
+                __builtin_prefetch(vw_text(view + BL_AHEAD, array));
+            const uint8_t *text = vw_text(view, array);
+            if (text)
+                bl_put_text(keys, kind, text, (size_t)view->bytes, out, plain);
+            else
+                keys->failed = BL_BAD_ARRAY;
+        }
     free(out);
 }
 
@@ -105,7 +72,7 @@ static void bl_put_lists(struct bl_keys *keys, const struct ArrowArray *array, l
     const int64_t *offsets = array->buffers[1];
     const struct ArrowArray *items = array->children[0];
     for (int64_t row = array->offset; row < array->offset + array->length && !keys->failed; row++) {
-        if (!bl_is_valid(validity, row))
+        if (!vw_is_valid(validity, row))
             continue;
         if (offsets[row] < 0 || offsets[row + 1] < offsets[row] || offsets[row + 1] > items->length)
             keys->failed = BL_BAD_ARRAY;
@@ -123,7 +90,7 @@ static void bl_put_longs(struct bl_keys *keys, const struct ArrowArray *array)
     const uint8_t *validity = array->buffers[0];
     const int64_t *values = array->buffers[1];
     for (int64_t row = array->offset; row < array->offset + array->length; row++) {
-        if (!bl_is_valid(validity, row))
+        if (!vw_is_valid(validity, row))
             continue;
         /* The upper bits of the product: the lower ones depend on the value's lower bits alone, and 52 leaves
          * twelve. */
@@ -141,7 +108,7 @@ static void bl_put_doubles(struct bl_keys *keys, const struct ArrowArray *array)
     const uint8_t *validity = array->buffers[0];
     const double *values = array->buffers[1];
     for (int64_t row = array->offset; row < array->offset + array->length; row++)
-        if (bl_is_valid(validity, row))
+        if (vw_is_valid(validity, row))
             bl_put_value(keys, bl_number_key(values[row]));
 }
 
