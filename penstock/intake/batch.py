@@ -23,7 +23,7 @@ except ImportError as error:
 
 Block = kernel.Block
 
-MAX_CELLS = 4_000_000
+MAX_CELLS = 8_000_000
 """Rows times columns of a frame, at most: a wide batch becomes several frames, so that few events with many columns
 cost no more memory than many with few."""
 

@@ -12,8 +12,11 @@ MAX_NAME_BYTES = 255
 
 EARNS_SHARE = 0.01
 EARNS_SHARE_ECS = 0.001
-"""Share of a file's events that must have a field for it to have a column in that file. Files of 300 to 450 columns
-read best: with the real events of a hundred vendors this gives 430 (docs/intake.md)."""
+"""Share of a file's events that must have a field for it to have a column in that file."""
+
+MAX_FILE_COLUMNS = 400
+"""The commonest fields get them. Files of 300 to 450 columns read best (docs/intake.md), and each column more costs
+the intake of every event, null or not."""
 
 _NOT_IN_COLUMN_NAMES = frozenset(" ,;{}()=`'\"\\*^")
 """Refused by readers of Delta tables, needed to quote names, or (`*`, `^…$`) read by Polars as a pattern of names."""
@@ -42,7 +45,8 @@ class Columns:
     def earned(self, present: Sequence[tuple[str, int]], events: int, infer: Infer) -> dict[str, FieldType]:
         """The columns of a file of `events` events: type by name. New ones are added to the table first.
 
-        These get no column: fields that too few of the file's events have; new ones whose values are all null; and
+        These get no column: fields that too few of the file's events have, or that more than MAX_FILE_COLUMNS others have
+        more often; new ones whose values are all null; and
         those that the table cannot hold beside its columns: reserved names, a name that differs from a column's only in
         case, a name a Delta table cannot hold (docs/fields.md), and any new name once there are `max_columns`.
 
@@ -50,6 +54,7 @@ class Columns:
             present: (field, how many of the events have it), the commonest first.
         """
         earning = [name for name, rows in present if rows >= events * share(name) and name != types.TIMESTAMP]
+        earning = earning[:MAX_FILE_COLUMNS]
         # In order of how common they are: where room is short, the commonest fields get the columns.
         new = self._addable(name for name in earning if name not in self.types)
         if new:

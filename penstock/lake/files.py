@@ -8,7 +8,8 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent import futures
 from typing import Literal
 
 import polars as pl
@@ -193,26 +194,29 @@ def write_file(root: str, frame: pl.DataFrame, order: str, columns: Mapping[str,
     rows = group_rows(weight.bytes / frame.height)
     has_overflow = types.OVERFLOW in frame.columns
     names = layout.overflow_names(frame[types.OVERFLOW]) if has_overflow else frozenset()
+    metadata = {
+        layout.WEIGHT_KEY: weight.as_json(),
+        layout.CELLS_KEY: layout.cells(frame[types.TIMESTAMP], rows),
+        layout.OVERFLOW_NAMES_KEY: json.dumps(sorted(names)),
+    }
     # Random at the end: two writers may begin in the same microsecond.
     path = f"{order}-{secrets.token_hex(4)}.parquet"
     location = os.path.join(root, path)
     try:
-        frame.write_parquet(
-            location,
-            compression=COMPRESSION,
-            statistics=True,
-            row_group_size=rows,
-            data_page_size=PAGE_BYTES,
-            metadata={
-                layout.WEIGHT_KEY: weight.as_json(),
-                layout.CELLS_KEY: layout.cells(frame[types.TIMESTAMP], rows),
-                layout.OVERFLOW_NAMES_KEY: json.dumps(sorted(names)),
-            },
-        )
-        # Before the commit names the file: the log must not outlive it.
-        _flush_to_disk(location)
+        with _sidecar(frame, rows, weight.bytes, columns, path) as sidecar:
+            frame.write_parquet(
+                location,
+                compression=COMPRESSION,
+                statistics=True,
+                row_group_size=rows,
+                data_page_size=PAGE_BYTES,
+                metadata=metadata,
+            )
+            # Before the commit names the file: the log must not outlive it.
+            _flush_to_disk(location)
         state = os.stat(location)
-        needles.write(location, frame, rows, {types.TIMESTAMP: FieldType.DATE, **columns})
+        if (made := sidecar.result()) is not None:
+            needles.write(location, made)
     except BaseException:  # a full disk must not stay full
         with contextlib.suppress(OSError):
             os.unlink(location)
@@ -230,6 +234,16 @@ def write_file(root: str, frame: pl.DataFrame, order: str, columns: Mapping[str,
     )
     fields = catalog.Fields(columns=frozenset(frame.columns) - {types.OVERFLOW}, overflow=names)
     return Written(file=file, modified_ms=int(state.st_mtime * 1000), fields=fields)
+
+
+@contextlib.contextmanager
+def _sidecar(
+    frame: pl.DataFrame, rows: int, weight: int, columns: Mapping[str, FieldType], name: str
+) -> Iterator[futures.Future[bytes | None]]:
+    """The file's sidecar, if it gets one: made while the file itself is written, and done when the `with` ends."""
+    known = {types.TIMESTAMP: FieldType.DATE, **columns}
+    with futures.ThreadPoolExecutor(1, thread_name_prefix="needles") as pool:
+        yield pool.submit(needles.of_frame, frame, weight, rows, known, name)
 
 
 def _without_nulls(frame: pl.DataFrame) -> pl.DataFrame:

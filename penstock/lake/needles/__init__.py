@@ -1,6 +1,7 @@
 """The needle index: beside each data file a sidecar that says which values its row groups may hold (docs/lake.md).
 
-    needles.write(location, frame, group_rows, columns)       when a data file is written
+    made = needles.of_frame(frame, weight, rows, columns, name)  when a data file is written
+    needles.write(location, made)
     with needles.read_file(path, name, rows) as sidecar:      None: missing, damaged or foreign: read all
         rows = needles.rows_to_read(requirement, sidecar)     what of the file may match
 
@@ -12,11 +13,11 @@ from __future__ import annotations
 from penstock.lake.needles.keys import FEW_VALUES, kind_of
 from penstock.lake.needles.pruning import RowGroup, rows_to_read
 from penstock.lake.needles.sidecar import (
-    SMALLEST_ROWS,
     Sidecar,
     content,
     content_of_file,
     delete,
+    of_frame,
     path_of,
     read,
     read_file,
@@ -25,13 +26,13 @@ from penstock.lake.needles.sidecar import (
 
 __all__ = [
     "FEW_VALUES",
-    "SMALLEST_ROWS",
     "RowGroup",
     "Sidecar",
     "content",
     "content_of_file",
     "delete",
     "kind_of",
+    "of_frame",
     "path_of",
     "read",
     "read_file",

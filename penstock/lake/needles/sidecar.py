@@ -41,8 +41,9 @@ PAGE_BYTES = 4096
 BITS_A_KEY = 12
 """0.5 % of the row groups without a value are read in vain; 10 bits: 1.3 %, 16 bits: 0.1 %."""
 
-SMALLEST_ROWS = 16_384
-"""Rows of a data file from which on it gets a sidecar; smaller ones are joined soon."""
+SMALLEST_BYTES = 16 * 1024 * 1024
+"""Weight of a data file from which on it gets a sidecar. Smaller ones are joined soon, and reading them costs little
+more than asking."""
 
 MOST_HEADER_BYTES = 4 * 1024 * 1024
 _HEAD_BYTES = 65_536
@@ -110,20 +111,28 @@ def content(row_groups: Iterable[pl.DataFrame], columns: Mapping[str, FieldType]
     return _packed(header, _filters(found, blocks))
 
 
-def write(location: str, frame: pl.DataFrame, group_rows: int, columns: Mapping[str, FieldType]) -> None:
-    """Writes the sidecar of a data file at `location` that holds `frame` in row groups of so many rows.
+def of_frame(
+    frame: pl.DataFrame, weight: int, group_rows: int, columns: Mapping[str, FieldType], name: str
+) -> bytes | None:
+    """The sidecar of a data file of this name that holds `frame`, of this weight, in row groups of so many rows.
 
-    Small files get none: to read them costs little more than to ask. Never raises for want of room or rights, nor for
-    text that is no JSON: then there is no sidecar.
+    None for small files, and for text that is no JSON: then the file has no sidecar.
     """
-    if frame.height < SMALLEST_ROWS:
-        return
+    if weight < SMALLEST_BYTES:
+        return None
     groups = (frame.slice(start, group_rows) for start in range(0, frame.height, group_rows))
     try:
-        made = content(groups, columns, os.path.basename(location))
+        return content(groups, columns, name)
+    except ValueError:
+        return None
+
+
+def write(location: str, made: bytes) -> None:
+    """Writes the sidecar of the data file at `location`. Without room or rights for it there is none: never raises."""
+    try:
         with open(path_of(location), "wb") as file:  # no commit names the data file yet: nobody reads this one half
             file.write(made)
-    except (ValueError, OSError):
+    except OSError:
         delete(location)
 
 

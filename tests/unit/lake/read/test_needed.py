@@ -93,7 +93,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[table.Event
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "MIN_ROW_GROUP_ROWS", GROUP_ROWS)
         patch.setattr(files, "ROW_GROUP_ROWS", GROUP_ROWS)
-        patch.setattr(sidecar, "SMALLEST_ROWS", 1)
+        patch.setattr(sidecar, "SMALLEST_BYTES", 1)
         events = table.EventTable(str(tmp_path_factory.mktemp("lake")), "c")
         known: list[dict[str, Any]] = []
         for number in range(FILES):
@@ -230,7 +230,7 @@ def test_missing_and_damaged_sidecars_hide_nothing(
 def test_compaction_writes_sidecars_and_vacuum_deletes_them_with_their_files(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sidecar, "SMALLEST_ROWS", 1)
+    monkeypatch.setattr(sidecar, "SMALLEST_BYTES", 1)
     events = table.EventTable(str(tmp_path), "c")
     for number in range(4):
         batch = [{"user.name": f"user{number}-{n}"} for n in range(20)]
@@ -246,7 +246,7 @@ def test_compaction_writes_sidecars_and_vacuum_deletes_them_with_their_files(
 
 
 def test_small_files_get_no_sidecar(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sidecar, "SMALLEST_ROWS", 2)
+    monkeypatch.setattr(sidecar, "SMALLEST_BYTES", 1000)
     events = table.EventTable(str(tmp_path), "c")
     events.append([frame_of([{"user.name": "alice"}], 0)], types=TYPES)
     assert list(pathlib.Path(events.root).glob("_*.needles")) == []
