@@ -45,10 +45,10 @@ class Columns:
     def earned(self, present: Sequence[tuple[str, int]], events: int, infer: Infer) -> dict[str, FieldType]:
         """The columns of a file of `events` events: type by name. New ones are added to the table first.
 
-        These get no column: fields that too few of the file's events have, or that more than MAX_FILE_COLUMNS others have
-        more often; new ones whose values are all null; and
-        those that the table cannot hold beside its columns: reserved names, a name that differs from a column's only in
-        case, a name a Delta table cannot hold (docs/fields.md), and any new name once there are `max_columns`.
+        These get no column: fields that too few of the file's events have, or that come behind MAX_FILE_COLUMNS
+        commoner ones; new ones whose values are all null; and those that the table cannot hold: reserved
+        names, a name that differs from a column's only in case, a name a Delta table cannot hold (docs/fields.md), and
+        any new name once there are `max_columns`.
 
         Args:
             present: (field, how many of the events have it), the commonest first.

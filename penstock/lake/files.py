@@ -35,7 +35,7 @@ FILE_BYTES = 128 * 1024 * 1024
 """Frames of one append share a file until they weigh this much. Memory of an append: about twice this."""
 
 SORTED_BYTES = 16 * 1024 * 1024
-"""Likewise where they are not in order of time: to sort all columns of wide events takes half as long as to write them."""
+"""Likewise where they are not in order of time: to sort wide events takes half as long as to write them."""
 
 FILE_ROWS = 131_072
 """Frames of one append share a file until they have this many rows."""

@@ -133,7 +133,7 @@ def weigh(frame: pl.DataFrame) -> Weight:
     for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
         each = _VIEW_BYTES if dtype == pl.String else _VALUE_BYTES
         totals[name] = each * rows + sum(texts.get(name, ()))
-        if totals[name] >= _HEAVY_BYTES_A_ROW * rows:
+        if name in texts and totals[name] >= _HEAVY_BYTES_A_ROW * rows:
             heavy[name] = [each * length + more for length, more in zip(lengths, texts[name], strict=True)]
     return Weight(totals=totals, heavy=heavy)
 

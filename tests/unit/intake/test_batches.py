@@ -230,6 +230,17 @@ def test_a_rare_field_has_no_column_unless_ecs_names_it() -> None:
     assert frame["rare"].drop_nulls().to_list() == list(range(11))
 
 
+def test_a_file_has_columns_for_its_commonest_fields_only() -> None:
+    """The cap counts fields, not the table's columns: those of another file may be others."""
+    most = typing_fields.MAX_FILE_COLUMNS
+    columns = typing_fields.Columns({}, 10_000)
+    for prefix in ("a", "b"):
+        present = [(f"{prefix}{number:04d}", 1000 - number) for number in range(most + 50)]
+        found = columns.earned(present, 1000, lambda names: [FieldType.KEYWORD] * len(names))
+        assert list(found) == [name for name, _ in present[:most]]
+    assert len(columns.types) == 2 * most + 1  # and @timestamp
+
+
 def test_a_rare_field_of_the_table_keeps_its_type_for_files_where_it_is_common() -> None:
     existing = {"v": FieldType.KEYWORD}
     assert OVERFLOW in frame_of(*({"n": n} for n in range(500)), {"v": "x"}, existing=existing).columns

@@ -135,8 +135,7 @@ def test_the_keys_of_a_full_bag_are_distinct() -> None:
     assert len(exported) == len(found) == len(np.unique(exported)) == distinct
 
 
-def test_keys_made_to_look_like_others_lose_none() -> None:
-    """A value whose key is that of a prefix of an address before it still has its field key (the hash can be undone)."""
+def test_a_value_beside_an_address_that_holds_it_has_keys_of_its_own() -> None:
     address = pl.Series(["10.1.2.3", "10.1.2.3"])
     lone, _ = keys_of(bloom, address, bloom.VALUES)
     both, _ = keys_of(bloom, pl.Series(["10.1.2.3", "10", "10.1.2.3"]), bloom.VALUES)
