@@ -47,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "base",
         "errors",
         "fields",
+        "kernels",
         "lake.needles",
     },
     "lake.read": {
