@@ -1,4 +1,4 @@
-"""The kernel of column facts against its specification in penstock/lake/layout.py: weights, and names in an overflow."""
+"""The kernel of column facts against its specification in penstock/lake/layout.py: weights, names in an overflow."""
 
 from __future__ import annotations
 
