@@ -15,6 +15,8 @@ from starlette import types as starlette_types
 import penstock
 from penstock import worker as worker_module
 from penstock.api import auth, context, metrics, middleware, problems, schemas
+from penstock.api.elastic import callers
+from penstock.api.elastic import routes as elastic
 from penstock.api.intake import intaking
 from penstock.api.routes import (
     audit,
@@ -76,6 +78,7 @@ def create_app(services: services_module.Services, *, worker: worker_module.Work
         heavy=anyio.CapacityLimiter(context.HEAVY_THREADS),
         intake=intaking.Intake(services, measures),
     )
+    app.state.indices = callers.Indices()
     app.state.known_keys = auth.KnownKeys(services)
     # Two prefixes, since published clients of the reference platform use both.
     for prefix in PREFIXES:
@@ -85,6 +88,7 @@ def create_app(services: services_module.Services, *, worker: worker_module.Work
             )
     for router in (system.router, pages.router, downloads.router):
         app.include_router(router, responses=_PROBLEM_RESPONSES)
+    app.include_router(elastic.router)
     app.openapi = functools.partial(_documented, app.openapi)  # type: ignore[method-assign]
     problems.install(app)
     # Added from the inside out: the last one is outermost. RequestFrame must be, so that every answer has an id and a
@@ -94,7 +98,7 @@ def create_app(services: services_module.Services, *, worker: worker_module.Work
         body_seconds=services.settings.request_body_seconds,
         least_bytes_per_second=services.settings.request_least_bytes_per_second,
     )
-    app.add_middleware(middleware.RequestBounds, ingest_path_suffix=ingest.PATH_SUFFIX)
+    app.add_middleware(middleware.RequestBounds, ingest_path_suffixes=(ingest.PATH_SUFFIX, elastic.PATH_SUFFIX))
     app.add_middleware(middleware.HeadAsGet, own_prefixes=("/storage/",))
     app.add_middleware(middleware.RequestFrame, measures=measures, prefixes=PREFIXES)
     return app

@@ -206,9 +206,9 @@ class RequestBounds:
     which no name of ours holds and PostgreSQL does not take, is 404 or 400.
     """
 
-    def __init__(self, app: types.ASGIApp, ingest_path_suffix: str) -> None:
+    def __init__(self, app: types.ASGIApp, ingest_path_suffixes: tuple[str, ...]) -> None:
         self._app = app
-        self._ingest_path_suffix = ingest_path_suffix
+        self._ingest_path_suffixes = ingest_path_suffixes
 
     async def __call__(self, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
         if scope["type"] != "http":
@@ -218,7 +218,7 @@ class RequestBounds:
             await problems.of_http(fastapi.Request(scope), refusal)(scope, receive, send)
             return
         # Its body is bounded by a setting, after unpacking as well.
-        if scope["path"].endswith(self._ingest_path_suffix):
+        if scope["path"].endswith(self._ingest_path_suffixes):
             await self._app(scope, receive, send)
             return
         seen_bytes = 0

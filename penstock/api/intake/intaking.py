@@ -27,7 +27,7 @@ class Intake:
         self.shares = shares.Shares(services.settings.ingest_requests_per_key)
         self._services = services
         self._measures = measures
-        self._recorder = auditing.Recorder(services)
+        self.recorder = auditing.Recorder(services)
         self._limits = ingest.Limits.of(services.settings, request=True)
         window_seconds = services.settings.ingest_group_milliseconds / 1000
         self._gatherer = gathering.Gatherer(self._commit, window_seconds=window_seconds)
@@ -95,8 +95,13 @@ class Intake:
 
     async def _take_alone(self, actor: str, community_uuid: str, alone: Callable[[], groups.Taken]) -> groups.Taken:
         taken = await self.shares.run(actor, alone)
-        await anyio.to_thread.run_sync(self._record, community_uuid, {actor: [taken]})
+        await anyio.to_thread.run_sync(self.record, community_uuid, {actor: [taken]})
         return taken
+
+    def take_one(self, community_uuid: str, body: groups.Body) -> groups.Taken:
+        """Takes in a body alone, on this thread; unrecorded. Raises as `groups.take_one`."""
+        table = self._services.table(community_uuid)
+        return groups.take_one(table, body, clock=self._services.clock, limits=self._limits)
 
     def _commit(self, community_uuid: str, posts: Sequence[gathering.Post]) -> list[groups.Outcome]:
         outcomes = groups.take(
@@ -109,10 +114,10 @@ class Intake:
         for post, outcome in zip(posts, outcomes, strict=True):
             if isinstance(outcome, groups.Taken):
                 by_actor.setdefault(post.actor, []).append(outcome)
-        self._record(community_uuid, by_actor)
+        self.record(community_uuid, by_actor)
         return outcomes
 
-    def _record(self, community_uuid: str, by_actor: Mapping[str, Sequence[groups.Taken]]) -> None:
+    def record(self, community_uuid: str, by_actor: Mapping[str, Sequence[groups.Taken]]) -> None:
         """One entry of the audit for what a key brought to one commit: not one for each of many small requests."""
         details = []
         for actor, taken in by_actor.items():
@@ -122,4 +127,4 @@ class Intake:
             detail = {"requests": len(taken), "accepted": accepted, "rejected": rejected, "version": version}
             details.append((actor, detail))
         if details:
-            self._recorder.record(community_uuid, details)
+            self.recorder.record(community_uuid, details)

@@ -9,14 +9,17 @@ from fastapi import responses
 
 from penstock import errors, settings
 from penstock.api import context, docs_page
+from penstock.api.elastic import routes as elastic
 from penstock.console import site
 
 router = fastapi.APIRouter(include_in_schema=False)
 
 
 @router.api_route("/", methods=["GET", "HEAD"])
-def console(request: fastapi.Request, here: context.Here) -> fastapi.Response:
-    """The console."""
+async def console(request: fastapi.Request, here: context.Here) -> fastapi.Response:
+    """The console; to a shipper, what Elasticsearch says of itself."""
+    if elastic.is_elastic(request):
+        return await elastic.root(request, here)
     answer = site.answer_page(site.load().index, request.headers, stores=stores_of(here.services.settings))
     return _sent(answer)
 

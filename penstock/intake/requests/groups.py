@@ -77,8 +77,12 @@ def take(event_table: table.EventTable, bodies: Sequence[Body], *, clock: Clock,
             for place in [place for place in left if ids.get(place) in taken]:
                 outcomes[place] = _repeat(event_table)
                 del left[place], ids[place]
-            made = _made(event_table, {place: (bodies[place], items) for place, items in left.items()}, clock, limits)
-            if made is None:
+            try:
+                read = {place: (bodies[place], items) for place, items in left.items()}
+                made = _made(event_table, read, clock, limits)
+            except errors.PenstockError:
+                raise
+            except Exception:  # a bug that one body meets: each is taken in alone, and its sender is told
                 break
             try:
                 version = event_table.append(made.frames, types=made.types, batch_ids=list(ids.values()))
@@ -104,12 +108,17 @@ def items_of(body: streams.Readable, limits: batch.Limits) -> Iterator[Item]:
     return readers.read(opened, max_line_bytes=limits.max_line_bytes, max_bytes=limits.max_bytes)[1]
 
 
-def refusals(
-    event_table: table.EventTable, body: Body, *, clock: Clock, limits: batch.Limits
-) -> tuple[rejects.Reject, ...]:
-    """The lines of a body that are no events; nothing is taken in. Raises StorageError."""
-    made = _made(event_table, {0: (body, list(body.items()))}, clock, limits)
-    return made.taken(0, 0).rejects if made is not None else ()
+def take_one(event_table: table.EventTable, body: Body, *, clock: Clock, limits: batch.Limits) -> Taken:
+    """Takes in a body alone, of any size that can be held whole; of a repeat, it tells the rejects all the same.
+
+    Raises what reading the body raises, and StorageError; nothing was taken in.
+    """
+    batch_ids = [] if body.batch_id is None else [body.batch_id]
+    made = _made(event_table, {0: (body, body.items())}, clock, limits)
+    try:
+        return made.taken(0, event_table.append(made.frames, types=made.types, batch_ids=batch_ids))
+    except table.BatchTaken:
+        return dataclasses.replace(made.taken(0, event_table.snapshot().version), accepted=0, is_repeat=True)
 
 
 def _readable(bodies: Sequence[Body]) -> dict[int, list[Item]]:
@@ -162,8 +171,8 @@ def _made(
     bodies: Mapping[int, tuple[Body, Iterable[Item]]],
     clock: Clock,
     limits: batch.Limits,
-) -> _Made | None:
-    """The frames of all bodies; None if the reading fails, through whichever of them. Raises StorageError."""
+) -> _Made:
+    """The frames of all bodies. Raises StorageError."""
     columns = typing_fields.Columns(event_table.snapshot().columns, limits.max_columns, event_table.add_columns)
     reader = batch.Reader(columns, times.candidates(None), limits.max_line_bytes)
     rejected = _RejectsByBody({place: body.details for place, (body, _) in bodies.items()})
@@ -171,17 +180,12 @@ def _made(
     tallies = {place: collect.Tally(name=str(place)) for place in bodies}
     arrived_us = instants.to_microseconds(clock.now())
     frames: list[pl.DataFrame] = []
-    try:
-        for place, (_, items) in bodies.items():
-            collector.begin(tallies[place])
-            for item in items:
-                frames += [frame for found in collector.add(item, arrived_us) for frame in found.frames]
-            frames += [frame for found in collector.end(arrived_us) for frame in found.frames]
-        frames += [frame for found in collector.flush(arrived_us) for frame in found.frames]
-    except errors.PenstockError:
-        raise
-    except Exception:  # a bug that one body meets: each is then taken in alone, where it is told and logged
-        return None
+    for place, (_, items) in bodies.items():
+        collector.begin(tallies[place])
+        for item in items:
+            frames += [frame for found in collector.add(item, arrived_us) for frame in found.frames]
+        frames += [frame for found in collector.end(arrived_us) for frame in found.frames]
+    frames += [frame for found in collector.flush(arrived_us) for frame in found.frames]
     return _Made(frames=frames, types=columns.types, tallies=tallies, rejected=rejected.by_place)
 
 
