@@ -7,26 +7,22 @@ values. What it finds is what a scan finds: whatever it does not know, or doubts
 
 from __future__ import annotations
 
+import array
+import bisect
 import contextlib
 import itertools
 import mmap
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
 import polars as pl
 
 from penstock import query
-from penstock.base import later
 from penstock.fields import types
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    Rows: TypeAlias = npt.NDArray[np.uint32]
-else:
-    np = later.numpy  # loads when it is used
+Rows: TypeAlias = "array.array[int]"
+"""Numbers of rows, ascending."""
 
 kernel: Any
 try:
@@ -96,6 +92,10 @@ def opened(location: str) -> Iterator[Any]:
             file.close()
 
 
+def _rows(numbers: Iterable[int] = ()) -> Rows:
+    return array.array("I", numbers)
+
+
 class _Reader:
     """One file being read."""
 
@@ -122,31 +122,30 @@ class _Reader:
         known = [name for name in sought.fields if self._is_known(name) and self._dtypes[name] == pl.String]
         if len(sought.fields) == 1:
             return self._searched(known[0], sought.literals) if known else None
-        found = [np.empty(0, np.uint32)]
+        found = set[int]()
         others = [name for name in sought.fields if name not in known]
         if others:
-            found.append(self._matching(others, sought.elsewhere(others)))
+            found.update(self._matching(others, sought.elsewhere(others)))
         # The lightest first: where many rows have the word, a column of few values says so soonest.
         for name in sorted(known, key=self._file.weight):
             if (in_column := self._searched(name, sought.literals)) is None:
                 return None
-            found.append(in_column[0])
-        rows = np.unique(np.concatenate(found))
-        return None if len(rows) > self._most else (rows, {})
+            found.update(in_column[0])
+        return None if len(found) > self._most else (_rows(sorted(found)), {})
 
     def _searched(self, name: str, literals: Sequence[str]) -> tuple[Rows, dict[str, pl.Series]] | None:
         """The rows whose text may hold all the literals, and the texts."""
         sought = [literal.encode() for literal in literals]
-        parts: list[Rows] = []
+        rows = _rows()
         texts: list[str] = []
         for offset, length in self._stretches:
             for group, first, end in self._within(offset, offset + length):
                 found = self._file.search(group, name, first, end, sought, self._most - len(texts))
                 if found is None:
                     return None
-                parts.append(np.frombuffer(found[0], np.uint32) + np.uint32(self._starts[group]))
+                start = self._starts[group]
+                rows.extend(start + row for row in memoryview(found[0]).cast("I"))
                 texts += found[1]
-        rows = np.concatenate(parts) if parts else np.empty(0, np.uint32)
         return rows, {name: pl.Series(name, texts, dtype=pl.String)}
 
     def _judged(
@@ -165,27 +164,23 @@ class _Reader:
         numbered = self._scan(columns)
         if self._stretches != [(0, self._starts[-1])]:
             numbered = pl.concat([numbered.slice(offset, length) for offset, length in self._stretches])
-        return (
-            numbered.filter(pl.lit(True) if expression is None else expression)
-            .select(ROW)
-            .collect()[ROW]
-            .cast(pl.UInt32)
-            .to_numpy()
-        )
+        matching = numbered.filter(pl.lit(True) if expression is None else expression).select(ROW).collect()[ROW]
+        # Before they become Python's: there may be a row group of them.
+        return _rows(matching.head(self._most + 1).to_list())
 
     def _taken(self, names: Sequence[str], rows: Rows, known: Mapping[str, pl.Series]) -> pl.DataFrame:
         """The columns of some rows."""
         others = [name for name in names if name not in known and not self._is_known(name)]
         found = {**known, **self._scanned(others, rows)}
-        cuts = np.searchsorted(rows, self._starts)
+        cuts = itertools.pairwise(bisect.bisect_left(rows, start) for start in self._starts)
+        shares = [
+            (group, _rows(row - start for row in rows[first:end]))
+            for group, (start, (first, end)) in enumerate(zip(self._starts, cuts, strict=False))
+            if first < end
+        ]
         for name in names:
             if name not in found:
-                parts = [
-                    self._file.take(group, name, rows[first:end] - np.uint32(self._starts[group]))
-                    for group, (first, end) in enumerate(itertools.pairwise(cuts.tolist()))
-                    if first < end
-                ]
-                found[name] = self._series(name, parts)
+                found[name] = self._series(name, [self._file.take(group, name, share) for group, share in shares])
         return pl.DataFrame([found[name] for name in names]).rechunk()
 
     def _scanned(self, names: Sequence[str], rows: Rows) -> dict[str, pl.Series]:
@@ -194,9 +189,9 @@ class _Reader:
             return {}
         if not len(rows):
             return {name: pl.Series(name, [], dtype=self._dtypes[name]) for name in names}
-        first, last = int(rows[0]), int(rows[-1])
-        near = self._scan(names).slice(first, last - first + 1)
-        frame = near.filter(pl.col(ROW).is_in(pl.Series(rows).implode())).collect()
+        near = self._scan(names).slice(rows[0], rows[-1] - rows[0] + 1)
+        wanted = pl.Series(rows.tolist(), dtype=pl.get_index_type())
+        frame = near.filter(pl.col(ROW).is_in(wanted.implode())).collect()
         return {name: frame[name] for name in names}
 
     def _series(self, name: str, parts: Sequence[Any]) -> pl.Series:
@@ -204,12 +199,13 @@ class _Reader:
         dtype = self._dtypes[name]
         if dtype == pl.String:
             return pl.Series(name, [text for part in parts for text in part], dtype=dtype)
-        content, valid = (b"".join(part[n] for part in parts) for n in range(2))
-        series = pl.Series(name, np.frombuffer(content, np.float64 if dtype == pl.Float64 else np.int64)).cast(dtype)
-        if b"\0" not in valid:
-            return series
-        is_there = pl.Series(np.frombuffer(valid, np.uint8)).cast(pl.Boolean)
-        return series.to_frame().select(pl.when(is_there).then(pl.col(name))).to_series()
+        form: Literal["d", "q"] = "d" if dtype == pl.Float64 else "q"
+        numbers = [
+            number if there else None
+            for content, valid in parts
+            for number, there in zip(memoryview(content).cast(form), valid, strict=True)
+        ]
+        return pl.Series(name, numbers, dtype=pl.Float64 if form == "d" else pl.Int64).cast(dtype)
 
     def _is_known(self, name: str) -> bool:
         """Whether the kernel can take values of the column."""

@@ -16,7 +16,8 @@ def test_table_knows_the_words_of_the_engine() -> None:
     assert [
         point for point, expected in zip(POINTS, is_word, strict=True) if words.is_word(chr(point)) != expected
     ] == []
-    assert words.engine_agrees()
+    assert words.compared_with_engine()
+    assert pl.__version__ in words.AGREED, "it agrees: note its version there"
 
 
 def test_table_knows_the_case_of_the_engine() -> None:
