@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import collections
 from typing import Annotated
 
 import fastapi
@@ -80,6 +81,10 @@ class Mine:
 
     def __init__(self, names: dict[str, str]) -> None:
         self.names = names
+        lower = collections.Counter(name.lower() for name in names.values())
+        self._found = {name.lower(): uuid for uuid, name in names.items() if lower[name.lower()] == 1}
+        self._found |= {name: uuid for uuid, name in names.items()} | {uuid: uuid for uuid in names}
+        self._hint = f"Name one of these: {', '.join(sorted(names.values())[:20])}; or its UUID."
 
     def named(self, index: str) -> str:
         """The UUID of the community that an index names: by UUID or by name, also in lower case as indices are.
@@ -87,14 +92,10 @@ class Mine:
         Raises:
             NotFound: `community_not_found`.
         """
-        same = [uuid for uuid, name in self.names.items() if index in (name, uuid)]
-        found = same or [uuid for uuid, name in self.names.items() if index == name.lower()]
-        if len(found) == 1:
-            return found[0]
+        if (found := self._found.get(index)) is not None:
+            return found
         raise errors.NotFound(
-            "community_not_found",
-            f"The index {index[:200]!r} names no community of this API key.",
-            f"Name one of these: {', '.join(sorted(self.names.values())[:20])}; or its UUID.",
+            "community_not_found", f"The index {index[:200]!r} names no community of this API key.", self._hint
         )
 
     def meant(self, index: str | None) -> str:

@@ -33,7 +33,9 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     "default": {"model": shapes.ErrorAnswer, "description": "An error in Elasticsearch's shape."},
 }
 _ENCODING = fastapi.Header(alias="Content-Encoding", description="`gzip`, `zstd`, or none.")
-_FILTER = fastapi.Query(description="Members of the answer to send, as Elasticsearch has it: `errors,items.*.status`.")
+_FILTER = fastapi.Query(
+    description="Members of the answer to send, as Elasticsearch has it: `errors,items.*.status`.", max_length=300
+)
 
 
 @router.post(
@@ -90,8 +92,10 @@ async def _take(
     mine = await indices.of(here, caller)
     with here.intake.shares.one_of(caller.actor):
         async with bodies.received(request.stream(), taking.most_bytes(here)) as sent:
-            answer = await taking.take(here, caller.actor, mine, sent, encoding=encoding, index=index)
-    return answers.of_json(answers.filtered(answer, filter_path))
+            answer = await taking.take(
+                here, caller.actor, mine, sent, encoding=encoding, index=index, filter_path=filter_path
+            )
+    return fastapi.Response(answer, headers=answers.PRODUCT, media_type="application/json")
 
 
 # What shippers ask before they send. Paths of this kind are no part of Penstock's own API, and not in its document.

@@ -7,7 +7,9 @@ import dataclasses
 import functools
 import time
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Self
+
+import orjson
 
 from penstock import errors
 from penstock.api import bodies, context
@@ -28,26 +30,38 @@ class Request:
 
     Attributes:
         items: all of them.
-        places: of each community the places of its items that may be taken in.
-        refused: of each item why it may not; None if it may.
+        shares: what each community is brought.
+        refused: of each item why it may not be taken in; None if it may.
         names: of each item the index to name in the answer.
     """
 
     items: Sequence[bulk.Item]
-    places: Mapping[str, Sequence[int]]
+    shares: Mapping[str, Share]
     refused: Sequence[answers.ItemError | None]
     names: Sequence[str]
 
-    def body(self, community_uuid: str) -> groups.Body:
-        """What one community is brought; its lines are numbered by the places of the items, from 1."""
-        places = self.places[community_uuid]
-        own = [self.items[place] for place in places]
-        lines = readers.Lines([place + 1 for place in places], [item.text for item in own])
-        return groups.Body(items=lambda: [lines], batch_id=bulk.name_of(own), details=len(own))
 
-    def held_bytes(self, community_uuid: str) -> int:
-        """What that takes in memory."""
-        return sum(len(self.items[place].text) for place in self.places[community_uuid])
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Share:
+    """The items of one community.
+
+    Attributes:
+        places: theirs in the request.
+        body: their events; its lines are numbered by the places, from 1.
+        bytes: what it takes in memory.
+    """
+
+    places: Sequence[int]
+    body: groups.Body
+    bytes: int
+
+    @classmethod
+    def of(cls, items: Sequence[bulk.Item], places: Sequence[int]) -> Self:
+        """Those of a request's items."""
+        own = [items[place] for place in places]
+        lines = readers.Lines([place + 1 for place in places], [item.text for item in own])
+        body = groups.Body(items=lambda: [lines], batch_id=bulk.name_of(own), details=len(own))
+        return cls(places=places, body=body, bytes=sum(len(item.text) for item in own))
 
 
 def read(body: IO[bytes], mine: callers.Mine, index: str | None) -> Request:
@@ -78,13 +92,21 @@ def read(body: IO[bytes], mine: callers.Mine, index: str | None) -> Request:
             error = error or answers.of_fault(refusal)
         refused.append(error)
         names.append(name)
-    return Request(items=items, places=places, refused=refused, names=names)
+    shares = {one: Share.of(items, own) for one, own in places.items()}
+    return Request(items=items, shares=shares, refused=refused, names=names)
 
 
 async def take(
-    here: context.Context, actor: str, mine: callers.Mine, sent: IO[bytes], *, encoding: str, index: str | None
-) -> dict[str, Any]:
-    """Takes in what a request brings; its answer, once all that was accepted is in the lake for good.
+    here: context.Context,
+    actor: str,
+    mine: callers.Mine,
+    sent: IO[bytes],
+    *,
+    encoding: str,
+    index: str | None,
+    filter_path: str,
+) -> bytes:
+    """Takes in what a request brings; its answer as JSON, once all that was accepted is in the lake for good.
 
     Where a fault left nothing of the request in the lake, it is the request's; where only one of several communities
     met it, that of its items.
@@ -103,7 +125,9 @@ async def take(
         by_community = {one: {actor: [taken]} for one, taken in outcomes.items() if isinstance(taken, groups.Taken)}
         for community_uuid, by_actor in by_community.items():
             await here.run_light(here.intake.record, community_uuid, by_actor)
-    return _answer(request, outcomes, round((time.monotonic() - began) * 1000))
+    took_ms = round((time.monotonic() - began) * 1000)
+    # On a thread: there may be many items.
+    return await here.run_light(_answer, request, outcomes, took_ms, filter_path)
 
 
 def _read_small(sent: IO[bytes], encoding: str, mine: callers.Mine, index: str | None) -> Request | None:
@@ -126,9 +150,9 @@ def _take_large(
     with bodies.unpacked(sent, encoding, most_bytes(here)) as body:
         request = read(body, mine, index)
     outcomes: dict[str, groups.Taken | errors.PenstockError] = {}
-    for community_uuid in request.places:
+    for community_uuid, share in request.shares.items():
         try:
-            outcomes[community_uuid] = here.intake.take_one(community_uuid, request.body(community_uuid))
+            outcomes[community_uuid] = here.intake.take_one(community_uuid, share.body)
         except errors.PenstockError as error:
             outcomes[community_uuid] = error
     return request, outcomes
@@ -140,21 +164,20 @@ def most_bytes(here: context.Context) -> int:
 
 
 async def _take_small(here: context.Context, actor: str, request: Request) -> _Outcomes:
-    async def one(community_uuid: str) -> groups.Taken | errors.PenstockError:
-        body = request.body(community_uuid)
-        alone = functools.partial(here.intake.take_one, community_uuid, body)
+    async def one(community_uuid: str, share: Share) -> groups.Taken | errors.PenstockError:
+        alone = functools.partial(here.intake.take_one, community_uuid, share.body)
         try:
-            taken = await here.intake.take(actor, community_uuid, body, request.held_bytes(community_uuid), alone)
+            taken = await here.intake.take(actor, community_uuid, share.body, share.bytes, alone)
             # A repeat in a group tells no rejects; the shipper that sends again must learn of them now.
             return await here.intake.shares.run(actor, alone) if taken.is_repeat else taken
         except errors.PenstockError as error:
             return error
 
-    found = await asyncio.gather(*map(one, request.places))
-    return dict(zip(request.places, found, strict=True))
+    found = await asyncio.gather(*(one(*each) for each in request.shares.items()))
+    return dict(zip(request.shares, found, strict=True))
 
 
-def _answer(request: Request, outcomes: _Outcomes, took_ms: int) -> dict[str, Any]:
+def _answer(request: Request, outcomes: _Outcomes, took_ms: int, filter_path: str) -> bytes:
     faults = [one for one in outcomes.values() if isinstance(one, errors.PenstockError)]
     if faults and len(faults) == len(outcomes):
         raise faults[0]
@@ -162,10 +185,11 @@ def _answer(request: Request, outcomes: _Outcomes, took_ms: int) -> dict[str, An
     for community_uuid, outcome in outcomes.items():
         if isinstance(outcome, errors.PenstockError):
             error = answers.of_fault(outcome)
-            for place in request.places[community_uuid]:
+            for place in request.shares[community_uuid].places:
                 refused[place] = error
         else:
             for reject in outcome.rejects:
                 said = f"{reject.code}: {reject.reason}"
                 refused[reject.line - 1] = answers.ItemError(400, "document_parsing_exception", said)
-    return answers.of_bulk(request.items, refused, request.names, took_ms)
+    answer = answers.of_bulk(request.items, refused, request.names, took_ms)
+    return orjson.dumps(answers.filtered(answer, filter_path))
