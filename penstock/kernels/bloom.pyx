@@ -68,13 +68,9 @@ cdef extern from *:
         size_t used
         uint64_t spread
 
-    struct bl_lately:
-        pass
-
     struct bl_keys:
         bl_bag all
         bl_set column
-        bl_lately values
         size_t few
         bint is_few
         bint is_field
@@ -82,11 +78,12 @@ cdef extern from *:
         uint8_t *scratch
         int failed
 
+    const size_t BL_FIRST_SLOTS
     const size_t BL_CODE_POINTS
     const size_t BL_BLOCK_BYTES
 
     bint bl_set_open(bl_set *, size_t capacity, uint64_t spread)
-    void bl_set_clear(bl_set *)
+    void bl_begin_column(bl_keys *)
     void bl_set_fold(bl_keys *, const uint32_t *)
     void bl_bag_open(bl_bag *, uint64_t spread)
     bint bl_bag_settle(bl_bag *) nogil
@@ -182,7 +179,7 @@ cdef class Keys:
         bl_set_fold(&self.keys, &fold[0])
         self.keys.few = few
         bl_bag_open(&self.keys.all, secret)
-        if not bl_set_open(&self.keys.column, 1 << 10, secret):
+        if not bl_set_open(&self.keys.column, BL_FIRST_SLOTS, secret):
             raise MemoryError()
 
     def __dealloc__(self):
@@ -205,8 +202,7 @@ cdef class Keys:
         capsule = series.__arrow_c_stream__()
         cdef ArrowArrayStream *stream = <ArrowArrayStream *>PyCapsule_GetPointer(capsule, "arrow_array_stream")
         check_format(stream, kind)
-        bl_set_clear(&self.keys.column)
-        memset(&self.keys.values, 0, sizeof(self.keys.values))
+        bl_begin_column(&self.keys)
         self.keys.is_field = kind == BL_OVERFLOW
         self.keys.is_few = kind in (BL_VALUES, BL_LONGS, BL_DOUBLES)
         while self.add_batch(stream, <bl_kind>kind):

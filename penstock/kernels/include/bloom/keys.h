@@ -21,6 +21,7 @@
 #define BL_NUMBER_SALT 0x6E756Dull
 #define BL_CHAIN_SALT 0x6772616Dull
 #define BL_LONGEST_ADDRESS 45
+#define BL_FIRST_SLOTS ((size_t)1 << 10)
 #define BL_EXACT_DOUBLES 9007199254740992.0 /* 2^53: below it a whole double is its digits */
 
 struct bl_keys {
@@ -28,6 +29,8 @@ struct bl_keys {
     struct bl_set column; /* value keys of the column at hand, while there are few */
     /* Apart, because a key among `values` is also in `column`. Others may equal it by somebody's design. */
     struct bl_lately values, others;
+    uint64_t stamp; /* on what stands in `values`: another one a column, so that nothing need be cleared */
+    uint64_t columns;
     size_t few;           /* most distinct values of a column that gets field keys */
     int is_few;           /* whether the column at hand has no more */
     int is_field;         /* whether values get field keys at once, under `salt` (the overflow) */
@@ -46,6 +49,15 @@ enum bl_error {
     BL_BAD_ARRAY, /* a view points outside its buffer */
     BL_BAD_JSON,  /* text that is no compact JSON */
 };
+
+/* Another column begins. */
+static void bl_begin_column(struct bl_keys *keys)
+{
+    if (keys->column.capacity > BL_FIRST_SLOTS)
+        keys->column.capacity = BL_FIRST_SLOTS; /* most columns have few values: clear no more than they need */
+    bl_set_clear(&keys->column);
+    keys->stamp = bl_mix(++keys->columns ^ bl_mix(keys->all.spread));
+}
 
 static void bl_set_fold(struct bl_keys *keys, const uint32_t *fold)
 {
@@ -78,7 +90,7 @@ static inline void bl_put_value(struct bl_keys *keys, uint64_t key)
     key += key == 0;
     if (keys->is_field) /* of one value there are as many as there are fields */
         bl_put(keys, bl_mix(key ^ keys->salt));
-    if (bl_is_repeat(&keys->values, key, keys->all.spread))
+    if (bl_is_repeat(&keys->values, key ^ keys->stamp, keys->all.spread))
         return;
     bl_put_new(keys, key);
     if (keys->is_few) {
