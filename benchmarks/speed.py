@@ -2,12 +2,14 @@
 
     python benchmarks/speed.py                    1 M events, three rounds: three minutes on a quiet machine
     python benchmarks/speed.py --events 4000000 --rounds 5 --rows default,text,served
+    python benchmarks/speed.py --stream wide --events 200000
 
 A home is made in a temporary folder and filled by `penstock generate`. In each round all contenders take turns, each a
 process of its own: `penstock dump` as users type it, and the shortest script for ClickHouse (chdb) and for Polars. The
 whole process counts from its start to its end. Work alone is what the script itself took, its imports left out; ours is
-the same export called from a script. Medians of the rounds. `generate` writes what lies in files of one row group or
-more; everything is in the system's cache.
+the same export called from a script. Medians of the rounds; each row is printed as soon as it is measured. `generate`
+writes what lies in files of one row group or more; everything is in the system's cache. Python's modules are compiled
+before, as after an installation. Of filters that mean the same to all, all must have written as many events.
 
 The served export is what `penstock serve` takes from the start to FINISHED with its embedded encrypted store, against a
 dump from a script. Starts are those of benchmarks/start_up.py.
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import gzip
 import json
 import os
 import pathlib
@@ -25,7 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import start_up
@@ -35,6 +38,27 @@ NETWORK = (
     *("@timestamp", "source.ip", "source.port", "destination.ip", "destination.port"),
     *("network.protocol", "network.transport", "event.action"),
 )
+ENDPOINT = ("@timestamp", "host.name", "user.name", "process.name", "process.command_line", "event.action")
+ABSENT = "zqxjkvblorp"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stream:
+    """What is asked of one kind of sample events.
+
+    Attributes:
+        rare: a field of which some value is in 1 event in 3,000.
+        phrase: words that 1 event in 36 (narrow) or 67 (wide) has in its message.
+    """
+
+    rare: str
+    phrase: str
+
+
+STREAMS = {
+    "narrow": Stream(rare="dns.question.name", phrase="failed password"),
+    "wide": Stream(rare="host.name", phrase="session closed"),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,11 +66,12 @@ class Workload:
     """One row of the table.
 
     Attributes:
-        what: for people.
+        what: for people; `{field}`, `{rare}`, `{phrase}` and `{needle}` stand for what the stream has, here and below.
         fields: of a line.
-        query: ours; `{rare}` and `{needle}` stand for values that are found in the lake.
+        query: ours.
         sql: ClickHouse's condition.
         polars: Polars' condition, as Python.
+        is_same: all three write the same events.
         asked: least ratios, whole process and work alone.
     """
 
@@ -55,34 +80,46 @@ class Workload:
     query: str = ""
     sql: str = ""
     polars: str = ""
+    is_same: bool = False
     asked: dict[str, float]
+
+    def of(self, values: dict[str, str]) -> Workload:
+        """The same with the stream's own values."""
+        given = {name: getattr(self, name) for name in ("what", "query", "sql", "polars")}
+        for key, value in values.items():
+            given = {name: text.replace(f"{{{key}}}", value) for name, text in given.items()}
+        return dataclasses.replace(self, **given)
 
 
 WORKLOADS = {
     "default": Workload(what="default fields", fields=DEFAULT, asked={"clickhouse": 5, "polars": 7}),
     "network": Workload(what="network fields", fields=NETWORK, asked={"clickhouse": 5, "polars": 7}),
+    "endpoint": Workload(what="endpoint fields", fields=ENDPOINT, asked={"clickhouse": 5, "polars": 7}),
     "rare": Workload(
         what="1 event in 3,000",
         fields=DEFAULT,
-        query="dns.question.name:{rare}",
-        sql="\"dns.question.name\" = '{rare}'",
-        polars="pl.col('dns.question.name') == '{rare}'",
+        query="{field}:{rare}",
+        sql="\"{field}\" = '{rare}'",
+        polars="pl.col('{field}') == '{rare}'",
+        is_same=True,
         asked={"clickhouse": 2, "polars": 2},
     ),
     "text": Workload(
-        what='message:"failed password"',
+        what='message:"{phrase}"',
         fields=DEFAULT,
-        query='message:"failed password"',
-        sql="positionCaseInsensitive(message, 'failed password') > 0",
-        polars="pl.col('message').str.contains('(?i)failed password')",
+        query='message:"{phrase}"',
+        sql="positionCaseInsensitive(message, '{phrase}') > 0",
+        polars="pl.col('message').str.contains('(?i){phrase}')",
+        is_same=True,
         asked={"clickhouse": 2, "polars": 2},
     ),
     "absent": Workload(
         what="a bare word that no event has (theirs: in message alone)",
         fields=DEFAULT,
-        query="zqxjkvblorp",
-        sql="hasToken(message, 'zqxjkvblorp')",
-        polars="pl.col('message').str.contains('zqxjkvblorp', literal=True)",
+        query=ABSENT,
+        sql=f"hasToken(message, '{ABSENT}')",
+        polars=f"pl.col('message').str.contains('{ABSENT}', literal=True)",
+        is_same=True,
         asked={"clickhouse": 1, "polars": 1},
     ),
     "needle": Workload(
@@ -100,6 +137,7 @@ import json, sys, time
 from penstock import export, query, settings
 from penstock.lake import table
 from penstock.lake.read import plan
+from penstock.query.syntax import grammar  # loaded with the first query: an import as well
 asked = json.loads(sys.argv[1])
 import pathlib
 root, community = asked["files"][0].rsplit("/", 1)[0].rsplit("/", 1)
@@ -114,8 +152,9 @@ POLARS = """
 import json, sys, time
 import polars as pl
 asked = json.loads(sys.argv[1])
+known = {name: dtype for file in asked["files"] for name, dtype in pl.read_parquet_schema(file).items()}
 begun = time.perf_counter()
-frame = pl.scan_parquet(asked["files"], schema=pl.read_parquet_schema(asked["files"][0]), missing_columns="insert",
+frame = pl.scan_parquet(asked["files"], schema={name: known[name] for name in asked["reads"]}, missing_columns="insert",
     extra_columns="ignore")
 if asked["polars"]:
     frame = frame.filter(eval(asked["polars"]))
@@ -144,31 +183,46 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--stream", default="narrow", choices=("narrow", "wide"), help="of sample events")
+    parser.add_argument("--stream", default="narrow", choices=tuple(STREAMS), help="of sample events")
     parser.add_argument("--rows", default=",".join([*WORKLOADS, "served", "starts"]))
     asked = parser.parse_args()
-    rows = asked.rows.split(",")
+    print("| | whole process | work alone | asked | |", "|---|---|---|---|---|", sep="\n", flush=True)
+    is_missed = False
     with tempfile.TemporaryDirectory(dir=pathlib.Path(__file__).parent.parent) as name:
-        folder = pathlib.Path(name)
-        environment = os.environ | {"PENSTOCK_HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "state")}
-        lines = ["| | whole process | work alone | asked | |", "|---|---|---|---|---|"]
-        if set(rows) - {"starts"}:
-            files = filled(folder, environment, asked.events, asked.stream)
-            values = {
-                "rare": rarest(files, "dns.question.name", asked.events // 3000),
-                "needle": rarest(files, "source.ip", 1),
-            }
-            for row in rows:
-                if row in WORKLOADS:
-                    lines += compared(WORKLOADS[row], files, values, folder / "out.gz", environment, asked.rounds)
-            if "served" in rows:
-                lines += served(files, folder, environment, asked.rounds)
-        if "starts" in rows:
-            (folder / "starts").mkdir()
-            own = environment | {"PENSTOCK_HOME": str(folder / "starts" / "home")}
-            lines += [start_line(row) for row in start_up.measured(folder / "starts", own, asked.rounds)]
-    print("\n".join(lines))
-    return int(any("missed" in line for line in lines))
+        for line in measured(pathlib.Path(name), asked):
+            print(line, flush=True)
+            is_missed |= "missed" in line
+    return int(is_missed)
+
+
+def measured(folder: pathlib.Path, asked: argparse.Namespace) -> Iterator[str]:
+    """The rows, as they come."""
+    environment = os.environ | {"PENSTOCK_HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "state")}
+    environment = start_up.as_installed(environment)
+    rows = asked.rows.split(",")
+    if set(rows) - {"starts"}:
+        files = filled(folder, environment, asked.events, asked.stream)
+        stream = STREAMS[asked.stream]
+        values = {
+            "field": stream.rare,
+            "phrase": stream.phrase,
+            "rare": rarest(files, stream.rare, asked.events // 3000),
+            "needle": rarest(files, "source.ip", 1),
+        }
+        known = columns(files)
+        for row in rows:
+            if row in WORKLOADS:
+                workload = WORKLOADS[row].of(values)
+                # The wide stream lacks some; what no file has ClickHouse cannot name.
+                held = tuple(field for field in workload.fields if field in known)
+                workload = dataclasses.replace(workload, fields=held)
+                yield from compared(workload, values, files, folder / "out.gz", environment, asked.rounds)
+        if "served" in rows:
+            yield from served(files, folder, environment, asked.rounds)
+    if "starts" in rows:
+        (folder / "starts").mkdir()
+        own = environment | {"PENSTOCK_HOME": str(folder / "starts" / "home")}
+        yield from map(start_line, start_up.measured(folder / "starts", own, asked.rounds))
 
 
 def filled(folder: pathlib.Path, environment: dict[str, str], events: int, stream: str) -> list[str]:
@@ -177,6 +231,18 @@ def filled(folder: pathlib.Path, environment: dict[str, str], events: int, strea
     for words in (["init"], generate):
         subprocess.run([*start_up.PENSTOCK, *words], env=environment, check=True, stdout=subprocess.DEVNULL)
     return sorted(map(str, (folder / "home" / "lake").glob("*/*.parquet")))
+
+
+def columns(files: Sequence[str]) -> set[str]:
+    """The columns that some file has."""
+    script = (
+        "import json, sys, polars as pl; print(json.dumps(sorted({name for file in json.loads(sys.argv[1])"
+        " for name in pl.read_parquet_schema(file)})))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script, json.dumps(files)], check=True, capture_output=True, text=True
+    )
+    return set(json.loads(found.stdout))
 
 
 def rarest(files: Sequence[str], column: str, events: int) -> str:
@@ -196,20 +262,19 @@ def rarest(files: Sequence[str], column: str, events: int) -> str:
 
 def compared(
     workload: Workload,
-    files: Sequence[str],
     values: dict[str, str],
+    files: Sequence[str],
     out: pathlib.Path,
     environment: dict[str, str],
     rounds: int,
 ) -> list[str]:
     """Rows against each peer."""
     given = {name: getattr(workload, name) for name in ("query", "sql", "polars")}
-    given = {
-        name: text.replace("{rare}", values["rare"]).replace("{needle}", values["needle"])
-        for name, text in given.items()
-    }
-    asked = json.dumps({"files": files, "fields": workload.fields, "out": str(out), **given})
+    filtered = [name for name in (values["field"], "message", "source.ip") if name in workload.polars]
+    reads = list(dict.fromkeys([*workload.fields, *filtered]))
+    asked = json.dumps({"files": files, "fields": workload.fields, "reads": reads, "out": str(out), **given})
     dump = ["dump", "-o", str(out), "--query", given["query"], "--fields", ",".join(workload.fields)]
+    events: dict[str, int] = {}
     whole: dict[str, list[float]] = {name: [] for name in SCRIPTS}
     alone: dict[str, list[float]] = {name: [] for name in SCRIPTS}
     for _ in range(rounds):
@@ -217,11 +282,15 @@ def compared(
             out.unlink(missing_ok=True)
             took, printed = run([sys.executable, "-c", script, asked], environment)
             alone[name].append(float(printed.split()[-1]))
+            if workload.is_same and name not in events:
+                with gzip.open(out) as lines:
+                    events[name] = sum(1 for _ in lines)
             if name == "ours":
                 out.unlink(missing_ok=True)
                 took, _ = run([*start_up.PENSTOCK, *dump], environment)
             whole[name].append(took)
-    print(f"{workload.what}: done", file=sys.stderr)
+    if len(set(events.values())) > 1:
+        raise SystemExit(f"{workload.what}: not as many events: {events}")
     lines = []
     for peer, least in workload.asked.items():
         ratios = [statistics.median(found[peer]) / statistics.median(found["ours"]) for found in (whole, alone)]

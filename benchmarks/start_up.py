@@ -11,6 +11,7 @@ Exit code 1 if a threshold is not kept. Why the thresholds are what they are: do
 from __future__ import annotations
 
 import argparse
+import compileall
 import dataclasses
 import json
 import os
@@ -19,8 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import penstock
 from penstock.client import Penstock
 
 PENSTOCK = [sys.executable, "-m", "penstock"]
@@ -59,12 +61,22 @@ def main() -> int:
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "PENSTOCK_HOME": f"{folder}/home", "XDG_STATE_HOME": f"{folder}/state"}
+        environment = as_installed(environment)
         rows = measured(pathlib.Path(folder), environment, rounds)
     print(f"{'command':<34}{'seconds':>9}{'floor':>9}{'':>4}{'measured':>10}{'at most':>9}")
     for row in rows:
         unit = "x" if row.is_ratio else "s"
         print(f"{row.name:<34}{row.seconds:>9.3f}{row.floor:>9.3f}{'':>4}{row.value:>9.2f}{unit}{row.most:>8.2f}{unit}")
     return int(any(row.value > row.most for row in rows))
+
+
+def as_installed(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment, and Penstock's modules compiled, as an installation leaves them.
+
+    Where PYTHONDONTWRITEBYTECODE is set each start would compile them anew: up to 0.2 s that no user waits.
+    """
+    compileall.compile_dir(str(pathlib.Path(penstock.__file__).parent), quiet=1)
+    return {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def measured(folder: pathlib.Path, environment: dict[str, str], rounds: int) -> list[Row]:
