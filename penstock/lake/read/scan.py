@@ -87,11 +87,11 @@ def _piece(
     fields: catalog.Fields,
 ) -> pl.DataFrame:
     """The matching rows of a piece of a file that holds these fields. Nothing is read where none can match."""
-    own = predicate.within(fields.columns, fields.overflow)
-    stretches = [] if own.constant is False else _stretches(snapshot, piece, file, predicate)
+    stretches = _stretches(snapshot, piece, file, predicate)
     if stretches:
+        # Before it is compiled, which takes longer than to read what is left where a file has hundreds of columns.
         fields = narrowing.narrowed(snapshot.location(file.path), stretches, fields, predicate)
-        own = predicate.within(fields.columns, fields.overflow)
+    own = predicate.within(fields.columns, fields.overflow) if stretches else predicate
     if not stretches or own.constant is False:
         return pl.DataFrame(schema={name: layout.dtype(name, snapshot.columns) for name in names})
     found = sparse.read(

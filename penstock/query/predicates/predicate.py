@@ -111,18 +111,22 @@ class Origin:
             made = Predicate(
                 expression=compiler.node(self._node),
                 columns=frozenset(compiler.read),
-                sought=self._sought(held, overflow_names),
+                sought=self._sought(held, overflow_names, compiler.read),
             )
             # True for all: without an expression the scan reads no column for it.
             self._compiled[key] = Predicate(expression=None, columns=made.columns) if made.constant else made
         return self._compiled[key]
 
-    def _sought(self, held: frozenset[str], overflow_names: frozenset[str]) -> tuple[sought.Sought, ...]:
+    def _sought(
+        self, held: frozenset[str], overflow_names: frozenset[str], columns: set[str]
+    ) -> tuple[sought.Sought, ...]:
         # Of `_ANY` names nobody knows which: any field may have its value there.
         known = frozenset[str]() if overflow_names >= _ANY else held - overflow_names
         kinds = {name: self._columns[name] for name in known if name in self._columns}
 
         def read(term: ast.Node) -> set[str]:
+            if term is self._node:
+                return columns
             compiler = _Compiler(self._columns, held, overflow_names)
             compiler.node(term)
             return compiler.read
