@@ -113,15 +113,15 @@ class Gatherer:
 
     async def _take_group(self, community_uuid: str, group: Sequence[_Waiting]) -> None:
         posts = [waiting.post for waiting in group]
-        outcomes: Sequence[groups.Outcome | BaseException]
+        outcomes: Sequence[groups.Outcome | Exception]
         try:
             outcomes = await anyio.to_thread.run_sync(self._commit, community_uuid, posts, limiter=self._limiter)
         except asyncio.CancelledError:
             raise
-        except (
-            BaseException
-        ) as error:  # a panic of compiled code, too: each request is told, and the next group goes on
+        except Exception as error:
             outcomes = [error] * len(group)
+        except BaseException as error:  # a panic of compiled code: a bug like others, which must end nothing
+            outcomes = [RuntimeError(repr(error))] * len(group)
         for waiting, outcome in zip(group, outcomes, strict=True):
             waiting.tell(outcome)
 
@@ -133,10 +133,10 @@ class _Waiting:
         self.post = post
         self.outcome = outcome
 
-    def tell(self, outcome: groups.Outcome | BaseException) -> None:
+    def tell(self, outcome: groups.Outcome | Exception) -> None:
         if self.outcome.done():  # whoever waited has gone
             return
-        if isinstance(outcome, BaseException):
+        if isinstance(outcome, Exception):
             self.outcome.set_exception(outcome)
         else:
             self.outcome.set_result(outcome)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gzip
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from api_world import World, problem
@@ -146,3 +148,48 @@ def test_a_group_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> No
 def test_large_bodies_have_a_commit_of_their_own(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(groups, "take", None)
     assert post(world, line(1) * 10_000).json()["accepted"] == 10_000
+
+
+def test_what_comes_within_a_window_is_gathered_and_nothing_is_left_of_who_sends_no_more() -> None:
+    sizes: list[int] = []
+
+    def commit(_: str, posts: Sequence[gathering.Post]) -> list[groups.Outcome]:
+        sizes.append(len(posts))
+        return [groups.Taken(accepted=1, rejected=0, rejects=(), version=1, is_repeat=False) for _ in posts]
+
+    async def main() -> None:
+        gatherer = gathering.Gatherer(commit, window_seconds=0.5)
+        post = gathering.Post(body=groups.Body(items=list), bytes=1, actor="key")
+        await gatherer.take("acme", post)  # alone, and at once
+        async with anyio.create_task_group() as both:
+            both.start_soon(gatherer.take, "acme", post)
+            await anyio.sleep(0.01)  # without a window, the first would be on its way by now
+            both.start_soon(gatherer.take, "acme", post)
+        with anyio.fail_after(30):
+            while gatherer._queues:
+                await anyio.sleep(0.01)
+
+    asyncio.run(main())
+    assert sizes == [1, 2]
+
+
+def test_without_a_window_nothing_is_gathered() -> None:
+    gatherer = gathering.Gatherer(lambda *_: [], window_seconds=0)
+    assert not gatherer.takes(1)
+    assert gathering.Gatherer(lambda *_: [], window_seconds=1).takes(gathering.MOST_BODY_BYTES)
+
+
+def test_a_bug_in_the_commit_is_told_to_its_posts_and_the_next_group_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Panic(BaseException):
+        """What compiled code raises."""
+
+    def fail(*_: Any, **__: Any) -> int:
+        raise Panic
+
+    take = groups.take
+    monkeypatch.setattr(groups, "take", fail)
+    problem(post(world, line(0)), 500, "internal_error")
+    monkeypatch.setattr(groups, "take", take)
+    assert post(world, line(0)).json()["accepted"] == 1
