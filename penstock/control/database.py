@@ -22,7 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock import errors
-from penstock.control import faults
+from penstock.control import clock, faults
 from penstock.control.schema import revision
 
 LOCK_TIMEOUT_SECONDS = 30
@@ -42,6 +42,9 @@ _READ_ONLY = "penstock_read_only"
 class Database:
     """A database and its pool of connections; safe from several threads, not across a fork. Connects when first used.
 
+    Attributes:
+        time: the database's own.
+
     Args:
         url: `sqlite:///PATH` or `postgresql://…` (an SQLAlchemy URL; `postgresql+psycopg` is meant).
 
@@ -52,6 +55,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self._url = _parse(url)
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
+        self.time = clock.DatabaseTime()
         self._write_lock = threading.Lock()
         # A flag for each thread: the outer transaction of the same thread can never end while the inner one waits for
         # it.
@@ -85,6 +89,7 @@ class Database:
         # The order counts. The translation is outside of `begin`, since the commit raises too; the writers' lock is
         # taken before a connection of the pool, so that waiting writers keep none from readers.
         with self._not_nested(), self._translated(), self._one_writer(), self._engine.begin() as tx:
+            self.time.keep(tx)
             yield tx
 
     @contextlib.contextmanager
@@ -95,6 +100,7 @@ class Database:
             options: dict[str, Any] = {_READ_ONLY: True} if self.is_sqlite else {"postgresql_readonly": True}
             tx = connection.execution_options(**options)
             with tx.begin():
+                self.time.keep(tx)
                 yield tx
 
     def migrate(self) -> None:

@@ -9,14 +9,22 @@ import math
 from collections.abc import Iterator
 from typing import Self
 
+import structlog
+
 from penstock import settings as settings_module
 from penstock import storage
 from penstock.base import clock as clocks
+from penstock.control import clock as control_clock
 from penstock.control import database, secrets
 from penstock.control.exports import vault
 from penstock.evidence import manifest
 from penstock.lake import table
 from penstock.storage import opening
+
+log = structlog.get_logger(__name__)
+
+CLOCK_WARNING_SECONDS = 5.0
+"""How far the machine's clock may be from the database's before it is said at the start."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,7 +36,7 @@ class Services:
         database: the control plane.
         master_keys: what seals secrets, and what other keys are derived from.
         store: where the service keeps exports.
-        clock: the time.
+        clock: the time, by the database unless another is given.
     """
 
     settings: settings_module.Settings
@@ -45,11 +53,11 @@ class Services:
         Raises:
             ConfigurationError: the home, the master key, the database or the store cannot be used.
         """
-        clock = clock or clocks.SystemClock()
         master_keys = secrets.MasterKeys.load(settings)
         opened = database.Database(settings.resolved_database_url)
         # Before anything reads: code of this version knows the tables of this version only.
         opened.migrate()
+        clock = clock or _clock_of(opened)
         store = opening.open_service_store(settings, signing_key=master_keys.derive("storage-urls"), clock=clock)
         return cls(settings=settings, database=opened, master_keys=master_keys, store=store, clock=clock)
 
@@ -79,6 +87,16 @@ class Services:
     def close(self) -> None:
         """Closes the database's connections."""
         self.database.close()
+
+
+def _clock_of(opened: database.Database) -> clocks.Clock:
+    """The database's time. A machine whose own clock is off is named in the log: TLS and S3 go by that one."""
+    with opened.read():
+        pass  # so that it has been asked
+    made = control_clock.DatabaseClock(opened.time)
+    if abs(ahead := made.ahead_seconds()) > CLOCK_WARNING_SECONDS:
+        log.warning("machine_clock_differs", seconds_ahead=round(ahead, 1))
+    return made
 
 
 def open_table(settings: settings_module.Settings, community_uuid: str) -> table.EventTable:

@@ -28,7 +28,7 @@ from support.chaos import disk
 JOBS = "/v1/sic/conf/events/search/jobs"
 TIMES = {"earliest_time": house.EARLIEST.isoformat(), "latest_time": house.LATEST.isoformat()}
 PATIENCE_SECONDS = 30.0
-"""For one search. A worker that dies with a clock that is 5 minutes ahead has a lease for so long."""
+"""For one search."""
 
 REFUSALS = frozenset({404, 409, 422, 429, 502, 503, 507})
 """What the API may answer meanwhile; never a 500."""

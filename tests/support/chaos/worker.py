@@ -7,6 +7,7 @@ else befalls it. It works until its standard input ends. The seed fixes what is 
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import functools
 import os
 import pathlib
@@ -18,9 +19,9 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock import errors, settings
+from penstock.base import clock
 from penstock.process import services
 from penstock.worker import Worker
-from support import crashing_worker
 
 DIES, FREEZES = 0.01, 0.01
 """Of the steps of an export."""
@@ -68,7 +69,10 @@ def main() -> None:
         elif drawn < DIES + FREEZES:
             os.kill(os.getpid(), signal.SIGSTOP)
 
-    with services.opened(settings.load(), clock=crashing_worker.EarlyClock(ahead_seconds)) as opened:
+    # The machine's clock, which the service must not go by.
+    ahead = dt.timedelta(seconds=ahead_seconds)
+    clock.SystemClock.now = lambda self: dt.datetime.now(dt.UTC) + ahead  # type: ignore[method-assign]
+    with services.opened(settings.load()) as opened:
         rough: Any = Rough(opened.store, draw, cut)
         working = Worker(dataclasses.replace(opened, store=rough), step=befall)
         working.start()
