@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-from penstock.cli import program, reporting
 from penstock.process import environment
 
 
@@ -26,6 +25,9 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line; its exit code. Nothing escapes but with PENSTOCK_DEBUG=1."""
     try:
+        # Here, not at the top: a Ctrl-C while modules are loaded is an interrupt like any other.
+        from penstock.cli import program
+
         code = program.program().main(args=list(arguments), prog_name="penstock", standalone_mode=False)
     except KeyboardInterrupt:
         return _interrupted()
@@ -34,6 +36,8 @@ def run(arguments: Sequence[str]) -> int:
             return _interrupted()
         if os.environ.get("PENSTOCK_DEBUG") == "1":
             raise
+        from penstock.cli import reporting
+
         return reporting.report(error)
     return code if isinstance(code, int) else 0
 

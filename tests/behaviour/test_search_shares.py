@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import pathlib
+import pickle
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +19,7 @@ from penstock.control import communities, searches, secrets, states
 from penstock.lake import table
 from penstock.process import services
 from penstock.samples import generate
-from penstock.worker.searches import children
+from penstock.worker.searches import child, children
 
 START = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
 HEAVY = " OR ".join(f"nowhere{number}" for number in range(400))
@@ -178,6 +181,19 @@ def test_a_search_whose_process_dies_says_so_and_the_next_one_runs(service: Serv
     finally:
         killer.join()
         pool.close()
+
+
+@pytest.mark.parametrize("dies", ["before the answer", "within the request"])
+def test_a_searchs_process_whose_parent_dies_ends_without_a_word(service: Service, dies: str) -> None:
+    job = service.get(service.create(service.busy, ""))
+    body = pickle.dumps((service.opened.settings.without_secrets(), job))
+    request = child.LENGTH.pack(len(body)) + body
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", children._MAIN], **pipes) as process:  # type: ignore[call-overload]
+        process.stdout.close()
+        process.stdin.write(request if dies == "before the answer" else request[:-9])
+        process.stdin.close()
+        assert process.stderr.read() == b""
 
 
 def test_a_search_over_a_file_that_cannot_be_read_fails_at_once_without_the_operators_inside(

@@ -55,8 +55,12 @@ def main() -> None:
         answers.write(LENGTH.pack(len(content)) + content)
         answers.flush()
 
-    while (body := _read(sys.stdin.buffer)) is not None:
-        send(_answer(pickle.loads(body), tables, _now_and_then(send)))  # noqa: S301 - from our own parent
+    try:
+        while (body := _read(sys.stdin.buffer)) is not None:
+            send(_answer(pickle.loads(body), tables, _now_and_then(send)))  # noqa: S301 - from our own parent
+    except BrokenPipeError:  # nobody waits for the answer any more
+        # Not by the ordinary way out, which would flush the rest of the answer into the same pipe.
+        os._exit(1)
 
 
 def _now_and_then(send: Callable[[searches.SoFar], None]) -> Callable[[searches.SoFar], None]:
@@ -88,8 +92,13 @@ def _answer(
 
 
 def _read(stream: BinaryIO) -> bytes | None:
+    """The next request; None where they end, in the middle of one if the parent was killed there."""
     head = stream.read(LENGTH.size)
-    return stream.read(LENGTH.unpack(head)[0]) if len(head) == LENGTH.size else None
+    if len(head) < LENGTH.size:
+        return None
+    size: int = LENGTH.unpack(head)[0]
+    body = stream.read(size)
+    return body if len(body) == size else None
 
 
 def _end_with(parent: int) -> None:
