@@ -22,8 +22,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock import errors
-from penstock.control import clock, faults
-from penstock.control.schema import revision
+from penstock.control import faults
+from penstock.control.schema import clock, revision
 
 LOCK_TIMEOUT_SECONDS = 30
 """How long a transaction waits for another's lock before it gives up with `database_locked`."""

@@ -14,9 +14,9 @@ import structlog
 from penstock import settings as settings_module
 from penstock import storage
 from penstock.base import clock as clocks
-from penstock.control import clock as control_clock
 from penstock.control import database, secrets
 from penstock.control.exports import vault
+from penstock.control.schema import clock as database_clock
 from penstock.evidence import manifest
 from penstock.lake import table
 from penstock.storage import opening
@@ -93,7 +93,7 @@ def _clock_of(opened: database.Database) -> clocks.Clock:
     """The database's time. A machine whose own clock is off is named in the log: TLS and S3 go by that one."""
     with opened.read():
         pass  # so that it has been asked
-    made = control_clock.DatabaseClock(opened.time)
+    made = database_clock.DatabaseClock(opened.time)
     if abs(ahead := made.ahead_seconds()) > CLOCK_WARNING_SECONDS:
         log.warning("machine_clock_differs", seconds_ahead=round(ahead, 1))
     return made

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from penstock import settings, testing
 from penstock.base import clock as clocks
-from penstock.control import clock, database, exports, leases, searches, secrets
+from penstock.control import database, exports, leases, searches, secrets
 from penstock.control.exports import fencing as export_fencing
-from penstock.control.schema import tables
+from penstock.control.schema import clock, tables
 from penstock.control.searches import fencing as search_fencing
 from penstock.process import services
 

@@ -23,7 +23,7 @@ def claim(
     An export that has used up its attempts or passed its deadline is ended here (FAILED; CANCELED if that was asked
     for) instead of taken; if an upload in a customer's bucket must be cleared away first, it is left to the sweeper.
     Several workers may call at once: on PostgreSQL each skips rows that another has locked.
-    `now` is the database's time (`control.clock`); one that is wrong costs attempts, never correctness.
+    `now` is the database's time (`control.schema.clock`); one that is wrong costs attempts, never correctness.
     """
     # In a loop: one dead export at the head of the queue must not hide the healthy ones behind it.
     while (export := oldest(tx, _claimable(now, skip))) is not None:
