@@ -3,6 +3,7 @@
 app        create_app(services) -> FastAPI
 routes     one module a subject: search jobs, events, exports, tasks, intake, downloads, ...
 schemas    shapes of requests and answers
+elastic    what shippers for Elasticsearch speak
 intake     what stands between the routes and the lake: groups, shares, audit
 auth       who calls, and what the key may do
 context    what a request can reach: services, bounded threads, measures

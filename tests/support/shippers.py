@@ -117,7 +117,7 @@ def configuration(heading: str, service: Service, name: str, folder: pathlib.Pat
         block = block.replace(example, own)
     # Smaller and sooner than in production: many requests are under way when the service is killed, and a test is in a
     # hurry.
-    block = block.replace("1000", str(batch_lines), 1)
+    block = re.sub(r'(batch-lines\(|dequeueBatchSize=")1000', rf"\g<1>{batch_lines}", block)
     return block.replace('resumeInterval="5"', 'resumeInterval="1"').replace("time-reopen(5)", "time-reopen(1)")
 
 
@@ -126,14 +126,10 @@ def rsyslog(root: pathlib.Path, service: Service, name: str, source: pathlib.Pat
     """Ships the lines of a file, so many a request, while the block lasts."""
     folder = source.parent
     block = configuration("rsyslog (omelasticsearch)", service, name, folder, batch_lines)
-    begin = block.index("action(")
     text = f"""global(workDirectory="{folder}")
 module(load="imfile" mode="polling" pollingInterval="1")
-input(type="imfile" file="{source}" tag="lines" ruleset="ship")
-{block[:begin]}
-ruleset(name="ship") {{
-{block[begin:]}
-}}
+input(type="imfile" file="{source}" tag="lines" ruleset="penstock")
+{block}
 """
     (folder / "rsyslog.conf").write_text(text)
     libraries = root / "usr/lib/x86_64-linux-gnu"

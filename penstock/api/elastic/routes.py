@@ -146,11 +146,11 @@ async def nodes(caller: callers.Writer) -> fastapi.Response:
     return answers.of_json(answers.NO_NODES)
 
 
-_IGNORED = ("_template", "_index_template", "_component_template", "_ilm/policy")
+_IGNORED = ("_template", "_index_template", "_component_template", "_ilm/policy", "_data_stream")
 
 
 async def show_ignored(caller: callers.Writer) -> fastapi.Response:
-    """A template, or a policy: there is always one, so that shippers install none."""
+    """A template, a policy, a data stream: there is always one, so that shippers make none."""
     return answers.of_json({})
 
 

@@ -23,7 +23,7 @@ MOST_BODY_BYTES = 256 * 1024
 
 MOST_GROUP_BYTES = 4 * 1024 * 1024
 MOST_GROUP_BODIES = 1000
-"""Of one commit. Memory of intake in groups: about ten times `MOST_GROUP_BYTES` for each thread, and what waits."""
+"""Of one commit. Memory of intake in groups: what waits, and for each thread that of an ingest (`batch.Limits`)."""
 
 MOST_WAITING_BYTES = 64 * 1024 * 1024
 """Of the bodies of all communities that wait, or are being taken in, in this process."""

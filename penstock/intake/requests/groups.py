@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -77,22 +78,17 @@ def take(event_table: table.EventTable, bodies: Sequence[Body], *, clock: Clock,
             for place in [place for place in left if ids.get(place) in taken]:
                 outcomes[place] = _repeat(event_table)
                 del left[place], ids[place]
+            read = {place: (bodies[place], items) for place, items in left.items()}
+            reading = _Reading(event_table, read, clock, limits)
             try:
-                read = {place: (bodies[place], items) for place, items in left.items()}
-                made = _made(event_table, read, clock, limits)
-            except errors.PenstockError:
-                raise
-            except Exception:  # a bug that one body meets: each is taken in alone, and its sender is told
-                break
-            try:
-                version = event_table.append(made.frames, types=made.types, batch_ids=list(ids.values()))
+                version = event_table.append(reading.frames(), types=reading.types, batch_ids=list(ids.values()))
             except table.BatchTaken as others:  # by another process, meanwhile
                 taken = others.batch_ids
                 continue
             for place in left:
-                outcomes[place] = made.taken(place, version)
+                outcomes[place] = reading.taken(place, version)
             break
-    except errors.ColumnConflict:  # found before anything was committed; one body's names are not the others' fault
+    except (_ReadingFailed, errors.ColumnConflict):  # before anything was committed
         pass
     except errors.PenstockError as error:
         for place in left:
@@ -114,11 +110,16 @@ def take_one(event_table: table.EventTable, body: Body, *, clock: Clock, limits:
     Raises what reading the body raises, and StorageError; nothing was taken in.
     """
     batch_ids = [] if body.batch_id is None else [body.batch_id]
-    made = _made(event_table, {0: (body, body.items())}, clock, limits)
+    reading = _Reading(event_table, {0: (body, body.items())}, clock, limits)
     try:
-        return made.taken(0, event_table.append(made.frames, types=made.types, batch_ids=batch_ids))
+        return reading.taken(0, event_table.append(reading.frames(), types=reading.types, batch_ids=batch_ids))
     except table.BatchTaken:
-        return dataclasses.replace(made.taken(0, event_table.snapshot().version), accepted=0, is_repeat=True)
+        # The rest is read too, for its rejects.
+        reading = _Reading(event_table, {0: (body, body.items())}, clock, limits)
+        collections.deque(reading.frames(), maxlen=0)
+        return dataclasses.replace(reading.taken(0, event_table.snapshot().version), accepted=0, is_repeat=True)
+    except _ReadingFailed as failure:
+        raise failure.error from failure
 
 
 def _readable(bodies: Sequence[Body]) -> dict[int, list[Item]]:
@@ -140,53 +141,74 @@ def _repeat(event_table: table.EventTable) -> Taken:
     return Taken(accepted=0, rejected=0, rejects=(), version=event_table.snapshot().version, is_repeat=True)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class _Made:
-    """The events of a group, not committed yet.
+class _ReadingFailed(Exception):
+    """The reading of a group met a bug, through whichever of its bodies.
 
     Attributes:
-        frames: all of them.
-        types: of all columns.
-        tallies, rejected: what came of each body, by its place.
+        error: what was raised.
     """
 
-    frames: Sequence[pl.DataFrame]
-    types: Mapping[str, FieldType]
-    tallies: Mapping[int, collect.Tally]
-    rejected: Mapping[int, rejects.Rejects]
+    def __init__(self, error: Exception) -> None:
+        super().__init__(repr(error))
+        self.error = error
+
+
+class _Reading:
+    """Bodies being read into frames, once.
+
+    Attributes:
+        types: of all columns of the table.
+    """
+
+    def __init__(
+        self,
+        event_table: table.EventTable,
+        bodies: Mapping[int, tuple[Body, Iterable[Item]]],
+        clock: Clock,
+        limits: batch.Limits,
+    ) -> None:
+        columns = typing_fields.Columns(event_table.snapshot().columns, limits.max_columns, event_table.add_columns)
+        reader = batch.Reader(columns, times.candidates(None), limits.max_line_bytes)
+        self.types: Mapping[str, FieldType] = columns.types
+        self._bodies = bodies
+        self._rejected = _RejectsByBody({place: body.details for place, (body, _) in bodies.items()})
+        self._collector = collect.Collector(reader, self._rejected, limits)
+        self._tallies = {place: collect.Tally(name=str(place)) for place in bodies}
+        self._arrived_us = instants.to_microseconds(clock.now())
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """The frames of all bodies, one in memory at a time: few bytes of many fields make many of them.
+
+        Raises:
+            _ReadingFailed: a bug.
+            StorageError: the lake failed.
+        """
+        try:
+            for found in self._batches():
+                yield from found.frames
+        except errors.PenstockError:
+            raise
+        except Exception as error:
+            raise _ReadingFailed(error) from error
+
+    def _batches(self) -> Iterator[batch.Batch]:
+        for place, (_, items) in self._bodies.items():
+            self._collector.begin(self._tallies[place])
+            for item in items:
+                yield from self._collector.add(item, self._arrived_us)
+            yield from self._collector.end(self._arrived_us)
+        yield from self._collector.flush(self._arrived_us)
 
     def taken(self, place: int, version: int) -> Taken:
-        own = self.rejected[place]
+        """What became of a body, after all frames."""
+        own = self._rejected.by_place[place]
         return Taken(
-            accepted=self.tallies[place].accepted,
+            accepted=self._tallies[place].accepted,
             rejected=own.count,
             rejects=tuple(sorted(own.first, key=lambda reject: reject.line)),
             version=version,
             is_repeat=False,
         )
-
-
-def _made(
-    event_table: table.EventTable,
-    bodies: Mapping[int, tuple[Body, Iterable[Item]]],
-    clock: Clock,
-    limits: batch.Limits,
-) -> _Made:
-    """The frames of all bodies. Raises StorageError."""
-    columns = typing_fields.Columns(event_table.snapshot().columns, limits.max_columns, event_table.add_columns)
-    reader = batch.Reader(columns, times.candidates(None), limits.max_line_bytes)
-    rejected = _RejectsByBody({place: body.details for place, (body, _) in bodies.items()})
-    collector = collect.Collector(reader, rejected, limits)
-    tallies = {place: collect.Tally(name=str(place)) for place in bodies}
-    arrived_us = instants.to_microseconds(clock.now())
-    frames: list[pl.DataFrame] = []
-    for place, (_, items) in bodies.items():
-        collector.begin(tallies[place])
-        for item in items:
-            frames += [frame for found in collector.add(item, arrived_us) for frame in found.frames]
-        frames += [frame for found in collector.end(arrived_us) for frame in found.frames]
-    frames += [frame for found in collector.flush(arrived_us) for frame in found.frames]
-    return _Made(frames=frames, types=columns.types, tallies=tallies, rejected=rejected.by_place)
 
 
 class _RejectsByBody(rejects.Rejects):

@@ -275,7 +275,7 @@ def test_questions_of_shippers_are_answered(world: World, path: str, member: str
 
 
 def test_templates_and_policies_are_there_already_and_pipelines_never(world: World) -> None:
-    for path in ("/_index_template/filebeat", "/_template/logstash", "/_ilm/policy/filebeat"):
+    for path in ("/_index_template/filebeat", "/_template/logstash", "/_ilm/policy/filebeat", "/_data_stream/logs"):
         assert world.http("HEAD", path, token=world.acme.token).status_code == 200
         assert world.http("PUT", path, token=world.acme.token, json={}).json() == {"acknowledged": True}
     put = world.http("PUT", "/_ingest/pipeline/p", token=world.acme.token, json={})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import pathlib
+import weakref
 from collections.abc import Iterator, Sequence
 
 import polars as pl
@@ -133,3 +134,22 @@ def test_a_fault_of_the_lake_is_told_of_every_body_and_nothing_is_in(
     monkeypatch.undo()
     assert accepted(take(events, body(line(2), "a"), body(line(3)))) == [(1, False)] * 2
     assert stored(events) == [1, 2, 3]
+
+
+def test_frames_of_a_group_are_in_memory_one_at_a_time(
+    events: table.EventTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "MAX_CELLS", 1)
+    monkeypatch.setattr(batch, "_MIN_ROWS", 1)
+    most = []
+
+    def write(writer: files.FileWriter, frame: pl.DataFrame, wanted: object) -> None:
+        seen.append(weakref.ref(frame))
+        del frame
+        most.append(sum(one() is not None for one in seen))
+
+    seen: list[weakref.ref[pl.DataFrame]] = []
+    monkeypatch.setattr(files.FileWriter, "write", write)
+    assert accepted(take(events, body(line(1) * 20), body(line(2) * 20))) == [(20, False)] * 2
+    assert len(seen) == 40
+    assert max(most) <= 2
