@@ -82,7 +82,8 @@ class Export:
 
         Args:
             progress: called with the task each time it was asked for.
-            interval_seconds: between two questions; the first ones come sooner, so that a short export is not slowed.
+            interval_seconds: between two questions; the first ones come sooner, so that nobody waits a twentieth longer
+                than the export takes, and 0.1 s.
             max_wait_seconds: None for no limit.
 
         A service that does not answer, as while it is restarted, is asked again for five minutes.
@@ -91,8 +92,9 @@ class Export:
             ExportFailed: `export_failed`, `export_canceled` (with the task's message), `wait_timeout`.
         """
         deadline = None if max_wait_seconds is None else monotonic() + max_wait_seconds
-        # Short exports end within a second: with the full interval from the start they would all seem to take two.
-        pause = min(0.1, interval_seconds)
+        # With the full interval from the start a short export would seem to take two seconds; with one that grows by
+        # half each time, three seconds seem five.
+        begun, pause = monotonic(), min(0.1, interval_seconds)
         patience = Patience(min(300.0, max_wait_seconds or 300.0), sleep=sleep, monotonic=monotonic)
         while True:
             task = self._poll(patience)
@@ -109,7 +111,7 @@ class Export:
                     "The export goes on: look with `status`, fetch it with `download`.",
                 )
             sleep(pause)
-            pause = min(interval_seconds, pause * 1.5)
+            pause = min(interval_seconds, max(0.1, (monotonic() - begun) / 20))
 
     def require_finished(self) -> Task:
         """The finished task.

@@ -75,7 +75,7 @@ class SearchJob:
             Conflict: `search_job_failed`, `search_job_canceled`, `wait_timeout`.
         """
         deadline = None if max_wait_seconds is None else monotonic() + max_wait_seconds
-        pause = 0.05
+        begun, pause = monotonic(), 0.05
         patience = Patience(min(300.0, max_wait_seconds or 300.0), sleep=sleep, monotonic=monotonic)
         while not self.status.is_final:
             if deadline is not None and monotonic() > deadline:
@@ -83,7 +83,8 @@ class SearchJob:
                     "wait_timeout", f"Search job {self.uuid} is not done after {max_wait_seconds:g} s.", "Wait longer."
                 )
             sleep(pause)
-            pause = min(1.0, pause * 1.5)
+            # Nobody waits a twentieth longer than the search takes, and 0.05 s.
+            pause = min(1.0, max(0.05, (monotonic() - begun) / 20))
             self._facts = self._transport.poll(f"{JOBS}/{self.uuid}", patience)
             if progress is not None:
                 progress(self)

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
@@ -63,12 +64,16 @@ class Hold:
     lease_seconds: float
 
 
-def is_free(work: Work, now: dt.datetime) -> sa.ColumnElement[bool]:
+Now: TypeAlias = dt.datetime | sa.BindParameter[Any]
+"""An instant, or where one stands in a statement that is built once."""
+
+
+def is_free(work: Work, now: Now) -> sa.ColumnElement[bool]:
     """Waiting, or taken by somebody whose lease has run out."""
     return sa.or_(work.table.c.status == work.waiting, has_run_out(work, now))
 
 
-def has_run_out(work: Work, now: dt.datetime) -> sa.ColumnElement[bool]:
+def has_run_out(work: Work, now: Now) -> sa.ColumnElement[bool]:
     """Taken once, and held by nobody any more."""
     # `<=`: what is given back without a pause is free in the very same instant.
     return sa.and_(work.table.c.status == work.running, work.table.c.lease_until <= now)
@@ -77,6 +82,17 @@ def has_run_out(work: Work, now: dt.datetime) -> sa.ColumnElement[bool]:
 def is_there(tx: sa.Connection, work: Work, *which: sa.ColumnElement[bool]) -> bool:
     """Whether such a row is there: a cheap look in a read transaction, so that idle workers do not write."""
     return tx.execute(sa.select(work.key).where(*which).limit(1)).first() is not None
+
+
+def is_any_free(tx: sa.Connection, work: Work, now: dt.datetime) -> bool:
+    """`is_there` of rows that are free, which idle workers ask all the time."""
+    return tx.execute(_free(work), {"now": now}).first() is not None
+
+
+@functools.cache
+def _free(work: Work) -> sa.Select[Any]:
+    """Built once: building it takes longer than running it."""
+    return sa.select(work.key).where(is_free(work, sa.bindparam("now"))).limit(1)
 
 
 def oldest(

@@ -72,6 +72,8 @@ class Worker:
         self._tidying = tidying.Tidying(open_services, should_stop=self._shutdown.is_set)
         self._threads: list[threading.Thread] = []
         self._without_key: dict[str, float] = {}
+        self._looking = threading.Lock()
+        self._no_search_until = 0.0
 
     def start(self) -> None:
         """Starts the threads and returns."""
@@ -79,7 +81,7 @@ class Worker:
         self._children.warm()
         poll_seconds = self._services.settings.poll_seconds
         loops: tuple[tuple[str, Callable[[], bool], float], ...] = (
-            *[("search", self.run_search, poll_seconds)] * self._services.settings.search_threads,
+            *[("search", self._run_search_in_turn, poll_seconds)] * self._services.settings.search_threads,
             ("export", self.run_export, poll_seconds),
             ("sweep", self._sweep, self._services.settings.sweep_seconds),
             ("tidy", self._tidy, self._services.settings.tidy_seconds),
@@ -127,6 +129,24 @@ class Worker:
             return False
         search_run.SearchRun(self._services, claim, shutdown=self._shutdown, children=self._children).run()
         return True
+
+    def _run_search_in_turn(self) -> bool:
+        """`run_search` for one of several threads: what one of them did not find just now the others do not look for.
+
+        Each look takes a millisecond of an interpreter that exports need, and all threads look several times a second.
+        """
+        with self._looking:
+            if time.monotonic() < self._no_search_until:
+                return False
+            now = self._services.clock.now()
+            with self._services.database.read() as tx:
+                has_work = searchjobs.has_work(tx, now)
+            if not has_work:
+                # Half of it: each thread waits a whole one, and the next to wake up may be the one that looks.
+                idle_seconds = self._services.settings.poll_seconds / 2
+                self._no_search_until = time.monotonic() + idle_seconds
+                return False
+        return self.run_search()
 
     def run_export(self) -> bool:
         """Claims and drives one export; False if there was none."""

@@ -85,7 +85,7 @@ def _load(now: dt.datetime) -> sa.ColumnElement[int]:
 
 def has_work(tx: sa.Connection, now: dt.datetime) -> bool:
     """Whether `claim` would find something."""
-    return leases.is_there(tx, fencing.WORK, leases.is_free(fencing.WORK, now))
+    return leases.is_any_free(tx, fencing.WORK, now)
 
 
 def renew(tx: sa.Connection, claim: records.SearchClaim, now: dt.datetime) -> None:

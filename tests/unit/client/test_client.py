@@ -342,6 +342,22 @@ def test_wait_says_how_an_export_ended_badly(
     assert words in caught.value.detail
 
 
+@pytest.mark.parametrize("takes", [0.3, 3.3, 30.0])
+def test_wait_is_hardly_longer_than_the_export(penstock: Penstock, service: Any, takes: float) -> None:
+    service.routes["GET /v1/tasks/task-1"] = (200, task("RUNNING"))
+    now, asked = [0.0], []
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        asked.append(now[0])
+        if now[0] >= takes:
+            service.routes["GET /v1/tasks/task-1"] = (200, task("FINISHED"))
+
+    penstock.export("task-1").wait(sleep=sleep, monotonic=lambda: now[0])
+    assert now[0] <= takes * 1.05 + 0.11
+    assert len(asked) < 90
+
+
 def test_wait_ends_at_its_limit(penstock: Penstock, service: Any) -> None:
     service.routes["GET /v1/tasks/task-1"] = (200, task("RUNNING"))
     now = [0.0]
