@@ -46,10 +46,11 @@ bench: .venv/bench ## Measure exports side by side with ClickHouse, Polars, Duck
 	$(BIN)/python benchmarks/export.py
 
 # CI=true: what cannot run fails instead of being skipped.
-soak: .venv/dev ## The long crash runs on SQLite and PostgreSQL, embedded store and Ceph (started if not named); ends with its counts
+soak: .venv/dev ## The long crash runs on SQLite and PostgreSQL, embedded store and Ceph (started if not named), and 10,000 random queries of needles; ends with its counts
 	[ -n "$$PENSTOCK_TEST_POSTGRESQL" ] || eval "$$(scripts/postgresql.sh start)"; \
 	[ -n "$$PENSTOCK_TEST_CEPH" ] || eval "$$(scripts/ceph.sh start)"; \
 	CI=true $(BIN)/pytest -m soak tests
+	PENSTOCK_TEST_QUERIES=10000 $(BIN)/pytest --timeout 3600 tests/unit/lake/read/test_needed.py tests/unit/lake/read/test_sparse.py
 
 chaos: .venv/dev ## Minutes of kills, full disks, cut stores and a hostile tenant, then every file exact; PENSTOCK_CHAOS_SECONDS and _SEED
 	$(BIN)/pytest -m soak tests/behaviour/test_chaos.py
