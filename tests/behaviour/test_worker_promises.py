@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from support import house
@@ -20,6 +21,7 @@ from penstock import errors, worker
 from penstock.base import clock as clocks
 from penstock.control import audit, exports, limits, quota, secrets
 from penstock.process import services
+from penstock.worker import sweeper
 
 DAY = dt.timedelta(days=1)
 
@@ -304,3 +306,38 @@ def test_sweepers_that_work_at_once_get_in_nobodys_way_and_a_second_pass_finds_n
         with living.opened.database.read() as tx:
             ends, _ = audit.list_entries(tx, audit.Filters(object_uuid=failed, action="export.failed"))
         assert len(ends) == 1  # one sweeper ended it
+
+
+class Stubborn:
+    """A store that cannot delete one object."""
+
+    def __init__(self, store: Any, object_key: str) -> None:
+        self._store = store
+        self._object_key = object_key
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def delete(self, object_key: str) -> None:
+        if object_key == self._object_key:
+            raise errors.StorageError("access_denied", "The object is under legal hold.")
+        self._store.delete(object_key)
+
+
+def test_an_object_that_cannot_be_deleted_keeps_no_other_and_goes_once_it_can(small_house: house.House) -> None:
+    held = small_house.start()
+    worker.Worker(small_house.opened).run_pending()
+    other = small_house.start()
+    worker.Worker(small_house.opened).run_pending()
+    with turned(small_house, small_house.opened.clock.now() + 3 * DAY) as (living, _):
+        object_key = living.export(held).object_key
+        assert object_key is not None
+        stubborn: Any = Stubborn(living.opened.store, object_key)
+        working = worker.Worker(dataclasses.replace(living.opened, store=stubborn))
+        working.sweep()
+        assert_nothing_stays(living, other)
+        assert living.content(held)
+        stubborn._object_key = ""
+        for _ in range(sweeper.RESTS + 1):
+            working.sweep()
+        assert_nothing_stays(living, held)

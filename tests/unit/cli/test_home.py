@@ -305,6 +305,20 @@ def test_generated_events_can_be_compacted_and_vacuumed(run: Any, made: dict[str
     assert json.loads(run("lake", "vacuum", "--keep-hours", "0", "--dry-run", "--json")[1])["dry_run"] is True
 
 
+def test_a_vacuum_leaves_the_files_of_an_ingest_that_is_under_way_alone(
+    run: Any, made: dict[str, Any], tmp_path: pathlib.Path
+) -> None:
+    assert run("generate", "--events", "1000", "--days", "1")[0] == 0
+    (folder,) = (path for path in (tmp_path / "home" / "lake").iterdir() if (path / "_delta_log").is_dir())
+    unnamed = folder / "01767571200000000-000000-9f86d081.parquet"  # no commit names it yet
+    unnamed.write_bytes(b"half a file")
+    assert run("lake", "vacuum", "--keep-hours", "0")[0] == 0
+    assert unnamed.exists()
+    os.utime(unnamed, (unnamed.stat().st_mtime - 601,) * 2)
+    assert run("lake", "vacuum", "--keep-hours", "0")[0] == 0
+    assert not unnamed.exists()
+
+
 def test_service_that_died_is_not_taken_for_running(run: Any, made: dict[str, Any], tmp_path: pathlib.Path) -> None:
     announced = {"url": "http://127.0.0.1:9", "ca_file": None, "pid": 2**22 + 1}
     (tmp_path / "home" / "service.json").write_text(json.dumps(announced))
