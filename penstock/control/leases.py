@@ -173,13 +173,17 @@ def give_back(
 def forgive(tx: sa.Connection, work: Work, hold: Hold) -> None:
     """The worker of a lease that ran out says that it lives: its attempt is not counted. Call it once a hold.
 
-    For a worker that was cut off from the database: nothing died over the row, whoever has taken it since.
+    For a worker that was cut off from the database: nothing died over the row, whoever has taken it since. If nobody
+    has, it is given back.
     """
     columns = work.table.c
+    given_back = {"worker_id": None, "attempts": columns.attempts - 1}
+    if tx.execute(work.table.update().where(_is_held(work, hold)).values(given_back)).rowcount:
+        return
     # A sweeper that clears a dead row away has taken it with more attempts than are allowed, and goes by that number.
     by_worker = columns.attempts <= columns.max_attempts if "max_attempts" in columns else sa.true()
-    later = sa.and_(work.key == hold.uuid, columns.status == work.running, columns.fence >= hold.fence)
-    # Never below 1: the hold that is in force now, this one or a later one, counts as an attempt itself.
+    later = sa.and_(work.key == hold.uuid, columns.status == work.running, columns.fence > hold.fence)
+    # Never below 1: the hold that is in force now counts as an attempt itself.
     tx.execute(work.table.update().where(later, by_worker, columns.attempts > 1).values(attempts=columns.attempts - 1))
 
 

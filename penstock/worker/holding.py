@@ -21,6 +21,9 @@ WATCH_SECONDS = 0.25
 CANCEL_PATIENCE_SECONDS = 1.0
 """How long the work may take to stop once a cancel was seen; then something holds it up, and it is given up."""
 
+FORGIVE_PATIENCE_SECONDS = 3_600.0
+"""How long a worker that was cut off from the database waits to say that it lives: until then its attempt counts."""
+
 SHUTDOWN_PATIENCE_SECONDS = 10.0
 """The same once the process was asked to end: time enough for a part in flight, unless its store is silent."""
 

@@ -401,3 +401,22 @@ def test_claim_does_not_wait_for_a_row_that_another_worker_is_claiming(plane: An
         thread.join(timeout=20)
         assert found, "the other worker waits"
     assert {claim.task_uuid, found[0].task_uuid} == {first.task_uuid, second.task_uuid}
+
+
+def test_a_worker_that_was_cut_off_and_says_that_it_lives_costs_no_attempt(plane: Any) -> None:
+    claim = plane.running()
+    plane.clock.advance(LEASE)
+    with plane.db.begin() as tx:
+        exports.forgive(tx, claim)
+    with plane.db.begin() as tx:
+        exports.forgive(tx, claim)  # the answer to the first was lost
+    assert plane.get(claim.task_uuid).attempts == 0
+    later = plane.claim("worker-2")
+    assert later is not None
+    assert plane.get(claim.task_uuid).attempts == 1
+    plane.clock.advance(LEASE)
+    assert plane.claim("worker-3") is not None
+    assert plane.get(claim.task_uuid).attempts == 2
+    with plane.db.begin() as tx:
+        exports.forgive(tx, later)
+    assert plane.get(claim.task_uuid).attempts == 1

@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -159,15 +160,22 @@ def test_postgresql_that_dies_and_comes_back_in_the_middle_of_an_export_is_waite
 
 
 @own_server
-def test_postgresql_that_is_away_longer_than_the_lease_costs_an_attempt_and_nothing_else(
+def test_postgresql_that_is_away_longer_than_two_leases_costs_no_attempt(
     tmp_path: pathlib.Path, own_postgresql: Callable[[str], str]
 ) -> None:
     url = own_postgresql("start")
     with house.opened_house(tmp_path / "home", url, house.SMALL, {"PENSTOCK_LEASE_SECONDS": "1"}) as made:
         _, expected = made.steps_of_an_undisturbed_export()
         used_before, task_uuid = made.used_bytes(), made.start()
-        drive(made, "record 2", lambda: own_postgresql("kill") and None)
-        own_postgresql("start")
-        assert made.export(task_uuid).status == "RUNNING"
+        back = threading.Timer(4, own_postgresql, ["start"])
+
+        def go_away() -> None:
+            own_postgresql("kill")
+            back.start()
+
+        drive(made, "record 2", go_away)
+        back.join()
+        assert (made.export(task_uuid).status, made.export(task_uuid).attempts) == ("RUNNING", 0)
         made.take_over()
+        assert made.export(task_uuid).attempts == 1
         made.assert_exact(task_uuid, expected, used_before)

@@ -171,7 +171,8 @@ class ExportRun:
             pacing.patiently(
                 self._write_forgiveness,
                 pace=_AGAIN,
-                patience_seconds=self._claim.lease_seconds,
+                # Without a database there is no other work for this thread either.
+                patience_seconds=holding.FORGIVE_PATIENCE_SECONDS,
                 clock=self._clock,
                 passes=_passes,
                 stop=self._shutdown,

@@ -71,7 +71,8 @@ class SearchRun:
                 self._log.info("search_job_given_up")
             except errors.LeaseLost:
                 self._log.info("search_job_lost")
-                self._try("forgive", lambda tx, now: searches.forgive(tx, self._claim))
+                patience = holding.FORGIVE_PATIENCE_SECONDS
+                self._try("forgive", lambda tx, now: searches.forgive(tx, self._claim), patience)
             except holding.ShuttingDown:
                 self._try("release", lambda tx, now: searches.release(tx, self._claim, now))
             except errors.PenstockError as error:
@@ -135,8 +136,8 @@ class SearchRun:
         with self._database.read() as tx:
             return searches.is_cancel_requested(tx, self._claim)
 
-    def _write(self, change: leases.Change) -> None:
-        """Writes under the lease; a database that is away is waited for as long as the lease lasts."""
+    def _write(self, change: leases.Change, patience_seconds: float | None = None) -> None:
+        """Writes under the lease; a database that is away is waited for, unless said otherwise as long as it lasts."""
 
         def attempt() -> None:
             with self._database.begin() as tx:
@@ -145,14 +146,14 @@ class SearchRun:
         pacing.patiently(
             attempt,
             pace=_AGAIN,
-            patience_seconds=self._claim.lease_seconds,
+            patience_seconds=self._claim.lease_seconds if patience_seconds is None else patience_seconds,
             clock=self._clock,
             passes=lambda error: isinstance(error, errors.PenstockError) and error.retriable,
             stop=self._shutdown,
         )
 
-    def _try(self, how: str, change: leases.Change) -> None:
+    def _try(self, how: str, change: leases.Change, patience_seconds: float | None = None) -> None:
         try:
-            self._write(change)
+            self._write(change, patience_seconds)
         except errors.PenstockError as error:
             self._log.warning("end_not_recorded", how=how, code=error.code)
