@@ -65,6 +65,24 @@ def test_files_that_a_page_names_are_there(page: pathlib.Path) -> None:
         assert (DOCS.parent / name).exists(), name
 
 
+DEPLOY = sorted(path for path in (DOCS.parent / "deploy").rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("path", DEPLOY, ids=lambda path: path.name)
+def test_what_is_deployed_is_there(path: pathlib.Path) -> None:
+    """Settings, and the first words of the commands that units, containers and comments run."""
+    text = path.read_text()
+    assert {name.lower() for name in re.findall(r"PENSTOCK_([A-Z0-9_]+)", text)} - {"site"} <= set(SETTINGS)
+    started = re.findall(r"bin/penstock ([a-z]+)", text) + re.findall(
+        r"(?:args:|command:|CMD) \[\"?([a-z]+)\"?(?=[\],])", text
+    )
+    started += re.findall(r"(?:args:|command:) \[\"?(serve|worker)\"?, \"?--", text)
+    assert set(started) - {"caddy"} <= COMMANDS, started
+    if path.suffix in {".service", ".yaml"} or path.name == "Containerfile":
+        assert started
+    assert f"deploy/{path.name}" in (DOCS / "deploy.md").read_text() or path.name in (DOCS / "deploy.md").read_text()
+
+
 def test_each_benchmark_has_one_section_of_the_figures() -> None:
     sections = (DOCS / "performance.md").read_text().split("\n## ")[1:]
     opened = [re.findall(r"`python (benchmarks/[^ `]+)", section.split("\n\n")[1]) for section in sections]
