@@ -115,11 +115,19 @@ def table(name: str, text: bytes) -> Format | None:
     if len(lines) < 2:
         return None
     by = delimiter(lines[0])
-    header, row = csv.reader(lines, delimiter=by)
+    header, row = (_cells(line, by) for line in lines)
     is_plain = len(header) > 1 and all(map(_PLAIN_NAME.fullmatch, header)) and len(set(header)) == len(header)
     if not is_plain or len(row) != len(header):
         return None
     return Format.TSV if by == "\t" else Format.CSV
+
+
+def _cells(line: str, by: str) -> list[str]:
+    """The cells of one line, each by itself: a quote that is not closed must not swallow the next."""
+    try:
+        return next(csv.reader([line], delimiter=by), [])
+    except csv.Error:
+        return []
 
 
 def delimiter(header: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import json
 import lzma
 import os
 import pathlib
+import random
 import threading
 import zipfile
 from typing import Any
@@ -17,8 +19,8 @@ import pytest
 
 from penstock import errors, testing
 from penstock.fields import types, values
-from penstock.intake import ingest
-from penstock.intake.shapes import formats
+from penstock.intake import ingest, readers, streams
+from penstock.intake.shapes import formats, lines
 from penstock.lake import table
 
 Format = ingest.Format
@@ -231,10 +233,58 @@ def test_csv_rows_are_text_but_where_ecs_says_numbers(events: table.EventTable, 
         ("host,user\na\n", Format.JSON_LINES),
         ("Jan 1 00:00:00 host sshd[1]: a, b\nJan 1 00:00:01 host sshd[1]: c, d\n", Format.JSON_LINES),
         ("host,host\na,b\n", Format.JSON_LINES),
+        ('"host,user\na,b\n', Format.JSON_LINES),
+        ('host,user\n"a\nb",c\n', Format.JSON_LINES),
     ],
 )
 def test_table_is_seen_by_a_plain_header_only(text: str, seen: Format) -> None:
     assert formats.of_text("stream", text.encode()) is seen
+
+
+BEGINNINGS = (
+    *(
+        b"",
+        b"{",
+        b"[",
+        b"[{",
+        b'"',
+        b'"+',
+        b'{"a":1}\n',
+        b"a,b\n",
+        b"a,b\n1,2\n",
+        b"a\tb\n",
+        b'a;b\n"x',
+        b"\n\n",
+        b"\xff\xfe",
+    ),
+    *(
+        b"#fields\ta\tb\n",
+        b"#separator \\x09\n#fields\ta\tb\n#types\tstring\tcount\n",
+        b'{"index":{}}\n',
+        b'{"_source":{',
+    ),
+    *(
+        b'{"took":1,"hits":{"hits":[',
+        b'{"Records":[{',
+        b"PAR1",
+        b"PK\x03\x04",
+        b"\x1f\x8b\x08\0",
+        b"BZh9",
+        b"\xfd7zXZ\0",
+    ),
+)
+
+
+def test_rubbish_is_refused_or_rejected_and_nothing_else() -> None:
+    """A hostile tenant's: random bytes, and what JSON and tables are made of, behind every known beginning."""
+    draw = random.Random(7)
+    for number in range(1500):
+        rest = draw.randbytes(600) if number % 3 else bytes(draw.choices(b'{}[]":,\\\n\t ;ab01.eE+-#\0\xff', k=300))
+        body = BEGINNINGS[number % len(BEGINNINGS)] + rest
+        with contextlib.suppress(errors.IngestError):
+            opened = streams.Opened("request", io.BytesIO(body), None, None)
+            for item in readers.read(opened, max_line_bytes=200, max_bytes=10_000)[1]:
+                assert isinstance(item, readers.Text | readers.Blank | lines.Lines)
 
 
 def test_cell_without_an_end_is_said_and_not_kept_in_memory(events: table.EventTable) -> None:
