@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 TESTS = pathlib.Path(__file__).parents[2]
@@ -19,7 +20,8 @@ MOST_FROZEN_SECONDS = 6.0
 
 
 class Fleet:
-    """Workers of one service. Not safe from several threads.
+    """Workers of one service. Not safe from several threads, but for its own, which thaws what is frozen: whoever draws
+    the next event may wait for a transaction that a frozen one holds.
 
     Attributes:
         befell: how often what happened.
@@ -30,8 +32,12 @@ class Fleet:
         self._log = folder / "workers.log"
         self.cut = folder / "cut"
         self._draw = draw
+        self._seed = draw.randrange(1 << 32)
         self._there: list[subprocess.Popen[bytes]] = []
-        self._thaw_at: dict[int, float] = {}
+        self._lock = threading.Lock()
+        self._is_over = threading.Event()
+        self._thawing = threading.Thread(target=self._thaw, daemon=True)
+        self._thawing.start()
         self.befell: collections.Counter[str] = collections.Counter()
 
     def __len__(self) -> int:
@@ -48,11 +54,12 @@ class Fleet:
                 stdout=log,
                 stderr=log,
             )
-        self._there.append(process)
+        with self._lock:
+            self._there.append(process)
         self.befell["clock skewed"] += ahead_seconds != 0
 
     def keep(self, count: int) -> None:
-        """Looks after them: the dead are replaced by ones that luck is hard on, the frozen thawed in time."""
+        """Looks after them: the dead are replaced by ones that luck is hard on."""
         self._look()
         while len(self._there) < count:
             self.spawn(self._draw.randrange(1, 1 << 32), self._draw.choice(SKEWS))
@@ -69,12 +76,15 @@ class Fleet:
 
     def quit(self) -> None:
         """Thaws all and lets them end; returns when they have."""
+        self._is_over.set()
+        self._thawing.join()
         for process in self._there:
             assert process.stdin is not None
             process.stdin.close()
         deadline = time.monotonic() + 120
         while self._there:
-            self._thaw_at = dict.fromkeys(self._thaw_at, 0.0)
+            for process in self._there:
+                process.send_signal(signal.SIGCONT)
             self._look()
             assert time.monotonic() < deadline, f"workers do not end: {self.said()}"
             time.sleep(0.05)
@@ -84,24 +94,33 @@ class Fleet:
         return self._log.read_text(errors="replace")[-8000:] if self._log.exists() else ""
 
     def _look(self) -> None:
-        now = time.monotonic()
         for process in list(self._there):
             if process.poll() is not None:
                 assert process.returncode in (0, -signal.SIGKILL), self.said()
                 self.befell["worker killed"] += process.returncode != 0
-                self._there.remove(process)
-                self._thaw_at.pop(process.pid, None)
+                with self._lock:
+                    self._there.remove(process)
                 if process.stdin is not None:
                     process.stdin.close()
-            elif process.pid in self._thaw_at:
-                if self._thaw_at[process.pid] <= now:
-                    del self._thaw_at[process.pid]
+
+    def _thaw(self) -> None:
+        """Thaws each after a while of its own, until all is over."""
+        draw, thaw_at = random.Random(self._seed), dict[int, float]()
+        while not self._is_over.wait(0.1):
+            with self._lock:
+                frozen = [process for process in self._there if _is_frozen(process.pid)]
+            for process in frozen:
+                if process.pid not in thaw_at:
+                    self.befell["worker frozen"] += 1
+                    thaw_at[process.pid] = time.monotonic() + draw.uniform(0, MOST_FROZEN_SECONDS)
+                elif thaw_at[process.pid] <= time.monotonic():
+                    del thaw_at[process.pid]
                     process.send_signal(signal.SIGCONT)
-            elif _is_frozen(process.pid):
-                self.befell["worker frozen"] += 1
-                self._thaw_at[process.pid] = now + self._draw.uniform(0, MOST_FROZEN_SECONDS)
 
 
 def _is_frozen(pid: int) -> bool:
-    state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    return state == "T"
+    """False also for one that has just ended."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except FileNotFoundError:
+        return False
