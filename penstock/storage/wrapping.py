@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import os
 import pathlib
+import re
 
 from penstock import errors
 from penstock.base import durable_files
 from penstock.storage.contract import Store
+
+_TASK = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class FileKeys:
@@ -46,6 +51,16 @@ class FileKeys:
             path.unlink(missing_ok=True)
             durable_files.sync_folder(self._folder)
 
+    def kept_before(self, instant: dt.datetime) -> list[str]:
+        with durable_files.translated("Looking through the keys of exports"):
+            found = []
+            with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+                for entry in entries:
+                    with contextlib.suppress(FileNotFoundError):  # destroyed meanwhile
+                        if _TASK.fullmatch(entry.name) and entry.stat().st_mtime < instant.timestamp():
+                            found.append(entry.name)
+            return found
+
 
 class BucketKeys:
     """An object a key, in the service's own bucket. The bucket must not keep old versions of it."""
@@ -65,6 +80,9 @@ class BucketKeys:
 
     def forget(self, task_uuid: str) -> None:
         self._store.delete(self._name(task_uuid))
+
+    def kept_before(self, instant: dt.datetime) -> list[str]:
+        return []  # the bucket's lifecycle rule deletes them after two days, and we ask for no right to list
 
     def _name(self, task_uuid: str) -> str:
         return f"{self._prefix}/.keys/{task_uuid}" if self._prefix else f".keys/{task_uuid}"

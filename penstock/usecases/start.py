@@ -56,7 +56,8 @@ def start(
     destination.probe()
     new = dataclasses.replace(new, expected_events=extent.events)
     now = services.clock.now()
-    # The key first: a row whose key is missing could never be worked on. A key without a row is only a file too many.
+    # The key first: a row whose key is missing could never be worked on. A key without a row is swept
+    # later.
     with _wrapping_key_kept(services, new), services.database.begin() as tx:
         started = exports.start(tx, new, limits=in_force, now=now)
     return _answer(services, started)

@@ -73,6 +73,7 @@ class Sweeper:
             # Rows first: an export that is found dead here has its key and object removed in the same pass.
             self._rows,
             self._keys,
+            self._stray_keys,
             self._objects,
             self._orphans,
             self._customers_buckets,
@@ -123,6 +124,14 @@ class Sweeper:
         self._services.vault.forget(task_uuid)
         with self._database.begin() as tx:
             exports.forget_key(tx, task_uuid, now)
+
+    def _stray_keys(self, now: dt.datetime) -> None:
+        """Destroys keys without an export: it was never written down, because database or disk failed just then."""
+        for task_uuid in self._services.vault.kept_before(now - dt.timedelta(seconds=ORPHAN_GRACE_SECONDS)):
+            with self._database.read() as tx:
+                needed = exports.needs_key(tx, task_uuid)
+            if not needed:
+                self._one("stray key", task_uuid, functools.partial(self._services.vault.forget, task_uuid))
 
     def _one(self, kind: str, name: str, work: Callable[[], None]) -> None:
         """One item; if it fails the others still get their turn, and it gets its next one after RESTS passes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Iterator
 
@@ -68,6 +69,20 @@ def test_nobody_opens_the_key_of_an_export_that_has_ended(made: house.House, end
     worker.Worker(made.opened).sweep()
     with made.opened.database.read() as tx:
         assert exports.keys_to_forget(tx) == []
+
+
+def test_a_key_whose_export_was_never_written_down_is_destroyed(made: house.House) -> None:
+    """The database failed between the key and the row: chaos found the key an hour later."""
+    active, stray = start(made)[0], exports.new_task_uuid()
+    made.opened.vault.keep(stray, b"k" * 32)
+    folder = made.home / "exports" / "keys"
+    (folder / "not a task").write_bytes(b"somebody's")
+    worker.Worker(made.opened).sweep()
+    assert (folder / stray).exists()  # its start may still be under way
+    for path in folder.iterdir():
+        os.utime(path, times=(0, 0))
+    worker.Worker(made.opened).sweep()
+    assert sorted(path.name for path in folder.iterdir()) == sorted([active, "not a task"])
 
 
 def test_a_rotation_of_the_master_key_reseals_what_is_wrapped(made: house.House) -> None:

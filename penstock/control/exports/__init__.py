@@ -40,6 +40,7 @@ from penstock.control.exports.sweeping import (
     forget_key,
     forget_object,
     keys_to_forget,
+    needs_key,
     owns_upload,
 )
 
@@ -74,6 +75,7 @@ __all__ = [
     "list_for_job",
     "list_parts",
     "list_tasks",
+    "needs_key",
     "new_task_uuid",
     "owns_upload",
     "record_part",

@@ -81,6 +81,14 @@ def keys_to_forget(tx: sa.Connection, skip: Collection[str] = (), limit: int = 1
     return list(rows.scalars())
 
 
+def needs_key(tx: sa.Connection, task_uuid: str) -> bool:
+    """Whether the wrapping key of a task is needed: there is such an export, and it is active."""
+    active = sa.select(_EXPORTS.c.task_uuid).where(
+        _EXPORTS.c.task_uuid == task_uuid, _EXPORTS.c.status.in_(states.ACTIVE)
+    )
+    return tx.execute(active).first() is not None
+
+
 def forget_key(tx: sa.Connection, task_uuid: str, now: dt.datetime) -> None:
     """Notes that an ended export's wrapping key is destroyed."""
     ended = sa.and_(_EXPORTS.c.task_uuid == task_uuid, _EXPORTS.c.status.not_in(states.ACTIVE))

@@ -7,7 +7,9 @@ the export ends. From then on nobody can open what remains, with the master key 
 
 from __future__ import annotations
 
+import datetime as dt
 import secrets as random
+from collections.abc import Iterable
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -33,6 +35,13 @@ class WrappingKeys(Protocol):
 
     def forget(self, task_uuid: str) -> None:
         """Destroys the only copy. Raises StorageError."""
+        ...
+
+    def kept_before(self, instant: dt.datetime) -> Iterable[str]:
+        """Tasks whose key was kept before an instant; none where the place itself deletes what is old.
+
+        Raises StorageError.
+        """
         ...
 
 
@@ -101,3 +110,7 @@ class Vault:
     def forget(self, task_uuid: str) -> None:
         """Destroys the wrapping key of an export that has ended; idempotent. Raises StorageError."""
         self._keys.forget(task_uuid)
+
+    def kept_before(self, instant: dt.datetime) -> Iterable[str]:
+        """Tasks whose wrapping key was kept before an instant, as far as somebody must look. Raises StorageError."""
+        return self._keys.kept_before(instant)
