@@ -77,6 +77,13 @@ def empty_postgresql(url: str) -> None:
         connection.exec_driver_sql("; ".join(statements))
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects by markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("sqlite_suffices") and item.get_closest_marker("postgresql"):
+            item.add_marker(pytest.mark.soak)
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def database_url(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> str:
     """URL of a fresh, migrated database of each kind."""

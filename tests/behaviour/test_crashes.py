@@ -47,6 +47,7 @@ def test_a_worker_killed_at_any_step_leaves_an_export_that_another_finishes_exac
         small_house.assert_exact(task_uuid, expected, used_before)
 
 
+@pytest.mark.sqlite_suffices
 def test_an_export_survives_a_death_at_every_part(small_house: house.House) -> None:
     _, expected = small_house.steps_of_an_undisturbed_export()
     with small_house.opened.database.begin() as tx:
@@ -95,6 +96,7 @@ def read_until(line: str, output: IO[str] | None) -> None:
     assert any(printed == f"{line}\n" for printed in output), f"never printed {line}"
 
 
+@pytest.mark.sqlite_suffices
 def test_an_upload_that_vanished_is_written_afresh(small_house: house.House) -> None:
     _, expected = small_house.steps_of_an_undisturbed_export()
     used_before, task_uuid = small_house.used_bytes(), small_house.start()

@@ -82,6 +82,7 @@ def canceled_while_it_hangs(made: house.House, opened: services.Services, store:
         working.join()
 
 
+@pytest.mark.sqlite_suffices
 @pytest.mark.parametrize("call", ["begin", "put_part", "complete", "put"])
 def test_an_export_is_canceled_within_its_bound_while_the_store_hangs(small_house: house.House, call: str) -> None:
     store = Stalling(small_house.opened.store, call)
@@ -97,6 +98,7 @@ def test_an_export_is_canceled_within_its_bound_while_the_store_hangs(small_hous
     assert small_house.used_bytes() == 0
 
 
+@pytest.mark.sqlite_suffices
 @pytest.mark.parametrize("call", ["begin", "put_part", "abort", "complete"])
 def test_in_a_customers_bucket_the_upload_is_aborted_when_the_store_goes_on(
     small_house: house.House, call: str, monkeypatch: pytest.MonkeyPatch
@@ -112,6 +114,7 @@ def test_in_a_customers_bucket_the_upload_is_aborted_when_the_store_goes_on(
     assert theirs.keys() == []
 
 
+@pytest.mark.sqlite_suffices
 def test_a_shutdown_gives_the_lease_back_while_the_store_hangs(
     small_house: house.House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +163,7 @@ def test_a_cancel_that_is_accepted_before_the_finish_leaves_nothing_and_charges_
         small_house.content(task_uuid)
 
 
+@pytest.mark.sqlite_suffices
 def test_faults_of_the_store_cost_no_attempt_and_are_told_without_the_operators_inside(
     small_house: house.House,
 ) -> None:

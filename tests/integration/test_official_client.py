@@ -367,7 +367,10 @@ def test_progress_is_shown_while_a_task_waits(idle_service: Service, tmp_path: p
 VERSIONS = ("0.4.0", "0.5.5", "0.6.0")
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
+@pytest.fixture(
+    scope="module",
+    params=[VERSIONS[0], *(pytest.param(one, marks=pytest.mark.soak) for one in VERSIONS[1:-1]), VERSIONS[-1]],
+)
 def version(request: pytest.FixtureRequest) -> Sequence[str]:
     """The command of a published version."""
     folder = published.installed(request.param, f"sekoia-event-exporter=={request.param}")

@@ -97,7 +97,9 @@ def holding(needles: dict[bytes, str], paths: Iterable[pathlib.Path]) -> list[st
     return found
 
 
-@pytest.fixture(params=["s3 and sqlite", "s3 and postgresql", "embedded and sqlite"])
+@pytest.fixture(
+    params=[pytest.param("s3 and sqlite", marks=pytest.mark.soak), "s3 and postgresql", "embedded and sqlite"]
+)
 def scene(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Scene]:
     storage, _, kind = request.param.partition(" and ")
     marker, more, database = f"MARKER-{randomness.token_hex(12)}", {"PENSTOCK_STORAGE": storage}, None

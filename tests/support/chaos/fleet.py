@@ -122,5 +122,5 @@ def _is_frozen(pid: int) -> bool:
     """False also for one that has just ended."""
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False

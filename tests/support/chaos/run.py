@@ -146,6 +146,8 @@ class _Chaos:
             self._storm(seconds)
         finally:
             over.set()
+            if self._wire is not None:
+                self._wire.cuts.clear()  # those that no connection has come for
             self.fleet.quit()  # first: one that is frozen in a transaction holds up everybody
             feeling.join()
             for flood in flooding:

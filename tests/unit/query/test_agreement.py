@@ -30,7 +30,7 @@ def matching(node: query.Node, frame: pl.DataFrame, columns: dict[str, types.Fie
     return [row in eager for row in range(len(frame))]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(nodes=st.lists(strategies.nodes, min_size=1, max_size=4), batch=st.lists(strategies.events(), max_size=8))
 def test_predicate_and_reference_agree(nodes: list[query.Node], batch: list[dict[str, Any]]) -> None:
     frame = strategies.frame_of(batch)
@@ -39,7 +39,7 @@ def test_predicate_and_reference_agree(nodes: list[query.Node], batch: list[dict
         assert matching(node, frame) == expected, query.unparse(node)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(test=strategies.tests, field=st.sampled_from(strategies.FIELDS), data=st.data())
 def test_predicate_and_reference_agree_on_every_kind_of_value(test: ast.Test, field: str, data: st.DataObject) -> None:
     batch = [{field: value} for value in data.draw(st.lists(strategies.usual(field), min_size=1, max_size=12))]
@@ -49,7 +49,7 @@ def test_predicate_and_reference_agree_on_every_kind_of_value(test: ast.Test, fi
     assert matching(ast.Not(item=node), strategies.frame_of(batch)) == [not one for one in expected]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(node=strategies.nodes, batch=st.lists(strategies.events(), min_size=1, max_size=6))
 def test_a_table_without_overflow_needs_no_overflow_column(node: query.Node, batch: list[dict[str, Any]]) -> None:
     held = [{name: value for name, value in event.items() if fits_column(name, value)} for event in batch]
@@ -58,7 +58,7 @@ def test_a_table_without_overflow_needs_no_overflow_column(node: query.Node, bat
     assert matching(node, frame, strategies.TYPES) == expected, query.unparse(node)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(nodes=st.lists(strategies.nodes, min_size=1, max_size=3), batch=st.lists(strategies.events(), max_size=4))
 def test_a_predicate_within_the_fields_of_a_file_agrees_and_reads_no_others(
     nodes: list[query.Node], batch: list[dict[str, Any]]
@@ -92,7 +92,7 @@ def fits_column(field: str, value: Any) -> bool:
     return field in strategies.TYPES and values.fits(strategies.TYPES[field], value)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(node=strategies.nodes, batch=st.lists(strategies.events(), max_size=6))
 def test_all_fields_may_live_in_the_overflow(node: query.Node, batch: list[dict[str, Any]]) -> None:
     texts = [values.dumps(event) if event else None for event in batch]
@@ -101,13 +101,13 @@ def test_all_fields_may_live_in_the_overflow(node: query.Node, batch: list[dict[
     assert matching(node, frame, {types.OVERFLOW: types.FieldType.JSON}) == expected, query.unparse(node)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(node=strategies.nodes)
 def test_text_of_a_query_reads_as_the_same_query(node: query.Node) -> None:
     assert query.parse(query.unparse(node)) == node
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(a=strategies.nodes, b=strategies.nodes, batch=st.lists(strategies.events(), max_size=5))
 def test_laws_of_logic_hold(a: query.Node, b: query.Node, batch: list[dict[str, Any]]) -> None:
     frame = strategies.frame_of(batch)
@@ -126,7 +126,7 @@ def test_laws_of_logic_hold(a: query.Node, b: query.Node, batch: list[dict[str, 
     assert rows(query.both(a, b)) == [x and y for x, y in zip(rows(a), rows(b), strict=True)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(node=strategies.nodes)
 def test_predicate_names_the_columns_that_it_reads(node: query.Node) -> None:
     predicate = query.compile(node, COLUMNS)
@@ -134,7 +134,7 @@ def test_predicate_names_the_columns_that_it_reads(node: query.Node) -> None:
     assert predicate.columns == read
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(nodes=st.lists(strategies.nodes, min_size=1, max_size=3), batch=st.lists(strategies.events(), max_size=8))
 def test_row_groups_skipped_by_statistics_hold_no_match(nodes: list[query.Node], batch: list[dict[str, Any]]) -> None:
     numbered = strategies.frame_of(batch).with_row_index("row")

@@ -43,7 +43,7 @@ raw = st.lists(st.sampled_from(["a", "ab", "b", "É", "-", " ", MANY, ONE, ONE])
 texts = st.text("abAéÉ- \n", max_size=12) | strategies.literal_text
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(raw, texts)
 def test_patterns_fit_as_in_the_plainest_way(parts: list[str | ast.Wild], text: str) -> None:
     test = ast.like(parts)

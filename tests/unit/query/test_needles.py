@@ -46,7 +46,7 @@ def assert_no_match_is_left_out(node: query.Node, batches: list[list[dict[str, A
             assert not any(query.matches(node, event, strategies.TYPES) for event in batch), query.unparse(node)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     node=strategies.nodes,
     batches=st.lists(st.lists(strategies.events(), min_size=1, max_size=3), min_size=1, max_size=3),
@@ -55,7 +55,7 @@ def test_no_row_group_with_a_match_is_left_out(node: query.Node, batches: list[l
     assert_no_match_is_left_out(node, batches)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=125, deadline=None)
 @given(test=strategies.tests, field=st.sampled_from(strategies.FIELDS), data=st.data())
 def test_no_single_value_is_left_out(test: ast.Test, field: str, data: st.DataObject) -> None:
     value = data.draw(strategies.usual(field))
@@ -80,7 +80,7 @@ def spellings(field: str, value: Any, chance: random.Random) -> Iterator[str]:
     yield f"{text}.0"
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(batch=st.lists(strategies.events(), min_size=1, max_size=3), seed=st.integers(0, 2**32))
 def test_queries_made_of_the_events_own_values_find_them(batch: list[dict[str, Any]], seed: int) -> None:
     chance = random.Random(seed)

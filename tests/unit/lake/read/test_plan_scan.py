@@ -74,7 +74,7 @@ moments = st.one_of(st.integers(0, 12), st.integers(0, 2 * DAY_US - 1), st.integ
 batches = st.lists(st.lists(moments, max_size=12), max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     batches=batches,
     edges=st.tuples(moments, moments),
