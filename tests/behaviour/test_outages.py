@@ -54,20 +54,23 @@ def drive(made: house.House, at: str, disaster: Callable[[], None]) -> None:
 @linux_root
 @pytest.mark.parametrize("at", ["plan", "part 2", "record 3", "complete"])
 def test_a_full_disk_is_waited_out(tmp_path: pathlib.Path, small_disk: pathlib.Path, at: str) -> None:
-    """Store and database lie on the disk that fills."""
+    """Store and database lie on the disk that fills, for two leases: no attempt is counted."""
     with house.opened_house(small_disk / "home", "", house.SMALL, {"PENSTOCK_LEASE_SECONDS": "2"}) as made:
         _, expected = made.steps_of_an_undisturbed_export()
         used_before, task_uuid = made.used_bytes(), made.start()
         ballast = small_disk / "ballast"
+        there_is_room = threading.Timer(4, ballast.unlink)
 
         def fill() -> None:
             with contextlib.suppress(OSError), ballast.open("wb") as file:
                 while True:
                     file.write(bytes(4096))
+            there_is_room.start()
 
         drive(made, at, fill)
-        assert made.export(task_uuid).status == "RUNNING"  # neither lost nor failed: it waits
-        ballast.unlink()
+        there_is_room.join()
+        # Neither lost nor failed: it waits.
+        assert (made.export(task_uuid).status, made.export(task_uuid).attempts) == ("RUNNING", 0)
         made.take_over()
         made.assert_exact(task_uuid, expected, used_before)
 
