@@ -2,11 +2,8 @@
 #ifndef PENSTOCK_NAMES_H
 #define PENSTOCK_NAMES_H
 
+#include "plain.h"
 #include "views.h"
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 #define NM_LATELY 4096 /* names of which a repeat is noticed */
 
@@ -46,17 +43,7 @@ static inline int nm_is_repeat(struct nm_search *search, const uint8_t *text, si
 /* The quote that ends the string that begins at `at`; `bytes` if none does. */
 static inline size_t nm_string_end(const uint8_t *text, size_t at, size_t bytes)
 {
-#ifdef __SSE2__
-    for (; at + 16 <= bytes; at += 16) {
-        __m128i c = _mm_loadu_si128((const __m128i *)(text + at));
-        __m128i is_end = _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('"')), _mm_cmpeq_epi8(c, _mm_set1_epi8('\\')));
-        int mask = _mm_movemask_epi8(is_end);
-        if (mask) {
-            at += (size_t)__builtin_ctz((unsigned)mask);
-            break;
-        }
-    }
-#endif
+    at = pl_plain_end(text, at, bytes);
     while (at < bytes && text[at] != '"')
         at += text[at] == '\\' ? 2 : 1;
     return at < bytes ? at : bytes;

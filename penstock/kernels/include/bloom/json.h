@@ -6,6 +6,7 @@
 #define PENSTOCK_BLOOM_JSON_H
 
 #include "bloom/words.h"
+#include "plain.h"
 
 static int bl_hex(const uint8_t *at, size_t bytes, uint32_t *unit)
 {
@@ -57,17 +58,7 @@ static ptrdiff_t bl_unescape(const uint8_t *text, size_t bytes, uint8_t *out)
 static size_t bl_string_end(const uint8_t *text, size_t at, size_t bytes, int *has_escapes)
 {
     *has_escapes = 0;
-#ifdef __SSE2__
-    for (; at + 16 <= bytes; at += 16) {
-        __m128i c = _mm_loadu_si128((const __m128i *)(text + at));
-        __m128i is_end = _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('"')), _mm_cmpeq_epi8(c, _mm_set1_epi8('\\')));
-        int mask = _mm_movemask_epi8(is_end);
-        if (mask) {
-            at += (size_t)__builtin_ctz((unsigned)mask);
-            break;
-        }
-    }
-#endif
+    at = pl_plain_end(text, at, bytes);
     while (at < bytes && text[at] != '"') {
         if (text[at] == '\\') {
             *has_escapes = 1;
