@@ -168,10 +168,16 @@ class Settings:
 
     def without_secrets(self) -> Settings:
         """The same for a process that needs no secret: those are empty."""
-        secrets: dict[str, Any] = {
-            field.name: Secret("") for field in dataclasses.fields(self) if "Secret" in str(field.type)
-        }
+        secrets: dict[str, Any] = {name: Secret("") for name in self._secret_names()}
         return dataclasses.replace(self, **secrets)
+
+    def with_secrets_of(self, other: Settings) -> Settings:
+        """The same with the secrets of `other`: they are not sent between processes, each has them from its sources."""
+        secrets: dict[str, Any] = {name: getattr(other, name) for name in self._secret_names()}
+        return dataclasses.replace(self, **secrets)
+
+    def _secret_names(self) -> list[str]:
+        return [field.name for field in dataclasses.fields(self) if "Secret" in str(field.type)]
 
     @property
     def resolved_database_url(self) -> str:

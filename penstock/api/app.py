@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 import anyio.to_thread
@@ -13,7 +13,6 @@ import fastapi
 from starlette import types as starlette_types
 
 import penstock
-from penstock import worker as worker_module
 from penstock.api import auth, context, metrics, middleware, problems, schemas
 from penstock.api.elastic import callers
 from penstock.api.elastic import routes as elastic
@@ -56,8 +55,18 @@ _ROUTERS = (
 )
 
 
-def create_app(services: services_module.Services, *, worker: worker_module.Worker | None = None) -> fastapi.FastAPI:
-    """The API over `services`; with a `worker`, it runs beside the API for as long as the API runs.
+class Companion(Protocol):
+    """What runs for as long as the API does."""
+
+    def start(self) -> None:
+        """Called before the first request is taken; returns at once."""
+
+    def stop(self) -> None:
+        """Called after the last; may take some seconds."""
+
+
+def create_app(services: services_module.Services, *, worker: Companion | None = None) -> fastapi.FastAPI:
+    """The API over `services`; with a `worker`, it runs for as long as the API runs.
 
     The caller closes `services`, after the app has shut down.
     """
@@ -125,7 +134,7 @@ _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 
 
 def _lifespan(
-    worker: worker_module.Worker | None,
+    worker: Companion | None,
 ) -> starlette_types.StatelessLifespan[fastapi.FastAPI]:
     @contextlib.asynccontextmanager
     async def lifespan(app: fastapi.FastAPI) -> AsyncIterator[None]:

@@ -28,3 +28,8 @@ class Module:
 
 numpy: Any = Module("numpy")
 """What `import numpy` gives. Type checkers are told so where it is used."""
+
+
+def load() -> None:
+    """Loads them all: for a service, whose first request of a kind would wait for it, and all others with it."""
+    importlib.import_module("numpy")

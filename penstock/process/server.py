@@ -1,6 +1,7 @@
 """Runs the API: a socket, a certificate, the worker beside it, and a shutdown that loses nothing.
 
-`serve` is the command's body; `running` the same in a thread, for tests and for the demo. SIGTERM and SIGINT let
+`serve` is the command's body, with the worker in a process of its own; `running` has both in threads of this one, for
+tests and for the demo. SIGTERM and SIGINT let
 requests in flight finish (a bound applies), then stop the worker, which finishes its part and gives the lease back.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import gc
 import pathlib
 import signal
 import socket
@@ -21,25 +23,23 @@ from collections.abc import Callable, Iterator
 import structlog
 import uvicorn
 
-from penstock import errors
+from penstock import errors, query
 from penstock import settings as settings_module
 from penstock import worker as worker_module
 from penstock.api import app as app_module
+from penstock.base import later
 from penstock.process import certificates as tls
 from penstock.process import connections, logs
 from penstock.process import services as services_module
+from penstock.worker import process as worker_process
 
 log = structlog.get_logger(__name__)
 
 DRAIN_SECONDS = 10
 """Requests still in flight this long after the signal are cut off; a download resumes with Range."""
 
-WORKER_NICENESS = 5
-"""Of the worker beside an API: whoever polls a task waits for a core behind nobody's encoding."""
-
 SWITCH_SECONDS = 0.001
-"""How long a thread of the worker may keep the interpreter from the API beside it; Python's own is 5 ms. Together they
-halve the slowest reads (docs/performance.md)."""
+"""How long a thread that takes events in may keep the interpreter from a read of a task; Python's own is 5 ms."""
 
 BACKLOG = 256
 _ANY_ADDRESS = frozenset(("", "0.0.0.0", "::"))  # noqa: S104 compared with, not bound to
@@ -89,7 +89,8 @@ def serve(
             database or certificates.
     """
     logs.configure(settings)
-    with _prepared(settings, with_tls=tls, with_worker=worker) as (server, sockets, listening):
+    with _prepared(settings, with_tls=tls, worker_of=_beside if worker else None) as (server, sockets, listening):
+        _settle()
         (announce or _print)(listening)
         with _quiet_signals(), contextlib.suppress(SystemExit):  # with which uvicorn says that it could not start
             server.run(sockets=sockets)
@@ -99,8 +100,12 @@ def serve(
 
 @contextlib.contextmanager
 def running(settings: settings_module.Settings, *, tls: bool = False, worker: bool = True) -> Iterator[Listening]:
-    """The service in a thread of this process, answering when the block begins, stopped when it ends."""
-    with _prepared(settings, with_tls=tls, with_worker=worker) as (server, sockets, listening):
+    """The service in threads of this process, answering when the block begins, stopped when it ends."""
+    with _prepared(settings, with_tls=tls, worker_of=worker_module.Worker if worker else None) as (
+        server,
+        sockets,
+        listening,
+    ):
         failure: list[BaseException] = []
 
         def run() -> None:
@@ -132,7 +137,10 @@ def _print(listening: Listening) -> None:
 
 @contextlib.contextmanager
 def _prepared(
-    settings: settings_module.Settings, *, with_tls: bool, with_worker: bool
+    settings: settings_module.Settings,
+    *,
+    with_tls: bool,
+    worker_of: Callable[[services_module.Services], app_module.Companion] | None,
 ) -> Iterator[tuple[uvicorn.Server, list[socket.socket], Listening]]:
     """Everything that can fail, done before the first request is taken; and its undoing."""
     # Bound first: with port 0 only the socket knows the port, and URL and certificate need it.
@@ -147,9 +155,8 @@ def _prepared(
         services = services_module.Services.open(settings)
         switch_seconds = sys.getswitchinterval()
         try:
-            worker = worker_module.Worker(services, niceness=WORKER_NICENESS) if with_worker else None
-            if worker is not None:
-                sys.setswitchinterval(SWITCH_SECONDS)
+            worker = worker_of(services) if worker_of else None
+            sys.setswitchinterval(SWITCH_SECONDS)
             config = uvicorn.Config(
                 app_module.create_app(services, worker=worker),
                 lifespan="on",
@@ -178,6 +185,22 @@ def _prepared(
             sys.setswitchinterval(switch_seconds)
             # Last: the worker has stopped with the app's lifespan, and wrote its end down through the database.
             services.close()
+
+
+def _settle() -> None:
+    """Before the first request: what the first of a kind would wait for, and everybody with it.
+
+    Modules and tables are loaded; and what is there by then is left out of the garbage collector's rounds: each would
+    stop all requests for 0.05 to 0.15 s, and find nothing.
+    """
+    later.load()
+    query.parse("a:b")
+    gc.collect()
+    gc.freeze()
+
+
+def _beside(services: services_module.Services) -> worker_process.Beside:
+    return worker_process.Beside(services.settings)
 
 
 def _names_of(settings: settings_module.Settings) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -43,7 +42,6 @@ class Worker:
         open_services: the process's parts; not closed by the worker.
         worker_id: names the holder of leases; unique for each process.
         children: processes that searches run in; None: those that all workers of this process share.
-        niceness: how much its threads let others of the machine go first (0 to 19; Linux only).
         step: called with each step that has an effect; for crash tests.
 
     `start` and `stop` for a service; `run_pending` for a process that works until nothing is left.
@@ -54,7 +52,6 @@ class Worker:
         open_services: services.Services,
         *,
         worker_id: str | None = None,
-        niceness: int = 0,
         children: search_children.Children | None = None,
         step: journal.Step = journal.no_step,
     ) -> None:
@@ -62,7 +59,6 @@ class Worker:
         # apart.
         self.worker_id = worker_id or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._services = open_services
-        self._niceness = niceness
         self._step = step
         self._children = children or search_children.shared()
         self._shutdown = threading.Event()
@@ -186,9 +182,6 @@ class Worker:
 
     def _loop(self, work: Callable[[], bool], idle_seconds: float) -> None:
         """The one place of the worker that catches everything: a surprise must not end the loop."""
-        if self._niceness and sys.platform == "linux":
-            # Of this thread, and of all that it starts: on Linux they inherit it.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)
         while not self._shutdown.is_set():
             try:
                 found = work()

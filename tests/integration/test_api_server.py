@@ -29,6 +29,7 @@ from support import databases
 from penstock import errors, settings, worker
 from penstock.control import apikeys, communities, exports, secrets, states
 from penstock.process import logs, server, services
+from penstock.worker import process as worker_process
 
 JOBS = "/v1/sic/conf/events/search/jobs"
 
@@ -160,10 +161,11 @@ def test_a_taken_port_is_named(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_worker_that_cannot_start_is_no_silent_end(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: worker.Worker) -> None:
+    def fail(self: object) -> None:
         raise errors.ConfigurationError("home_unwritable", "No.", "Mend it.")
 
     monkeypatch.setattr(worker.Worker, "start", fail)
+    monkeypatch.setattr(worker_process.Beside, "start", fail)
     monkeypatch.setattr(logs, "configure", lambda settings: None)  # it is this process's log
     values = home(tmp_path)
     with pytest.raises(errors.ConfigurationError) as caught, server.running(values):

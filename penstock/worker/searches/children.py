@@ -94,7 +94,9 @@ class Children:
             [sys.executable, "-c", _MAIN],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            start_new_session=True,  # a Ctrl-C at the terminal is the service's to handle
+            # A Ctrl-C at the terminal is the service's to handle. Not a session of its own: Linux shares the cores
+            # among sessions first (autogroup), and niceness would count among the threads of one search alone.
+            process_group=0,
         )
 
     def _put(self, process: subprocess.Popen[bytes]) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
-import threading
 from typing import Any
 
 from penstock import worker as worker_module
@@ -13,6 +10,7 @@ from penstock.cli import home, output
 from penstock.cli.commands import local, opening
 from penstock.cli.options import operating
 from penstock.process import logs, server
+from penstock.worker import process as worker_process
 
 
 def serve(options: operating.Serve) -> None:
@@ -31,33 +29,18 @@ def serve(options: operating.Serve) -> None:
 
     with announcement:
         server.serve(settings, tls=options.tls, worker=not options.no_worker, announce=announce)
-    _leave_hanging_threads()
+    worker_process.leave_hanging_threads()
 
 
 def worker(_: operating.Worker) -> None:
     """Runs a worker until SIGINT or SIGTERM."""
-    stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with worker_process.stopped_by_signals() as stop:
         settings = local.settings()
         logs.configure(settings)
         with opening.services() as services:
-            working = worker_module.Worker(services)
-            working.start()
-            try:
-                output.say(f"Worker {working.worker_id} looks for work. Ctrl-C stops it.")
-                stop.wait()
-            finally:
-                working.stop()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    _leave_hanging_threads()
+            worker_process.run(services, stop, _announce)
+    worker_process.leave_hanging_threads()
 
 
-def _leave_hanging_threads() -> None:
-    """Ends the process at once if a thread hangs in a call to a silent store: the interpreter would wait for it."""
-    if any(thread.name.startswith("penstock-") and thread.is_alive() for thread in threading.enumerate()):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+def _announce(working: worker_module.Worker) -> None:
+    output.say(f"Worker {working.worker_id} looks for work. Ctrl-C stops it.")

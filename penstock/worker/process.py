@@ -1,0 +1,184 @@
+"""A worker that is a process: `penstock worker`, and the one that `penstock serve` starts beside its API.
+
+Not threads beside the API: whoever reads a task would wait for the interpreter, and a thread that lets others of the
+machine go first keeps the interpreter while it waits for a core. Its own process waits alone
+(docs/performance.md#task-reads-beside-an-export).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import BinaryIO
+
+import structlog
+
+from penstock import settings as settings_module
+from penstock.base import pacing
+from penstock.process import logs, services
+from penstock.worker import loop
+
+log = structlog.get_logger(__name__)
+
+NICENESS = 10
+"""Of the worker beside an API: who polls a task waits for a core behind nobody's encoding. Searches add theirs."""
+
+STOP_SECONDS = loop.STOP_SECONDS + 2.0
+"""Most that `Beside.stop` takes; a worker that has not ended by then is killed, and its leases run out."""
+
+PACE = pacing.Pace(first_seconds=1.0, longest_seconds=60.0)
+"""Of starting a worker again that died; from the beginning for one that lived longer than the longest pause."""
+
+_MAIN = """
+from penstock.process import environment
+environment.prepare()
+from penstock.worker import process as worker
+worker.main()
+"""
+
+
+def run(opened: services.Services, stop: threading.Event, announce: Callable[[loop.Worker], None]) -> None:
+    """Works until `stop` is set; `announce` is called once it has begun."""
+    working = loop.Worker(opened)
+    working.start()
+    try:
+        announce(working)
+        stop.wait()
+    finally:
+        working.stop()
+
+
+@contextlib.contextmanager
+def stopped_by_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set while the block runs. Must be used in the main thread."""
+    stop = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def leave_hanging_threads() -> None:
+    """Ends the process at once if a thread hangs in a call to a silent store: the interpreter would wait for it."""
+    if any(thread.name.startswith("penstock-") and thread.is_alive() for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def main() -> None:
+    """The process of `Beside`: reads its settings from standard input, and works until that ends or a signal comes."""
+    settings = _with_secrets(pickle.load(sys.stdin.buffer))  # noqa: S301 - from our own parent
+    with contextlib.suppress(OSError):
+        os.nice(NICENESS)
+    logs.configure(settings)
+    with stopped_by_signals() as stop:
+        threading.Thread(target=_stop_at_end, args=(sys.stdin.buffer, stop), daemon=True).start()
+        with services.opened(settings) as opened:
+            run(opened, stop, lambda working: None)
+    leave_hanging_threads()
+
+
+def _with_secrets(given: settings_module.Settings) -> settings_module.Settings:
+    """Secrets do not travel: they come from where the parent has them, the environment and the home's file."""
+    return given.with_secrets_of(settings_module.load(home=given.home))
+
+
+def _stop_at_end(stream: BinaryIO, stop: threading.Event) -> None:
+    """A parent that was killed closes the pipe: its worker finishes its part and ends, as after a signal."""
+    stream.read()
+    stop.set()
+
+
+class Beside:
+    """A worker in a process of its own, for as long as an API runs. One that dies is started again.
+
+    Args:
+        settings: what it works with; secrets are not among what it is sent, but read again.
+        command: what is run; for tests.
+    """
+
+    def __init__(
+        self, settings: settings_module.Settings, *, command: tuple[str, ...] = (sys.executable, "-c", _MAIN)
+    ) -> None:
+        self._sent = pickle.dumps(settings.without_secrets())
+        self._command = command
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._keep, name="worker-beside", daemon=True)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process; None while none runs."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def start(self) -> None:
+        """Starts the process and returns."""
+        self._begin()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends it: parts in flight are finished, leases are given back. Returns within STOP_SECONDS."""
+        with self._lock:
+            self._stopping.set()
+            process = self._process
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            log.warning("worker_killed", pid=process.pid, after_seconds=STOP_SECONDS)
+            process.kill()
+        self._thread.join()
+
+    def _keep(self) -> None:
+        deaths = 0
+        while True:
+            process, began = self._process, time.monotonic()
+            assert process is not None
+            code = process.wait()
+            assert process.stdin is not None
+            with contextlib.suppress(OSError):  # what it did not read is nobody's any more
+                process.stdin.close()
+            if self._stopping.is_set():
+                return
+            deaths = 1 if time.monotonic() - began > PACE.longest_seconds else deaths + 1
+            pause = PACE.pause_seconds(deaths)
+            log.error("worker_died", pid=process.pid, exit_code=code, starts_again_in_seconds=round(pause, 1))
+            if self._stopping.wait(pause):
+                return
+            self._begin()
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._stopping.is_set():
+                return
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                # A Ctrl-C at the terminal is the service's to handle.
+                process_group=0,
+            )
+            self._process = process
+        assert process.stdin is not None
+        # One that is dead already is `_keep`'s to find.
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(self._sent)
+            process.stdin.flush()

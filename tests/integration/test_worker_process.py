@@ -1,0 +1,139 @@
+"""The worker that `serve` starts beside its API: a process that lets others go first and does not outlive it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from structlog.testing import capture_logs
+
+from penstock import settings
+from penstock.base import pacing
+from penstock.base.secret import Secret
+from penstock.control import secrets
+from penstock.worker import process
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def until(there: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def workers_of(pid: int) -> list[int]:
+    """Children of a process that are workers."""
+    found = []
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int(folder.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+            if parent == pid and b"worker.main()" in folder.joinpath("cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def service(tmp_path: pathlib.Path) -> Iterator[subprocess.Popen[str]]:
+    """`penstock serve`, once it answers and its worker looks for work."""
+    secrets.MasterKeys.create(tmp_path)
+    environment = os.environ | {"PENSTOCK_HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "penstock", "serve", "--port", "0"]
+    log_file = tmp_path / "log"
+    with log_file.open("w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, text=True)
+    try:
+        until(lambda: "worker_started" in log_file.read_text())
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@linux
+def test_a_worker_has_a_process_that_lets_the_api_go_first(service: subprocess.Popen[str]) -> None:
+    (worker,) = workers_of(service.pid)
+    own = os.getpriority(os.PRIO_PROCESS, service.pid)
+    assert os.getpriority(os.PRIO_PROCESS, worker) == min(19, own + process.NICENESS)
+    # Niceness counts within a session only, where Linux shares the cores among sessions first.
+    assert os.getsid(worker) == os.getsid(service.pid)
+    assert os.getpgid(worker) != os.getpgid(service.pid)  # a Ctrl-C at the terminal reaches the service alone
+
+
+@linux
+def test_a_worker_that_dies_is_started_again_and_ends_with_its_service(
+    service: subprocess.Popen[str], tmp_path: pathlib.Path
+) -> None:
+    (worker,) = workers_of(service.pid)
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: len(re.findall("worker_started", (tmp_path / "log").read_text())) == 2)
+    (second,) = workers_of(service.pid)
+    assert second != worker
+    assert re.search(r"worker_died .*exit_code=-9", (tmp_path / "log").read_text())
+    service.terminate()
+    assert service.wait(30) == 0
+    assert not is_alive(second)
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+@linux
+def test_a_worker_ends_after_a_service_that_was_killed(service: subprocess.Popen[str], tmp_path: pathlib.Path) -> None:
+    (worker,) = workers_of(service.pid)
+    service.kill()
+    service.wait()
+    until(lambda: not is_alive(worker))
+    assert "worker_stopped" in (tmp_path / "log").read_text()  # in order: its leases were given back
+
+
+def test_a_worker_that_cannot_start_is_tried_again_with_pauses(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "PACE", pacing.Pace(first_seconds=0.01, longest_seconds=0.02))
+    command = (sys.executable, "-c", "import sys; sys.exit(7)")
+    beside = process.Beside(settings.Settings(home=tmp_path), command=command)
+    with capture_logs() as logs:
+        beside.start()
+        until(lambda: len(logs) >= 3)
+        beside.stop()
+    assert {(entry["event"], entry["exit_code"]) for entry in logs} == {("worker_died", 7)}
+    pid = beside.pid
+    assert pid is None
+
+
+def test_a_worker_that_does_not_end_is_killed(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "STOP_SECONDS", 0.1)
+    program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+    beside = process.Beside(settings.Settings(home=tmp_path), command=(sys.executable, "-c", program))
+    beside.start()
+    time.sleep(0.5)  # that it ignores the signal by then is likely, not needed: the claim holds either way
+    began = time.monotonic()
+    beside.stop()
+    assert beside.pid is None
+    assert time.monotonic() - began < 30
+
+
+def test_secrets_are_not_sent_but_read_again(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes through the pipe holds none; what comes out has those of the environment, all else of the parent."""
+    monkeypatch.setenv("PENSTOCK_S3_SECRET_ACCESS_KEY", "the-secret-of-s3")
+    given = settings.load(home=tmp_path, public_url="https://penstock.example", port=0)
+    beside = process.Beside(given)
+    assert b"the-secret-of-s3" not in beside._sent
+    received = given.without_secrets().with_secrets_of(settings.load(home=tmp_path))
+    assert received == given
+    assert received.s3_secret_access_key == Secret("the-secret-of-s3")
