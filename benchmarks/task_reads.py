@@ -6,7 +6,7 @@ The service is `penstock serve`, its worker included, over TLS, with the setting
 their due time whether or not earlier ones have been answered (an open loop), and latency counts from the due time: a
 stalled service cannot hide behind a client that waits for it. First the reads have the service to themselves; then, for
 as long as the reads go on, exports follow one another, every thread for searches is busy with one that reads all
-columns of all events, and a shipper posts events. The requirement is p99 < 100 ms at 200 requests a second beside all of
+columns of all events, and a shipper posts events. The requirement: p99 < 100 ms at 200 requests a second beside all of
 that on two otherwise idle cores; client, service and work share them, so the client speaks HTTP over bare asyncio
 streams: httpx takes 3.5 ms of CPU for a request, more than the service.
 
