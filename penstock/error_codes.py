@@ -186,6 +186,7 @@ CODES: Mapping[str, Code] = {
     "search_too_large": Code(errors.InvalidRequest, "operations.md"),
     "server_not_started": Code(errors.ConfigurationError, "errors.md"),
     "service_unreachable": Code(errors.Unreachable, "user-guide.md"),
+    "shard_lost": Code(errors.NotReady, "engines.md"),
     "snapshot_not_found": Code(errors.NotFound, "api.md"),
     "sse_c_blocked": Code(errors.AccessDenied, "storage.md"),
     "storage_failed": Code(errors.StorageError, "storage.md"),

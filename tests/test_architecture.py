@@ -96,7 +96,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "encode",
         "errors",
         "evidence",
-        "export.engines",
         "fields",
         "lake",
         "lake.read",
@@ -104,7 +103,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "query",
         "storage",
     },
-    "export.engines": set(),
+    "export.engines": {
+        "export",
+        "settings",
+        "storage",
+    },
     "evidence": {
         "base",
         "errors",
@@ -132,6 +135,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
         "evidence",
         "export",
+        "export.engines",
         "lake",
         "lake.read",
         "process",

@@ -38,6 +38,7 @@ class PartFacts:
         crc32: of its lines.
         sha256: hex digest of its bytes.
         next_slice: the slice an export goes on with after this part.
+        first_slice: the first slice whose lines may be in it; of parts that an earlier version wrote, 0.
         is_last: the part that holds the trailer.
         segments: the segments it is made of, in order.
     """
@@ -51,3 +52,4 @@ class PartFacts:
     next_slice: int
     is_last: bool
     segments: tuple[SegmentFacts, ...]
+    first_slice: int = 0

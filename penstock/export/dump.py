@@ -13,6 +13,7 @@ from penstock import errors, query
 from penstock.base import direct
 from penstock.evidence.facts import PartFacts
 from penstock.export import parts, run
+from penstock.export import work as works
 from penstock.lake import table
 from penstock.lake.read import plan
 from penstock.storage import contract
@@ -69,7 +70,7 @@ def dump(
         OSError: of the stream.
     """
     predicate = query.compile(node, snapshot.query_columns)
-    work = run.Work(
+    work = works.Work(
         snapshot=snapshot,
         slices=plan.plan_slices(
             snapshot,

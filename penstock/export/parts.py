@@ -50,13 +50,13 @@ class PartCutter:
         self._digest = _sha256 if digests else _no_digest
         self._member = gzip.Member()
         self._ordinal = 0
-        self._next_slice = 0
+        self._next_slice = self._first_slice = 0
         for facts in done:
             # The trailer needs the CRC and length of the whole file: they are combined from the parts', no byte is read
             # again.
             self._member.add(gzip.Segment(data=b"", raw_bytes=facts.raw_bytes, crc32=facts.crc32))
             self._ordinal = facts.ordinal + 1
-            self._next_slice = facts.next_slice
+            self._next_slice = self._first_slice = facts.next_slice
         # The header belongs to the first part only, which exists already when an export is resumed.
         self._pieces: list[bytes] = [] if self._ordinal else [gzip.HEADER]
         self._segments: list[SegmentFacts] = []
@@ -109,7 +109,9 @@ class PartCutter:
             next_slice=self._next_slice,
             is_last=is_last,
             segments=tuple(self._segments),
+            first_slice=self._first_slice,
         )
+        self._first_slice = self._next_slice
         self._pieces, self._segments, self._part_member = [], [], gzip.Member()
         self._ordinal += 1
         return Part(facts=facts, body=body)

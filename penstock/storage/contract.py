@@ -94,11 +94,14 @@ class Store(Protocol):
         """
         ...
 
-    def complete(self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey | None) -> ObjectInfo:
+    def complete(
+        self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey | None, *, gaps: bool = False
+    ) -> ObjectInfo:
         """Makes the object of the parts, atomically. Completing again after success returns the same object.
 
-        Raises `invalid_part` when the receipts, in any order, do not run from 1 without a gap, when a part but the last
-        is under `MIN_PART_BYTES`, or when the store does not hold a part as its receipt says; the upload then goes on.
+        Raises `invalid_part` when the receipts, in any order, do not run from 1 without a gap (with `gaps`: when one
+        comes twice; then the caller knows that none is lost), when a part but the last is under `MIN_PART_BYTES`, or
+        when the store does not hold a part as its receipt says; the upload then goes on.
         """
         ...
 

@@ -8,7 +8,7 @@ from penstock import errors
 from penstock.storage.contract import MAX_PARTS, Receipt
 
 
-def checked(receipts: Sequence[Receipt], min_part_bytes: int) -> tuple[Receipt, ...]:
+def checked(receipts: Sequence[Receipt], min_part_bytes: int, *, gaps: bool = False) -> tuple[Receipt, ...]:
     """The receipts in order of their numbers, when an object can be made of them.
 
     Raises:
@@ -17,8 +17,11 @@ def checked(receipts: Sequence[Receipt], min_part_bytes: int) -> tuple[Receipt, 
     parts = tuple(sorted(receipts, key=lambda receipt: receipt.number))
     if not 1 <= len(parts) <= MAX_PARTS:
         raise refused(f"an object has 1 to {MAX_PARTS} parts, not {len(parts)}")
+    numbers = [part.number for part in parts]
+    if len(set(numbers)) < len(numbers):
+        raise refused("two parts have one number")
     # S3 itself allows gaps; ours are a sign of a lost part, and the file would be short without anybody noticing.
-    if [part.number for part in parts] != list(range(1, len(parts) + 1)):
+    if not gaps and numbers != list(range(1, len(parts) + 1)):
         raise refused("the parts' numbers do not run from 1 without a gap")
     for part in parts[:-1]:
         if part.size < min_part_bytes:

@@ -14,6 +14,7 @@ import structlog
 from penstock import errors
 from penstock.control import exports
 from penstock.control import searches as searchjobs
+from penstock.export import engines
 from penstock.process import services
 from penstock.worker import sweeper, tidying
 from penstock.worker.exports import journal
@@ -42,6 +43,7 @@ class Worker:
         open_services: the process's parts; not closed by the worker.
         worker_id: names the holder of leases; unique for each process.
         children: processes that searches run in; None: those that all workers of this process share.
+        engine: runs the exports' slices; None: the one that the settings name. Closed by `stop`.
         step: called with each step that has an effect; for crash tests.
 
     `start` and `stop` for a service; `run_pending` for a process that works until nothing is left.
@@ -53,6 +55,7 @@ class Worker:
         *,
         worker_id: str | None = None,
         children: search_children.Children | None = None,
+        engine: engines.Engine | None = None,
         step: journal.Step = journal.no_step,
     ) -> None:
         # A container that starts again has the same host name and often the same pid; the random part tells the two
@@ -60,6 +63,7 @@ class Worker:
         self.worker_id = worker_id or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._services = open_services
         self._step = step
+        self._engine = engine or engines.open_engine(open_services.settings)
         self._children = children or search_children.shared()
         self._shutdown = threading.Event()
         self._sweeper = sweeper.Sweeper(
@@ -104,6 +108,7 @@ class Worker:
         if hanging:
             log.warning("worker_threads_left", worker_id=self.worker_id, threads=hanging)
         self._threads.clear()
+        self._engine.close()
         log.info("worker_stopped", worker_id=self.worker_id)
 
     def run_pending(self) -> None:
@@ -156,7 +161,7 @@ class Worker:
         if claim is None:
             return False
         self._step("claimed")
-        run = export_run.ExportRun(self._services, claim, shutdown=self._shutdown, step=self._step)
+        run = export_run.ExportRun(self._services, claim, shutdown=self._shutdown, engine=self._engine, step=self._step)
         run.run()
         if run.lacks_key:
             self._without_key[claim.task_uuid] = self._services.clock.monotonic() + WITHOUT_KEY_SECONDS

@@ -10,6 +10,8 @@ _SENTENCES = (
     ("snapshot_", "The service cannot read the community's events."),
     ("no_room", "The disk of the service's storage is full."),
     ("storage_full", "The disk of the service's storage is full."),
+    ("engine_", "The service's cluster does not answer."),
+    ("shard_lost", "The service's cluster lost the same part of the work again and again."),
     ("master_key_", "The service lacks the key that this export's secrets are sealed with."),
     ("seal_", "The service cannot open this export's secrets."),
 )

@@ -157,6 +157,21 @@ def test_receipts_that_make_no_object_are_refused(kit: Any, spoil: Any) -> None:
         kit.store.head(upload.key, KEY)
 
 
+def test_numbers_may_skip_where_the_caller_says_so(kit: Any) -> None:
+    upload = begin(kit)
+    parts = [kit.store.put_part(upload, number, BIG, KEY) for number in (2, 701)]
+    parts.append(kit.store.put_part(upload, 10_000, TAIL, KEY))
+    assert kit.store.complete(upload, parts, KEY, gaps=True).size == 2 * len(BIG) + len(TAIL)
+    assert content(kit, upload.key) == BIG + BIG + TAIL
+
+
+def test_numbers_that_skip_do_not_come_twice(kit: Any) -> None:
+    upload = begin(kit)
+    parts = [kit.store.put_part(upload, 2, BIG, KEY), kit.store.put_part(upload, 7, TAIL, KEY)]
+    with pytest.raises(errors.InvalidPart):
+        kit.store.complete(upload, [*parts, parts[0]], KEY, gaps=True)
+
+
 def _as(receipt: Receipt, **changes: Any) -> Receipt:
     facts = {"number": receipt.number, "etag": receipt.etag, "size": receipt.size}
     return Receipt(**{**facts, **changes})

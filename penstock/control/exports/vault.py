@@ -80,6 +80,10 @@ class Vault:
         """Keeps the wrapping key of an export that is about to start. Raises StorageError."""
         self._keys.keep(task_uuid, wrapping_key)
 
+    def wrapping_key(self, task_uuid: str) -> bytes | None:
+        """The wrapping key of an export; None once it is gone. Raises StorageError."""
+        return self._keys.get(task_uuid)
+
     def unseal(self, task_uuid: str, blob: bytes, context: str) -> bytes:
         """What was sealed for an export that is active.
 
@@ -92,7 +96,7 @@ class Vault:
         if not inner.startswith(_MARK):
             return inner  # sealed by an earlier version
         # Asked each time, never cached: a copy in memory would outlive `forget`.
-        key = self._keys.get(task_uuid)
+        key = self.wrapping_key(task_uuid)
         if key is None:
             raise errors.ConfigurationError(
                 "export_key_missing",

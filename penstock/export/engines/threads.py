@@ -1,53 +1,106 @@
-"""Runs work on threads and hands the results over in order, never holding more than a fixed number of them."""
+"""The engine of one machine: threads of this process."""
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Hashable, Iterable, Sequence
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-POLL_SECONDS = 0.1
-"""How long a wait goes on before `check` is asked again: the bound on how late a stop is noticed."""
+from penstock.export import work as works
+from penstock.export.engines import contract
+from penstock.export.run import run as run_stream
+from penstock.export.shards import coordinator, plan, shard
 
 
-def ordered(
-    work: Callable[[Item], Result],
-    items: Iterable[Item],
-    *,
-    threads: int,
-    check: Callable[[], None],
-) -> Iterator[Result]:
-    """Yields `work(item)` for each item, in the items' order, computed on `threads` threads.
+class Threads:
+    """Slices on threads of this process.
 
-    At most `2 x threads` results exist at once (running, or done and not yet taken): that is the back-pressure.
-    `check` is called at least every POLL_SECONDS while waiting; what it raises ends the run. Whatever ends it,
-    no thread is left running when the iterator is closed or has raised.
+    Args:
+        threads: cores to keep busy.
+        upload_threads: parts uploaded at once.
     """
-    waiting: collections.deque[concurrent.futures.Future[Result]] = collections.deque()
-    executor = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="penstock-slice")
-    try:
-        for item in items:
-            waiting.append(executor.submit(work, item))
-            # As many again as there are threads: when the first slice in order is a slow one, the others have work
-            # meanwhile.
-            if len(waiting) >= 2 * threads:
-                yield take(waiting.popleft(), check)
-        while waiting:
-            yield take(waiting.popleft(), check)
-    finally:
-        # Waits also when the caller stops early: a scan that goes on alone would hold its memory and the snapshot's
-        # files.
-        executor.shutdown(wait=True, cancel_futures=True)
+
+    shard_slices = 0
+
+    def __init__(self, *, threads: int, upload_threads: int) -> None:
+        self._threads = threads
+        self._upload_threads = upload_threads
+
+    def run(
+        self,
+        work: works.Work,
+        target: contract.Target,
+        journal: works.Journal,
+        *,
+        done: Sequence[works.Done] = (),
+    ) -> works.Outcome:
+        """See `contract.Engine`."""
+        if not work.shard_slices:
+            return run_stream(
+                work,
+                target.put,
+                journal,
+                threads=self._threads,
+                upload_threads=self._upload_threads,
+                done=done,
+            )
+        # A plan that was made for a cluster: one shard after another, so that the file has the parts that it has begun
+        # with.
+        pool = _Pool(work, target.put, threads=self._threads, upload_threads=self._upload_threads)
+        return coordinator.run(work, target.put, journal, pool, upload_threads=self._upload_threads, done=done)
+
+    def close(self) -> None:
+        """Nothing is held between runs."""
 
 
-def take(future: concurrent.futures.Future[Result], check: Callable[[], None]) -> Result:
-    """The future's result; calls `check` while it is not there yet."""
-    while True:
-        check()
-        done, _ = concurrent.futures.wait([future], timeout=POLL_SECONDS)
-        if done:
-            return future.result()
+class _Stopped(Exception):
+    """The run is over."""
+
+
+class _Pool:
+    """Computes shards in this process, one at a time, on all of its threads."""
+
+    most = 1
+
+    def __init__(self, work: works.Work, put: works.Put, *, threads: int, upload_threads: int) -> None:
+        self._work = work
+        self._put = put
+        self._threads = threads
+        self._upload_threads = upload_threads
+        self._segment_of = works.segment_maker(
+            work.snapshot, fields=work.fields, predicate=work.predicate, compression=work.compression
+        )
+        self._is_over = False
+        self._executor = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="penstock-shard")
+
+    def submit(self, assignment: plan.Assignment) -> Hashable:
+        return self._executor.submit(self._compute, assignment)
+
+    def wait(self, tickets: Iterable[Hashable], timeout_seconds: float) -> Sequence[Hashable]:
+        futures = [ticket for ticket in tickets if isinstance(ticket, concurrent.futures.Future)]
+        first = concurrent.futures.FIRST_COMPLETED
+        return list(concurrent.futures.wait(futures, timeout=timeout_seconds, return_when=first).done)
+
+    def take(self, ticket: Hashable) -> shard.Computed:
+        assert isinstance(ticket, concurrent.futures.Future)
+        computed: shard.Computed = ticket.result()
+        return computed
+
+    def stop(self) -> None:
+        self._is_over = True
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _compute(self, assignment: plan.Assignment) -> shard.Computed:
+        return shard.compute(
+            assignment,
+            [self._work.slices[number] for number in assignment.slices],
+            self._segment_of,
+            self._put,
+            part_bytes=self._work.part_bytes,
+            threads=self._threads,
+            upload_threads=self._upload_threads,
+            check=self._check,
+        )
+
+    def _check(self) -> None:
+        if self._is_over:
+            raise _Stopped

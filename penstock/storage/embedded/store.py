@@ -140,7 +140,9 @@ class EmbeddedStore:
                 raise _upload_missing(upload) from error
         return receipt
 
-    def complete(self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey | None) -> ObjectInfo:
+    def complete(
+        self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey | None, *, gaps: bool = False
+    ) -> ObjectInfo:
         with durable_files.translated(f"Completing {upload.key!r}"), self._locked():
             finished = self._index_if_any(upload.key)
             # A completion whose answer was lost, or that was killed after the rename: done already.
@@ -151,7 +153,7 @@ class EmbeddedStore:
                 return index.info
             record = self._unfinished(upload)
             keys = record.keys(customer_key)
-            parts = part_checks.checked(receipts, self._min_part_bytes)
+            parts = part_checks.checked(receipts, self._min_part_bytes, gaps=gaps)
             # By size only: to read each part again would double the disk's work, and the chunks' tags are checked when
             # read.
             self._check_files(upload, parts)

@@ -92,8 +92,10 @@ class S3Store:
         )
         return Receipt(number=number, etag=answer["ETag"].strip('"'), size=len(content))
 
-    def complete(self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey | None) -> ObjectInfo:
-        parts = part_checks.checked(receipts, MIN_PART_BYTES)
+    def complete(
+        self, upload: Upload, receipts: Sequence[Receipt], customer_key: CustomerKey | None, *, gaps: bool = False
+    ) -> ObjectInfo:
+        parts = part_checks.checked(receipts, MIN_PART_BYTES, gaps=gaps)
         size = sum(part.size for part in parts)
         call = self._described("CompleteMultipartUpload", upload.key)
         try:

@@ -21,6 +21,7 @@ from penstock import errors, storage
 from penstock import export as pipeline
 from penstock.control import exports, limits, secrets
 from penstock.evidence import manifest
+from penstock.export import engines
 from penstock.process import services
 from penstock.worker import holding
 from penstock.worker.exports import abort_uploads, journal, planning
@@ -37,6 +38,7 @@ class Drive:
     Args:
         open_services: the process's parts.
         claim: the hold on the export.
+        engine: what runs the slices.
         renew: renews the lease; raises what must stop the export.
         step: called with the name of each step.
     """
@@ -46,6 +48,7 @@ class Drive:
         open_services: services.Services,
         claim: exports.Claim,
         *,
+        engine: engines.Engine,
         renew: Callable[[], None],
         step: journal.Step,
     ) -> None:
@@ -54,6 +57,7 @@ class Drive:
         self._clock = open_services.clock
         self._settings = open_services.settings
         self._claim = claim
+        self._engine = engine
         self._export = claim.export
         self._renew = renew
         self._step = step
@@ -69,7 +73,9 @@ class Drive:
         customer_key = self._customer_key()
         store = self._open_store()
         hold.check()
-        planner = planning.Planner(self._services, self._claim, check=hold.check)
+        planner = planning.Planner(
+            self._services, self._claim, check=hold.check, shard_slices=self._engine.shard_slices
+        )
         work = self._plan(planner)
         upload = self._upload or self._begin(store, customer_key)
         try:
@@ -169,19 +175,21 @@ class Drive:
     ) -> pipeline.Outcome:
         """Writes all parts behind the `recorded` ones, and makes the object of them."""
         record = journal.ExportJournal(self._services, self._claim, check=hold.check, step=self._step)
-        outcome = pipeline.run(
-            work,
-            lambda part: record.put(store, upload, part, customer_key),
-            record,
-            threads=self._settings.encoding_threads,
-            upload_threads=self._settings.upload_threads,
-            done=journal.done(recorded),
+        target = engines.Target(
+            put=lambda part: record.put(store, upload, part, customer_key),
+            task_uuid=self._claim.task_uuid,
+            upload=upload,
+            customer_key=customer_key,
+            bucket=self._bucket,
+            wrapping_key=lambda: self._services.vault.wrapping_key(self._claim.task_uuid),
         )
+        outcome = self._engine.run(work, target, record, done=journal.done(recorded))
         self._renew()  # nothing is made visible by a worker that has lost its lease
         hold.check()
         self._step("complete")
         self._has_object = True  # it may be there from now on, whatever the call says
-        store.complete(upload, outcome.receipts, customer_key)
+        # Of shards not all numbers are used; the engine has seen that none of the parts is lost.
+        store.complete(upload, outcome.receipts, customer_key, gaps=bool(work.shard_slices))
         self._step("complete done")
         return outcome
 

@@ -50,6 +50,7 @@ def after(error: errors.PenstockError, claim: exports.Claim) -> End:
     |-----------------------------------------|--------|----------------------|
     | store, disk, database do not answer     | waits  | no                   |
     | the lake, or an object, is damaged      | waits  | yes: it may well last |
+    | a shard is lost again and again         | waits  | yes: it may be what kills |
     | the master key of a secret is not here  | waits  | no: another worker may have it |
     | a customer's bucket refuses             | FAILED |                      |
     | anything else                           | FAILED |                      |
@@ -57,7 +58,7 @@ def after(error: errors.PenstockError, claim: exports.Claim) -> End:
     # Joins the tenant's message to the log line that has the paths and addresses which tenants must not read.
     error_id = uuid.uuid4().hex[:12]
     reason = telling.for_tenant(error, error_id, is_own_bucket=claim.export.in_customer_bucket)
-    counts = isinstance(error, errors.StorageError) and error.code in LASTING
+    counts = error.code in LASTING
     # Here and not at the next claim: the error at hand tells more than "5 workers stopped without finishing".
     passes = _passes(error, claim) and not (counts and claim.export.attempts >= claim.export.max_attempts)
     log.warning(
@@ -79,8 +80,8 @@ def after(error: errors.PenstockError, claim: exports.Claim) -> End:
     )
 
 
-LASTING = frozenset({"lake_failed", "object_damaged", "invalid_part", "upload_missing"})
-"""Faults of a store or of the lake that may be damage, which no waiting helps against."""
+LASTING = frozenset({"lake_failed", "object_damaged", "invalid_part", "upload_missing", "shard_lost"})
+"""Faults of a store, of the lake or of a slice that may be damage, which no waiting helps against."""
 
 
 def _passes(error: errors.PenstockError, claim: exports.Claim) -> bool:

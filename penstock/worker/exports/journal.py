@@ -148,6 +148,7 @@ def _record(facts: PartFacts, receipt: storage.Receipt) -> exports.Part:
             {
                 "ordinal": facts.ordinal,
                 "is_last": facts.is_last,
+                "first_slice": facts.first_slice,
                 "segments": [dataclasses.asdict(segment) for segment in facts.segments],
             }
         ),
@@ -165,5 +166,6 @@ def _facts(part: exports.Part) -> PartFacts:
         sha256=part.sha256,
         next_slice=part.next_slice,
         is_last=more["is_last"],
+        first_slice=more.get("first_slice", 0),
         segments=tuple(SegmentFacts(**segment) for segment in more["segments"]),
     )

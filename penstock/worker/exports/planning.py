@@ -20,14 +20,23 @@ class Planner:
         open_services: the process's parts.
         claim: the hold on the export.
         check: raises what must stop the work; asked while files are read.
+        shard_slices: slices of a shard in a plan that is made now; 0: none.
     """
 
-    def __init__(self, open_services: services.Services, claim: exports.Claim, *, check: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        open_services: services.Services,
+        claim: exports.Claim,
+        *,
+        check: Callable[[], None],
+        shard_slices: int = 0,
+    ) -> None:
         self._services = open_services
         self._settings = open_services.settings
         self._export = claim.export
         self._is_embedded = claim.sealed_destination is None and open_services.settings.storage == "embedded"
         self._check = check
+        self._shard_slices = shard_slices
 
     @property
     def time_range(self) -> plan.TimeRange:
@@ -41,7 +50,7 @@ class Planner:
             NotFound: `snapshot_not_found`, the recorded snapshot was vacuumed meanwhile.
             StorageError: the lake cannot be read.
         """
-        export, settings = self._export, self._settings
+        export = self._export
         node = query.both(query.parse(export.term), query.from_filters(export.filters))
         # None at the first time: the newest version, so that late arrivals come along. Then the one that was recorded.
         events = self._services.table(export.community_uuid)
@@ -51,11 +60,13 @@ class Planner:
         predicate = query.compile(node, snapshot.query_columns)
         # The bounds only, not the slices: from the same snapshot and bounds come the same slices, and a list of them
         # can be long.
-        plan_json = export.plan_json or json.dumps({"max_rows": settings.slice_rows, "max_bytes": settings.slice_bytes})
+        plan_json = export.plan_json or self._bounds()
+        bounds = json.loads(plan_json)
         slices = plan.plan_slices(
             snapshot,
             self.time_range,
-            **json.loads(plan_json),
+            max_rows=bounds["max_rows"],
+            max_bytes=bounds["max_bytes"],
             fields=predicate.columns.union(export.fields),
             should_stop=self._should_stop,
         )
@@ -66,7 +77,15 @@ class Planner:
             predicate=predicate,
             compression=export.compression,
             part_bytes=export.part_bytes or self._part_bytes(),
+            # As it was planned, whatever the engine is now: the parts that are there were cut so.
+            shard_slices=bounds.get("shard_slices", 0),
+            recipe=pipeline.Recipe(community_uuid=export.community_uuid, term=export.term, filters=export.filters),
         ), plan_json
+
+    def _bounds(self) -> str:
+        bounds = {"max_rows": self._settings.slice_rows, "max_bytes": self._settings.slice_bytes}
+        # Left out where there are none: a worker of an earlier version does not know the name.
+        return json.dumps(bounds | ({"shard_slices": self._shard_slices} if self._shard_slices else {}))
 
     def count(self, work: pipeline.Work) -> int:
         """How many events there will be. What the search job counted on this very snapshot is not counted again.

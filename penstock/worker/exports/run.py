@@ -9,6 +9,7 @@ import structlog
 from penstock import errors
 from penstock.base import pacing
 from penstock.control import exports
+from penstock.export import engines
 from penstock.process import services
 from penstock.worker import holding
 from penstock.worker.exports import drive, ends, journal
@@ -25,6 +26,7 @@ class ExportRun:
         open_services: the process's parts.
         claim: the hold on the export.
         shutdown: set when the process must end.
+        engine: what runs the slices.
         step: called with the name of each step.
     """
 
@@ -34,6 +36,7 @@ class ExportRun:
         claim: exports.Claim,
         *,
         shutdown: threading.Event,
+        engine: engines.Engine,
         step: journal.Step = journal.no_step,
     ) -> None:
         self._services = open_services
@@ -42,7 +45,7 @@ class ExportRun:
         self._claim = claim
         self._shutdown = shutdown
         self._step = step
-        self._drive = drive.Drive(open_services, claim, renew=self._renew, step=step)
+        self._drive = drive.Drive(open_services, claim, engine=engine, renew=self._renew, step=step)
         self._ending = threading.Lock()
         self._end: ends.End | None = None
         self._log = log.bind(export_id=claim.task_uuid)

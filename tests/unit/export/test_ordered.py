@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from penstock.export.engines import threads
+from penstock.export import ordered
 
 
 def nothing() -> None:
@@ -23,13 +23,13 @@ def test_results_come_in_the_order_of_the_items_though_later_ones_are_ready_firs
             first_may_end.set()
         return item
 
-    assert list(threads.ordered(work, range(20), threads=2, check=nothing)) == list(range(20))
+    assert list(ordered.ordered(work, range(20), threads=2, check=nothing)) == list(range(20))
 
 
 def test_never_more_results_exist_than_twice_the_threads() -> None:
     begun: list[int] = []
     taken = 0
-    for _ in threads.ordered(lambda item: begun.append(item), range(50), threads=3, check=nothing):
+    for _ in ordered.ordered(lambda item: begun.append(item), range(50), threads=3, check=nothing):
         taken += 1
         assert len(begun) <= taken + 2 * 3
     assert taken == 50
@@ -41,7 +41,7 @@ def test_what_the_work_raises_ends_the_run_and_leaves_no_thread() -> None:
             raise ValueError("slice 3")
         return item
 
-    results = threads.ordered(work, range(100), threads=2, check=nothing)
+    results = ordered.ordered(work, range(100), threads=2, check=nothing)
     with pytest.raises(ValueError, match="slice 3"):
         list(results)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("penstock-slice")]
@@ -59,7 +59,7 @@ def test_a_stop_is_noticed_while_the_work_still_runs() -> None:
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        list(threads.ordered(lambda item: release.wait(10), range(4), threads=1, check=check))
+        list(ordered.ordered(lambda item: release.wait(10), range(4), threads=1, check=check))
 
 
 def test_a_timeout_error_of_the_work_itself_is_not_mistaken_for_waiting() -> None:
@@ -67,4 +67,4 @@ def test_a_timeout_error_of_the_work_itself_is_not_mistaken_for_waiting() -> Non
         raise TimeoutError("the store's")
 
     with pytest.raises(TimeoutError, match="the store's"):
-        list(threads.ordered(work, [1], threads=1, check=nothing))
+        list(ordered.ordered(work, [1], threads=1, check=nothing))
