@@ -121,6 +121,21 @@ class Settings:
         16 * 1024 * 1024, "Least bytes of a part (5 MiB or more); grows for huge exports.", least=1000
     )
 
+    # Engines (docs/engines.md). Of shards the worker holds at most 2 x shards_in_flight x (5 MiB + part_bytes).
+    engine: Literal["threads", "ray"] = _field(
+        "threads", "What computes exports: threads of the worker, or a Ray cluster (extra `ray`, needs `storage = s3`)."
+    )
+    ray_address: str = _field("auto", "The cluster: `ray://HOST:10001`, `HOST:6379`, or `auto` for this machine's.")
+    engine_secret: Secret = _field(
+        "", "Base64 of 32 bytes that seal what passes through Ray; the same on workers and nodes."
+    )
+    shard_slices: int = _field(16, "Slices of a shard: what is computed as one, and again when it is lost.", least=1)
+    shard_cpus: int = _field(1, "CPUs that a shard keeps busy on its node.", least=1)
+    shards_in_flight: int = _field(
+        4, "Shards of one export that are computed at once: its share of the cluster.", least=1
+    )
+    export_threads: int = _field(1, "Exports a worker drives at once; more than 1 for a cluster.", least=1)
+
     # Workers
     lease_seconds: float = _field(15.0, "A worker that does not renew for this long has lost its export.", least=0.001)
     poll_seconds: float = _field(0.25, "How often an idle worker looks for work.", least=0.001)

@@ -82,7 +82,7 @@ class Worker:
         poll_seconds = self._services.settings.poll_seconds
         loops: tuple[tuple[str, Callable[[], bool], float], ...] = (
             *[("search", self._run_search_in_turn, poll_seconds)] * self._services.settings.search_threads,
-            ("export", self.run_export, poll_seconds),
+            *[("export", self.run_export, poll_seconds)] * self._services.settings.export_threads,
             ("sweep", self._sweep, self._services.settings.sweep_seconds),
             ("tidy", self._tidy, self._services.settings.tidy_seconds),
         )

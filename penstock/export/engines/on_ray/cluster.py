@@ -1,0 +1,127 @@
+"""The one module that knows Ray: connects, gives shards out, waits, and says what Ray's errors mean."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import structlog
+
+from penstock import errors
+from penstock.export.engines.on_ray import node
+from penstock.export.shards import coordinator
+
+log = structlog.get_logger(__name__)
+
+STOP_SECONDS = 1.0
+"""How long a shard that is to stop may take to do so by itself; then its process is killed."""
+
+_FETCH_SECONDS = 60.0
+"""How long an answer that is ready may take to come here."""
+
+
+def is_installed() -> bool:
+    """Whether the extra is there. Does not load it, which takes a second."""
+    return importlib.util.find_spec("ray") is not None
+
+
+class Cluster:
+    """A Ray cluster, connected to when first used. Safe from several threads; one a process, as Ray has it.
+
+    Args:
+        address: `auto`, `HOST:PORT` of the head, or `ray://HOST:PORT`.
+        cpus: CPUs that Ray reserves for a shard.
+    """
+
+    def __init__(self, address: str, *, cpus: int) -> None:
+        self._address = address
+        self._cpus = cpus
+        self._connecting = threading.Lock()
+
+    def submit(self, task_uuid: str, number: int, sealed: bytes) -> Any:
+        """Gives a shard out. Raises NotReady `engine_unavailable`."""
+        ray = self._connected()
+        try:
+            # No tries of Ray's own: the coordinator counts them. By name, nothing of ours is pickled but plain values.
+            compute = ray.remote(num_cpus=self._cpus, max_retries=0, retry_exceptions=False)(node.compute)
+            return compute.options(name=f"penstock shard {number}").remote(task_uuid, number, self._cpus, sealed)
+        except Exception as error:
+            raise self._unavailable(error) from error
+
+    def wait(self, tickets: Iterable[Any], timeout_seconds: float) -> Sequence[Any]:
+        """Those that are done, at the latest after so long."""
+        ray = self._connected()
+        try:
+            done, _ = ray.wait(list(tickets), num_returns=1, timeout=timeout_seconds)
+        except Exception as error:
+            raise self._unavailable(error) from error
+        return list(done)
+
+    def take(self, ticket: Any) -> tuple[str, bytes]:
+        """What `node.compute` has answered. Raises Lost, or NotReady `engine_unavailable`."""
+        ray = self._connected()
+        try:
+            kind, answer = ray.get(ticket, timeout=_FETCH_SECONDS)
+        except ConnectionError as error:
+            raise self._unavailable(error) from error
+        except Exception as error:  # Ray's errors, and whatever a node raised that it should not have
+            # Of the error its kind and first line: what follows are pages of the node's log.
+            first = (str(error).splitlines() or [""])[0]
+            raise coordinator.Lost(f"{type(error).__name__}: {first[:200]}") from error
+        return kind, answer
+
+    def stop(self, tickets: Sequence[Any]) -> None:
+        """Ends shards: asks, then kills the processes of those that go on after STOP_SECONDS. Raises nothing."""
+        if not tickets:
+            return
+        try:
+            ray = self._connected()
+            for ticket in tickets:
+                ray.cancel(ticket, force=False)
+            deadline, left = time.monotonic() + STOP_SECONDS, list(tickets)
+            while left and (remaining := deadline - time.monotonic()) > 0:
+                _, left = ray.wait(left, num_returns=len(left), timeout=remaining)
+            for ticket in left:
+                ray.cancel(ticket, force=True)
+        except Exception as error:
+            # A cluster that does not answer computes for nobody: Ray ends the shards of whoever has left it.
+            log.warning("shards_not_stopped", shards=len(tickets), reason=type(error).__name__)
+
+    def close(self) -> None:
+        """Leaves the cluster; idempotent. Its shards end then."""
+        if is_installed():
+            import ray
+
+            with self._connecting:
+                if ray.is_initialized():
+                    ray.shutdown()
+
+    def _connected(self) -> Any:
+        import ray  # a second and 60 MB, which whoever does not use it need not pay
+
+        with self._connecting:
+            if not ray.is_initialized():
+                try:
+                    # The nodes' output stays in their logs: ours are events, one a line.
+                    ray.init(
+                        address=self._address,
+                        namespace="penstock",
+                        log_to_driver=False,
+                        configure_logging=False,
+                        logging_level=logging.ERROR,
+                    )
+                except Exception as error:
+                    raise self._unavailable(error) from error
+        return ray
+
+    def _unavailable(self, error: Exception) -> errors.NotReady:
+        log.warning("cluster_unavailable", address=self._address, reason=f"{type(error).__name__}: {error}"[:500])
+        return errors.NotReady(
+            "engine_unavailable",
+            f"The Ray cluster at {self._address} does not answer ({type(error).__name__}).",
+            "Look whether its head runs, and whether `ray_address` names it.",
+        )

@@ -1,0 +1,131 @@
+"""Runs exports on a Ray cluster: this process coordinates, the nodes compute and upload."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterable, Sequence
+
+import structlog
+
+from penstock import errors
+from penstock import settings as settings_module
+from penstock.error_codes import CODES
+from penstock.export import work as works
+from penstock.export.engines import contract
+from penstock.export.engines.on_ray import cluster, node, orders, sealing
+from penstock.export.run import run as run_stream
+from penstock.export.shards import coordinator, plan, shard
+
+log = structlog.get_logger(__name__)
+
+
+class OnRay:
+    """Shards on a Ray cluster; what joins them is put from here.
+
+    Args:
+        settings: the worker's.
+
+    Raises:
+        ConfigurationError: `engine_not_installed`, `engine_settings_incomplete`. The cluster is not asked yet.
+    """
+
+    def __init__(self, settings: settings_module.Settings) -> None:
+        if not cluster.is_installed():
+            raise errors.ConfigurationError(
+                "engine_not_installed",
+                "The engine `ray` is set, and Ray is not installed here.",
+                "pip install 'penstock[ray]', on workers and nodes alike.",
+            )
+        if settings.storage != "s3":
+            raise errors.ConfigurationError(
+                "engine_settings_incomplete",
+                "The engine `ray` needs a bucket: its nodes cannot write into the embedded storage of this machine.",
+                "Set storage = s3 and its settings, or engine = threads.",
+            )
+        self.shard_slices = settings.shard_slices
+        self._secret = sealing.parsed(settings.engine_secret)
+        self._service = node.service_of(settings)
+        self._most = settings.shards_in_flight
+        self._threads, self._upload_threads = settings.encoding_threads, settings.upload_threads
+        self._cluster = cluster.Cluster(settings.ray_address, cpus=settings.shard_cpus)
+
+    def run(
+        self,
+        work: works.Work,
+        target: contract.Target,
+        journal: works.Journal,
+        *,
+        done: Sequence[works.Done] = (),
+    ) -> works.Outcome:
+        """See `contract.Engine`."""
+        if not work.shard_slices:
+            # Planned for one stream, before the engine was changed: its parts depend on all before them.
+            return self._run_stream(work, target, journal, done)
+        box = sealing.Box(self._secret, target.wrapping_key(), target.task_uuid)
+        pool = _Pool(self._cluster, work, target, box, service=self._service, most=self._most)
+        return coordinator.run(work, target.put, journal, pool, upload_threads=self._upload_threads, done=done)
+
+    def _run_stream(
+        self, work: works.Work, target: contract.Target, journal: works.Journal, done: Sequence[works.Done]
+    ) -> works.Outcome:
+        return run_stream(
+            work, target.put, journal, threads=self._threads, upload_threads=self._upload_threads, done=done
+        )
+
+    def close(self) -> None:
+        """Leaves the cluster."""
+        self._cluster.close()
+
+
+class _Pool:
+    """The shards of one run on the cluster."""
+
+    def __init__(
+        self,
+        cluster_: cluster.Cluster,
+        work: works.Work,
+        target: contract.Target,
+        box: sealing.Box,
+        *,
+        service: dict[str, str],
+        most: int,
+    ) -> None:
+        self.most = most
+        self._cluster = cluster_
+        self._work = work
+        self._target = target
+        self._box = box
+        self._service = service
+        self._numbers: dict[Hashable, int] = {}
+
+    def submit(self, assignment: plan.Assignment) -> Hashable:
+        number = assignment.shard.number
+        order = orders.order_of(self._work, self._target, assignment, self._service)
+        ticket: Hashable = self._cluster.submit(
+            self._target.task_uuid, number, self._box.seal(order, f"order {number}")
+        )
+        self._numbers[ticket] = number
+        return ticket
+
+    def wait(self, tickets: Iterable[Hashable], timeout_seconds: float) -> Sequence[Hashable]:
+        return self._cluster.wait(tickets, timeout_seconds)
+
+    def take(self, ticket: Hashable) -> shard.Computed:
+        number = self._numbers.pop(ticket)
+        kind, answer = self._cluster.take(ticket)
+        if kind == node.DIFFERS:
+            raise errors.NotReady(
+                "engine_node_differs",
+                f"A node of the cluster cannot work with this worker: {answer.decode()}.",
+                "Give all nodes and workers the same version and the same settings; then the export goes on by itself.",
+            )
+        plain = self._box.open(answer, f"answer {number}")
+        if kind == node.FAILED:
+            told = json.loads(plain)
+            known = CODES[told["code"]].error if told["code"] in CODES else errors.StorageError
+            raise known(told["code"], told["detail"], told["hint"], **told["extra"])
+        return orders.computed_of(plain)
+
+    def stop(self) -> None:
+        left, self._numbers = list(self._numbers), {}
+        self._cluster.stop(left)

@@ -1,0 +1,141 @@
+"""What a node of the cluster does: computes one shard and puts its parts, with settings and secrets of its own.
+
+A node has Penstock installed, as the worker has, and in its environment the settings that say where things are:
+`lake_path`, the `s3_…` ones, `engine_secret`. It needs neither database nor master key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import socket
+from typing import Any
+
+from penstock import __version__, errors, query, storage
+from penstock import settings as settings_module
+from penstock.base import clock as clocks
+from penstock.export import parts
+from penstock.export import work as works
+from penstock.export.engines.on_ray import orders, sealing
+from penstock.export.shards import shard
+from penstock.lake import table
+from penstock.lake.read import plan
+from penstock.process import services
+from penstock.storage import opening
+
+NICENESS = 10
+"""Whatever else runs on the node, searches above all, goes first."""
+
+COMPUTED, FAILED, DIFFERS = "computed", "failed", "differs"
+"""Kinds of answers: a sealed `orders.answer_of`; a sealed error; what sets the node apart, a sentence in clear."""
+
+
+def service_of(settings: settings_module.Settings) -> dict[str, str]:
+    """What workers and nodes must have in common; no secrets."""
+    return {
+        "protocol": str(orders.PROTOCOL),
+        "version": __version__,
+        "lake_path": settings.resolved_lake_path,
+        "storage": settings.storage,
+        "s3_bucket": settings.s3_bucket,
+        "s3_prefix": settings.s3_prefix,
+        "s3_endpoint_url": settings.s3_endpoint_url,
+    }
+
+
+def compute(task_uuid: str, number: int, cpus: int, sealed: bytes) -> tuple[str, bytes]:
+    """Computes shard `number` of an export; runs in a process of Ray's.
+
+    Returns one of the kinds above, and what belongs to it. Raises what no error of ours is; Ray then says so.
+    """
+    try:
+        settings, secret = _settings()
+        box = _box(settings, secret, task_uuid)
+        order = json.loads(box.open(sealed, f"order {number}"))
+        _check(settings, order["service"])
+    except sealing.Unopened:
+        return DIFFERS, f"{socket.gethostname()} has another engine_secret than the worker".encode()
+    except _Differs as difference:
+        return DIFFERS, str(difference).encode()
+    except errors.PenstockError as error:
+        # Before there is a box to seal it in. Its sentence names settings and places, never a secret.
+        return DIFFERS, f"{socket.gethostname()}: {error.code}: {error.detail}".encode()
+    try:
+        return COMPUTED, box.seal(orders.answer_of(_computed(settings, order, cpus)), f"answer {number}")
+    except errors.PenstockError as error:
+        told = {"code": error.code, "detail": error.detail, "hint": error.hint, "extra": error.extra}
+        return FAILED, box.seal(json.dumps(told, default=str).encode(), f"answer {number}")
+
+
+class _Differs(Exception):
+    """This node is not set up as the worker."""
+
+
+@functools.cache
+def _settings() -> tuple[settings_module.Settings, bytes]:
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    settings = settings_module.load()
+    return settings, sealing.parsed(settings.engine_secret)
+
+
+@functools.cache
+def _service_store(settings: settings_module.Settings) -> storage.Store:
+    return opening.open_service_bucket(settings, clock=clocks.SystemClock())
+
+
+@functools.cache
+def _table(settings: settings_module.Settings, community_uuid: str) -> table.EventTable:
+    return services.open_table(settings, community_uuid)
+
+
+def _box(settings: settings_module.Settings, secret: bytes, task_uuid: str) -> sealing.Box:
+    # Asked each time, never kept: a copy here would outlive the export.
+    keys = opening.open_wrapping_keys(settings, _service_store(settings))
+    return sealing.Box(secret, keys.get(task_uuid), task_uuid)
+
+
+def _check(settings: settings_module.Settings, wanted: dict[str, str]) -> None:
+    own = service_of(settings)
+    for name, value in wanted.items():
+        if own.get(name) != value:
+            raise _Differs(f"{socket.gethostname()} has {name} {own.get(name)!r}, the worker {value!r}")
+    path = settings.resolved_lake_path
+    # Looked for first: a table that is not there would be made, empty, in a folder that nobody else sees.
+    if "://" not in path and not os.path.isdir(path):
+        raise _Differs(f"{socket.gethostname()} does not see the lake at {path}")
+
+
+def _computed(settings: settings_module.Settings, order: dict[str, Any], cpus: int) -> shard.Computed:
+    recipe = works.Recipe(**order["recipe"])
+    snapshot = _table(settings, recipe.community_uuid).snapshot(order["snapshot_version"])
+    node = query.both(query.parse(recipe.term), query.from_filters(recipe.filters))
+    segment_of = works.segment_maker(
+        snapshot,
+        fields=order["fields"],
+        predicate=query.compile(node, snapshot.query_columns),
+        compression=order["compression"],
+    )
+    bucket, customer_key = orders.bucket_of(order), orders.customer_key_of(order)
+    store = _service_store(settings) if bucket is None else opening.open_customer_store(bucket, settings)
+    upload = storage.Upload(**order["upload"])
+
+    def put(part: parts.Part) -> storage.Receipt:
+        return store.put_part(upload, part.facts.ordinal + 1, part.body, customer_key)
+
+    return shard.compute(
+        orders.assignment_of(order),
+        [plan.Slice.from_json(each) for each in order["slices"]],
+        segment_of,
+        put,
+        part_bytes=order["part_bytes"],
+        threads=cpus,
+        upload_threads=settings.upload_threads,
+        # Ray interrupts this thread, or kills the process, when the coordinator wants the shard no more.
+        check=_nothing,
+    )
+
+
+def _nothing() -> None: ...

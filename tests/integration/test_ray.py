@@ -1,0 +1,168 @@
+"""Exports on a real Ray cluster of two nodes, into Ceph: the bytes of `threads`, whatever dies, and no secret left."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from support import house, ray_cluster
+
+from penstock import worker
+from penstock.control import exports
+from penstock.export import engines
+from penstock.export.engines import threads
+
+pytestmark = [pytest.mark.ray, pytest.mark.ceph, pytest.mark.xdist_group("ray")]
+
+
+class Died(BaseException):
+    """What happens to a process that dies."""
+
+
+@pytest.fixture(scope="module")
+def ray_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[house.House]:
+    ray_cluster.needed()
+    home = tmp_path_factory.mktemp("ray") / "home"
+    more = {
+        **house.ceph_settings(),
+        "PENSTOCK_ENGINE": "ray",
+        "PENSTOCK_ENGINE_SECRET": base64.b64encode(os.urandom(32)).decode(),
+        "PENSTOCK_SHARD_SLICES": "2",
+        "PENSTOCK_LAKE_PATH": str(home / "lake"),
+    }
+    with house.opened_house(home, "", house.LARGE, more) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def cluster(ray_house: house.House) -> Iterator[ray_cluster.Cluster]:
+    with ray_cluster.started(ray_house.environment) as made:
+        made.second = made.add()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def engine(ray_house: house.House, cluster: ray_cluster.Cluster) -> Iterator[engines.Engine]:
+    opened = engines.open_engine(dataclasses.replace(ray_house.opened.settings, ray_address=cluster.address))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def expected(ray_house: house.House) -> bytes:
+    """What `threads` writes."""
+    task_uuid = ray_house.start()
+    worker.Worker(ray_house.opened, engine=threads.Threads(threads=2, upload_threads=2)).run_export()
+    return ray_house.content(task_uuid)
+
+
+def test_a_cluster_writes_the_bytes_of_threads(ray_house: house.House, engine: engines.Engine, expected: bytes) -> None:
+    task_uuid, used_before = ray_house.start(), ray_house.used_bytes()
+    worker.Worker(ray_house.opened, engine=engine).run_export()
+    ray_house.assert_exact(task_uuid, expected, used_before)
+    with ray_house.opened.database.read() as tx:
+        assert len(exports.list_parts(tx, task_uuid)) > 3
+
+
+def test_a_shard_whose_process_is_killed_is_computed_again_and_no_other(
+    ray_house: house.House, engine: engines.Engine, cluster: ray_cluster.Cluster, expected: bytes
+) -> None:
+    task_uuid, used_before = ray_house.start(), ray_house.used_bytes()
+    killer = threading.Thread(target=lambda: ray_cluster.kill(ray_cluster.until(cluster.shards)[0]))
+    killer.start()
+    with structlog.testing.capture_logs() as logs:
+        worker.Worker(ray_house.opened, engine=engine).run_export()
+    killer.join()
+    ray_house.assert_exact(task_uuid, expected, used_before)
+    assert [(entry["event"], entry["tries"]) for entry in logs if entry["event"] == "shard_lost"] == [("shard_lost", 1)]
+    assert ray_house.export(task_uuid).attempts == 1
+
+
+def test_another_worker_goes_on_from_finished_shards_when_the_coordinator_has_died(
+    ray_house: house.House, engine: engines.Engine, expected: bytes
+) -> None:
+    task_uuid, used_before = ray_house.start(), ray_house.used_bytes()
+    recorded = 0
+
+    def step(name: str) -> None:
+        nonlocal recorded
+        recorded += name.startswith("record") and name.endswith("done")
+        if recorded == 2:
+            raise Died
+
+    with pytest.raises(Died):
+        worker.Worker(ray_house.opened, engine=engine, step=step).run_export()
+    with ray_house.opened.database.read() as tx:
+        before = {part.etag for part in exports.list_parts(tx, task_uuid)}
+    assert len(before) == 2
+    worker.Worker(ray_house.late, engine=engine).run_export()
+    ray_house.assert_exact(task_uuid, expected, used_before)
+    with ray_house.opened.database.read() as tx:
+        assert before <= {part.etag for part in exports.list_parts(tx, task_uuid)}
+
+
+def test_a_cancel_ends_the_shards_within_two_seconds(
+    ray_house: house.House, engine: engines.Engine, cluster: ray_cluster.Cluster
+) -> None:
+    task_uuid = ray_house.start()
+    working = threading.Thread(target=worker.Worker(ray_house.opened, engine=engine).run_export)
+    working.start()
+    ray_cluster.until(cluster.shards)
+    with ray_house.opened.database.begin() as tx:
+        exports.request_cancel(tx, task_uuid, None, by="a test", now=ray_house.opened.clock.now())
+    asked_at = time.monotonic()
+    ray_cluster.until(lambda: ray_house.export(task_uuid).status == "CANCELED" and not cluster.shards())
+    assert time.monotonic() - asked_at < 10  # 1 s and a commit; more where the machine is busy
+    working.join()
+    assert list(ray_house.opened.store.list_unfinished()) == []
+
+
+def test_no_customer_key_is_in_rays_memory_object_store_or_logs(
+    ray_house: house.House, engine: engines.Engine, cluster: ray_cluster.Cluster
+) -> None:
+    import ray
+
+    planted = f"planted-{os.urandom(8).hex()}".encode()
+    kept = ray.put(planted * 20_000), ray.remote(_nothing).remote(planted)
+    ray_house.start()
+    worker.Worker(ray_house.opened, engine=engine).run_export()
+    key, secret = house.MARK.encode(), ray_house.opened.settings.engine_secret.reveal().encode()
+    forbidden = [key, base64.b64encode(key), base64.b64decode(secret)]
+    found: set[bytes] = set()
+    for pid in cluster.servers():
+        for piece in ray_cluster.memory_of(pid):
+            found |= {text for text in (planted, *forbidden) if text in piece}
+    logs = b"".join(path.read_bytes() for path in cluster.logs().rglob("*") if path.is_file())
+    assert len(cluster.servers()) >= 3
+    assert found == {planted}  # what passes in clear is found there, so that the search can fail
+    assert not [text for text in (*forbidden, secret) if text in logs]
+    del kept
+
+
+def _nothing(value: bytes) -> None: ...
+
+
+def test_a_node_that_is_lost_costs_its_shards_only(
+    ray_house: house.House, engine: engines.Engine, cluster: ray_cluster.Cluster, expected: bytes
+) -> None:
+    task_uuid, used_before = ray_house.start(), ray_house.used_bytes()
+
+    def lose() -> None:
+        ray_cluster.until(lambda: cluster.shards(cluster.second))
+        cluster.remove(cluster.second)
+
+    losing = threading.Thread(target=lose)
+    losing.start()
+    with structlog.testing.capture_logs() as logs:
+        worker.Worker(ray_house.opened, engine=engine).run_export()
+    losing.join()
+    ray_house.assert_exact(task_uuid, expected, used_before)
+    lost = [entry["shard"] for entry in logs if entry["event"] == "shard_lost"]
+    assert len(lost) == 1  # a node of one CPU has one
+    assert ray_house.export(task_uuid).attempts == 1

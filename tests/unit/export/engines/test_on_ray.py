@@ -1,0 +1,125 @@
+"""What passes through Ray, and when the engine refuses to start. No cluster is needed here."""
+
+from __future__ import annotations
+
+import base64
+import os
+import pathlib
+from typing import Any
+
+import pytest
+
+from penstock import errors, settings, storage
+from penstock.evidence.facts import PartFacts, SegmentFacts
+from penstock.export import engines
+from penstock.export.engines import threads
+from penstock.export.engines.on_ray import cluster, node, orders, sealing
+from penstock.export.shards import cut, shard
+
+SECRET, WRAPPING = os.urandom(32), os.urandom(32)
+TASK = "00000000-0000-4000-8000-000000000001"
+IN_A_BUCKET = {"storage": "s3", "s3_bucket": "b", "engine": "ray", "engine_secret": base64.b64encode(SECRET).decode()}
+
+
+def test_a_box_opens_only_with_both_secrets_for_its_export_and_its_purpose() -> None:
+    sealed = sealing.Box(SECRET, WRAPPING, TASK).seal(b"the key", "order 1")
+    assert b"the key" not in sealed
+    assert sealing.Box(SECRET, WRAPPING, TASK).open(sealed, "order 1") == b"the key"
+    for box, what in (
+        (sealing.Box(os.urandom(32), WRAPPING, TASK), "order 1"),
+        (sealing.Box(SECRET, os.urandom(32), TASK), "order 1"),
+        (sealing.Box(SECRET, None, TASK), "order 1"),
+        (sealing.Box(SECRET, WRAPPING, TASK.replace("1", "2")), "order 1"),
+        (sealing.Box(SECRET, WRAPPING, TASK), "order 2"),
+        (sealing.Box(SECRET, WRAPPING, TASK), "answer 1"),
+    ):
+        with pytest.raises(sealing.Unopened):
+            box.open(sealed, what)
+    with pytest.raises(sealing.Unopened):
+        sealing.Box(SECRET, WRAPPING, TASK).open(sealed[:-1] + bytes([sealed[-1] ^ 1]), "order 1")
+    with pytest.raises(sealing.Unopened):
+        sealing.Box(SECRET, WRAPPING, TASK).open(b"", "order 1")
+
+
+def test_an_answer_comes_back_as_it_was() -> None:
+    segment = SegmentFacts(slice=3, size=2, raw_bytes=9, crc32=7, sha256="ab", events=1)
+    head = cut.Loose.from_wire({"first_slice": 3, "next_slice": 5, "segments": [vars_of(segment)]}, b"hi")
+    facts = PartFacts(
+        ordinal=4,
+        size=2,
+        events=1,
+        raw_bytes=9,
+        crc32=7,
+        sha256="cd",
+        next_slice=9,
+        is_last=False,
+        segments=(segment,),
+        first_slice=5,
+    )
+    done = (facts, storage.Receipt(number=5, etag='"e"', size=2))
+    back = orders.computed_of(orders.answer_of(shard.Computed(head=head, rest=None, parts=(done,))))
+    assert back.parts == (done,)
+    assert back.rest is None
+    assert back.head is not None
+    assert back.head.to_wire() == head.to_wire()
+    assert back.events == 2
+
+
+def vars_of(segment: SegmentFacts) -> dict[str, Any]:
+    return {name: getattr(segment, name) for name in SegmentFacts.__slots__}
+
+
+def test_threads_are_the_engine_unless_another_is_set() -> None:
+    assert isinstance(engines.open_engine(settings.Settings()), threads.Threads)
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "says"),
+    [
+        ({"storage": "embedded"}, "engine_settings_incomplete", "bucket"),
+        ({"engine_secret": ""}, "engine_settings_incomplete", "engine_secret"),
+        ({"engine_secret": base64.b64encode(b"short").decode()}, "engine_settings_incomplete", "32 bytes"),
+        ({"engine_secret": "no base64!"}, "engine_settings_incomplete", "engine_secret"),
+    ],
+)
+def test_a_cluster_that_cannot_work_is_refused_at_the_start(
+    changed: dict[str, str], code: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "is_installed", lambda: True)
+    with pytest.raises(errors.ConfigurationError) as refusal:
+        engines.open_engine(settings.Settings(**(IN_A_BUCKET | changed)))
+    assert refusal.value.code == code
+    assert says in str(refusal.value)
+    assert not changed.get("engine_secret") or changed["engine_secret"] not in str(refusal.value)
+
+
+def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "is_installed", lambda: False)
+    with pytest.raises(errors.ConfigurationError, match=r"penstock\[ray\]") as refusal:
+        engines.open_engine(settings.Settings(**IN_A_BUCKET))
+    assert refusal.value.code == "engine_not_installed"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("lake_path", "/elsewhere"),
+        ("s3_bucket", "other"),
+        ("s3_prefix", "other"),
+        ("version", "0.0"),
+        ("protocol", "0"),
+    ],
+)
+def test_a_node_that_is_set_up_otherwise_says_in_what(name: str, value: str, tmp_path: pathlib.Path) -> None:
+    own = settings.Settings(**IN_A_BUCKET, lake_path=str(tmp_path))
+    wanted = node.service_of(own)
+    node._check(own, wanted)
+    with pytest.raises(node._Differs, match=name):
+        node._check(own, {**wanted, name: value})
+
+
+def test_a_node_that_does_not_see_the_lake_makes_none(tmp_path: pathlib.Path) -> None:
+    own = settings.Settings(**IN_A_BUCKET, lake_path=str(tmp_path / "not mounted"))
+    with pytest.raises(node._Differs, match="not mounted"):
+        node._check(own, node.service_of(own))
+    assert not (tmp_path / "not mounted").exists()
