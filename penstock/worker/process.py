@@ -23,6 +23,7 @@ import structlog
 
 from penstock import settings as settings_module
 from penstock.base import pacing
+from penstock.export import engines
 from penstock.process import logs, services
 from penstock.worker import loop
 
@@ -110,11 +111,16 @@ class Beside:
     Args:
         settings: what it works with; secrets are not among what it is sent, but read again.
         command: what is run; for tests.
+
+    Raises:
+        ConfigurationError: the engine that the settings name cannot work here (`engines.open_engine`).
     """
 
     def __init__(
         self, settings: settings_module.Settings, *, command: tuple[str, ...] = (sys.executable, "-c", _MAIN)
     ) -> None:
+        # Here and not first in the process, which would die of it again and again.
+        engines.open_engine(settings).close()
         self._sent = pickle.dumps(settings.without_secrets())
         self._command = command
         self._stopping = threading.Event()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from penstock import settings
+from penstock import errors, settings
 from penstock.base import pacing
 from penstock.base.secret import Secret
 from penstock.control import secrets
@@ -137,3 +137,9 @@ def test_secrets_are_not_sent_but_read_again(tmp_path: pathlib.Path, monkeypatch
     received = given.without_secrets().with_secrets_of(settings.load(home=tmp_path))
     assert received == given
     assert received.s3_secret_access_key == Secret("the-secret-of-s3")
+
+
+def test_an_engine_that_cannot_work_is_refused_before_anything_is_served(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(errors.ConfigurationError) as refusal:
+        process.Beside(settings.Settings(home=tmp_path, engine="ray", storage="embedded"))
+    assert refusal.value.code in ("engine_settings_incomplete", "engine_not_installed")
