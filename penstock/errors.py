@@ -9,6 +9,7 @@ PenstockError                    status  raised when
 ├─ Refused                         4xx   a request cannot be carried out; nothing was started or changed
 │  ├─ NotAuthenticated             401     no API key, or an unknown one
 │  ├─ PermissionMissing            403     the key lacks the permission
+│  ├─ ReadOnly                     403     the community's events are somebody else's table: nothing may be written
 │  ├─ NotFound                     404     the object does not exist, or belongs to another community
 │  ├─ RequestTooSlow               408     the body comes too slowly, or not at all
 │  ├─ Conflict                     409     the object's state forbids it
@@ -110,6 +111,14 @@ class PermissionMissing(Refused):
 
     status = 403
     title = "Permission missing"
+
+
+class ReadOnly(Refused):
+    """The community's events are somebody else's table, which Penstock only reads."""
+
+    # 403, as Elasticsearch answers for a read-only index: shippers take 409 for "is there already" and go on.
+    status = 403
+    title = "Read only"
 
 
 class NotFound(Refused):

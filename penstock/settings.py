@@ -142,6 +142,14 @@ class Settings:
     sweep_seconds: float = _field(60.0, "How often expired files, orphan uploads and old rows are swept.", least=0.001)
     tidy_seconds: float = _field(600.0, "How often small data files are joined and unneeded ones deleted.", least=0.001)
 
+    # Attached tables (docs/attach.md). What is empty comes from the environment (AWS_…) or the machine's role.
+    attach_s3_endpoint_url: str = _field("", "Endpoint of the S3 server of attached tables; empty: AWS.")
+    attach_s3_region: str = _field("", "Region of their buckets.")
+    attach_s3_access_key_id: str = _field("", "Access key for them, which needs to read and to list.")
+    attach_s3_secret_access_key: Secret = _field("", "Secret of that access key.")
+    attach_s3_ca_file: str = _field("", "CA file for that endpoint's certificate; empty: the system's.")
+    attach_s3_allow_http: bool = _field(False, "Allow plain http to that endpoint. For tests only.")
+
     # Storage
     storage: Literal["embedded", "s3"] = _field("embedded", "Where the service keeps exports.")
     s3_bucket: str = _field("", "Bucket for `storage = s3`.")
@@ -182,8 +190,8 @@ class Settings:
             raise _invalid(wrong)
 
     def without_secrets(self) -> Settings:
-        """The same for a process that needs no secret: those are empty."""
-        secrets: dict[str, Any] = {name: Secret("") for name in self._secret_names()}
+        """The same for a process that only reads events: secrets are empty, but for those that attached tables need."""
+        secrets: dict[str, Any] = {name: Secret("") for name in self._secret_names() if not name.startswith("attach_")}
         return dataclasses.replace(self, **secrets)
 
     def with_secrets_of(self, other: Settings) -> Settings:

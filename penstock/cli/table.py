@@ -278,6 +278,26 @@ COMMANDS = (
         ("penstock community create acme", "penstock community create acme --quota-bytes-per-month 50000000000"),
     ),
     Command(
+        "community attach",
+        OPERATE,
+        "administering",
+        "operate.attaching",
+        "Create a community over a table that somebody else writes; it is only read, and nothing is copied.",
+        (
+            "penstock community attach lake --table /data/events --type delta --time eventTime",
+            "penstock community attach ocsf --table s3://security-lake/ext/ --type parquet --map ecs.map",
+            "penstock community attach warehouse --table sec.events --type iceberg --catalog prod",
+        ),
+    ),
+    Command(
+        "community show",
+        OPERATE,
+        "administering",
+        "operate.attaching",
+        "Show a community: what its events are, how many there are, and when they happened.",
+        ("penstock community show acme", "penstock community show acme --json"),
+    ),
+    Command(
         "community list",
         OPERATE,
         "administering",

@@ -85,6 +85,7 @@ class Run:
         self._limits = limits
         self._rejects = rejects
         self._progress = progress
+        event_table.check_writable()
         known = event_table.snapshot().columns
         self._columns = typing_fields.Columns(known, limits.max_columns, event_table.add_columns)
         self._reader = batch.Reader(self._columns, time_fields, limits.max_line_bytes)

@@ -147,6 +147,9 @@ class EventTable:
 
         self._until_done(attempt)
 
+    def check_writable(self) -> None:
+        """Raises ReadOnly `community_attached` where the events are somebody else's table; see `lake.attached`."""
+
     def has_batch(self, batch_id: str) -> bool:
         """Whether an append with this batch id was committed, in the time that ids are remembered."""
         return bool(self.batches_taken([batch_id]))

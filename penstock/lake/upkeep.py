@@ -68,8 +68,10 @@ def compact(
 
     Raises:
         Stopped: `should_stop` said so; what was committed stays.
+        ReadOnly: `community_attached`.
         StorageError: `lake_failed`, `lake_busy`.
     """
+    events.check_writable()
     until = time.monotonic() + max_seconds
     snapshot = events.snapshot()
     removed = added = rows = 0
@@ -95,8 +97,10 @@ def vacuum(
 
     Raises:
         NotFound: `snapshot_not_found`, a pinned version cannot be read; nothing was deleted.
+        ReadOnly: `community_attached`.
         StorageError: `lake_failed`.
     """
+    events.check_writable()
     with table.translated(events.root):
         now = time.time()
         # Listed before the newest snapshot is read: an append that commits meanwhile keeps its files.

@@ -19,6 +19,7 @@ from penstock.control.exports import vault
 from penstock.control.schema import clock as database_clock
 from penstock.evidence import manifest
 from penstock.lake import table
+from penstock.process import tables as table_opening
 from penstock.storage import opening
 
 log = structlog.get_logger(__name__)
@@ -74,7 +75,7 @@ class Services:
     def table(self, community_uuid: str) -> table.EventTable:
         """The community's event table; made when first used. One object each, since it keeps the newest snapshot."""
         # `setdefault` of a dict is one step: of two threads that come first at once, both get the same table.
-        return self._tables.setdefault(community_uuid, open_table(self.settings, community_uuid))
+        return self._tables.setdefault(community_uuid, table_opening.open_table(self.settings, community_uuid))
 
     def customer_store(self, bucket: storage.CustomerBucket, *, patience_seconds: float = math.inf) -> storage.Store:
         """A store in a customer's bucket; see `opening.open_customer_store`.
@@ -97,16 +98,6 @@ def _clock_of(opened: database.Database) -> clocks.Clock:
     if abs(ahead := made.ahead_seconds()) > CLOCK_WARNING_SECONDS:
         log.warning("machine_clock_differs", seconds_ahead=round(ahead, 1))
     return made
-
-
-def open_table(settings: settings_module.Settings, community_uuid: str) -> table.EventTable:
-    """A community's event table as the settings say where it lies."""
-    return table.EventTable(
-        settings.resolved_lake_path,
-        community_uuid,
-        keep_bytes=settings.disk_keep_bytes,
-        batch_ttl_seconds=settings.batch_id_ttl_seconds,
-    )
 
 
 @contextlib.contextmanager

@@ -78,6 +78,7 @@ def generate(
     Files come in time order and do not overlap. Memory is that of a few chunks, whatever the number of events.
     Commits every `COMMIT_CHUNKS` files.
     """
+    events_table.check_writable()
     rhythm = _Rhythm(start, days)
     chunks = _chunks(events, rhythm)
     kinds: collections.Counter[str] = collections.Counter()

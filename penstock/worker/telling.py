@@ -8,6 +8,8 @@ _SENTENCES = (
     ("database_", "The service's database does not answer."),
     ("lake_", "The service cannot read the community's events."),
     ("snapshot_", "The service cannot read the community's events."),
+    ("attached_file_changed", "A file of the community's attached table changed or vanished since it was pinned."),
+    ("attached_", "The service cannot read the community's attached table."),
     ("no_room", "The disk of the service's storage is full."),
     ("storage_full", "The disk of the service's storage is full."),
     ("engine_", "The service's cluster does not answer."),

@@ -9,6 +9,7 @@ import structlog
 from penstock import errors
 from penstock.control import communities, searches
 from penstock.lake import table, upkeep
+from penstock.lake.attached import table as attached
 from penstock.process import services
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,12 @@ class Tidying:
 
     def _table(self, community_uuid: str) -> None:
         events = self._services.table(community_uuid)
+        if isinstance(events, attached.AttachedTable):
+            # Its files are somebody else's; the lists of those that are pinned are ours.
+            with self._services.database.read() as tx:
+                pinned = searches.pinned_versions(tx, community_uuid, self._services.clock.now())
+            events.forget(pinned, KEEP_SECONDS)
+            return
         # A full disk has no room for joining, and all the more need of deleting.
         full: errors.NoRoom | None = None
         joined = None

@@ -13,6 +13,7 @@ from penstock.cli.options import lake, shared
 from penstock.fields import presets, selection
 from penstock.lake import table
 from penstock.lake.read import names, plan
+from penstock.process import tables
 
 
 def dump(options: lake.Dump) -> None:
@@ -27,7 +28,7 @@ def dump(options: lake.Dump) -> None:
     node = query.parse(options.query)
     settings = local.settings()
     owner = owning.community_uuid(settings, options.community)
-    snapshot = table.EventTable(settings.resolved_lake_path, owner).snapshot()
+    snapshot = tables.open_table(settings, owner).snapshot()
     fields = _all_fields(snapshot) if options.choice.all_fields else _checked(snapshot, chosen)
     with progress.progress("Writing", unit="events", total=None) as update:
         report = export.dump(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from typing import Annotated
 
 from penstock.cli.options import declare, shared
@@ -22,6 +23,43 @@ class CommunityCreate:
         int | None,
         declare.option(metavar="BYTES", help="Compressed bytes it may export a UTC month.", panel=_LIMITS),
     ] = None
+    as_json: shared.Json = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CommunityAttach:
+    """Options of `penstock community attach`."""
+
+    name: Annotated[str, declare.argument(metavar="NAME", help="Name of the new community; unique.")]
+    table: Annotated[
+        str,
+        declare.option(
+            "--table", metavar="PLACE", help="A folder or file, s3://BUCKET/PREFIX, or a name in the catalogue."
+        ),
+    ]
+    type: Annotated[str, declare.option("--type", metavar="TYPE", help="parquet, delta or iceberg.")]
+    time: Annotated[
+        str | None,
+        declare.option(
+            "--time", metavar="COLUMN", help="Dotted column of an event's time. Default: @timestamp, else time."
+        ),
+    ] = None
+    map: Annotated[
+        pathlib.Path | None,
+        declare.option("--map", metavar="FILE", help="Lines of `column = field`: columns that take ECS's names."),
+    ] = None
+    catalog: Annotated[
+        str | None,
+        declare.option("--catalog", metavar="NAME", help="Catalogue of pyiceberg's configuration (Iceberg only)."),
+    ] = None
+    as_json: shared.Json = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CommunityShow:
+    """Options of `penstock community show`."""
+
+    community: Annotated[str, declare.argument(metavar="COMMUNITY", help="Name or UUID.")]
     as_json: shared.Json = False
 
 

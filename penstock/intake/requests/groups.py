@@ -73,6 +73,7 @@ def take(event_table: table.EventTable, bodies: Sequence[Body], *, clock: Clock,
     left = _readable(bodies)
     ids = {place: batch_id for place in left if (batch_id := bodies[place].batch_id) is not None}
     try:
+        event_table.check_writable()
         taken = event_table.batches_taken(ids.values()) if ids else frozenset[str]()  # a look at the log costs 4 ms
         while left:
             for place in [place for place in left if ids.get(place) in taken]:
@@ -109,6 +110,7 @@ def take_one(event_table: table.EventTable, body: Body, *, clock: Clock, limits:
 
     Raises what reading the body raises, and StorageError; nothing was taken in.
     """
+    event_table.check_writable()
     batch_ids = [] if body.batch_id is None else [body.batch_id]
     reading = _Reading(event_table, {0: (body, body.items())}, clock, limits)
     try:

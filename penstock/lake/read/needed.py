@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from penstock import query
 from penstock.lake import needles, table
+from penstock.lake.attached import snapshots
 from penstock.lake.files import DataFile
 
 
@@ -31,7 +32,8 @@ class Needed:
 def needed(snapshot: table.Snapshot, chosen: Sequence[DataFile], predicate: query.Predicate) -> Needed:
     """What of some data files a predicate must look at. It only leaves out what cannot match, whatever is damaged."""
     requirement = predicate.requirement
-    if requirement is None:
+    # Files of others have no sidecars.
+    if requirement is None or isinstance(snapshot, snapshots.Attached):
         return Needed(files=list(chosen), groups={})
     found: list[DataFile] = []
     groups: dict[str, list[needles.RowGroup]] = {}

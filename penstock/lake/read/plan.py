@@ -15,6 +15,7 @@ from penstock import query
 from penstock.base import instants
 from penstock.fields import types
 from penstock.lake import files, layout, table
+from penstock.lake.attached import snapshots
 from penstock.lake.read import merge
 
 
@@ -145,6 +146,12 @@ def plan_slices(
         Stopped: `should_stop` said so.
         StorageError: `lake_failed`.
     """
+    if isinstance(snapshot, snapshots.Attached):
+        from penstock.lake.read import unsorted  # which needs this module's slices
+
+        return unsorted.plan_slices(
+            snapshot, time_range, max_rows=max_rows, max_bytes=max_bytes, fields=fields, should_stop=should_stop
+        )
     with table.translated(snapshot.root):
         footers = _Footers(snapshot)
         inside = [

@@ -17,7 +17,8 @@ from penstock.base import instants
 from penstock.fields import types, values
 from penstock.fields.types import FieldType
 from penstock.lake import catalog, files, layout, needles, table
-from penstock.lake.read import narrowing, plan, sparse
+from penstock.lake.attached import snapshots
+from penstock.lake.read import narrowing, plan, sparse, unsorted_reading
 from penstock.lake.read import needed as needed_files
 
 _CHUNK_ROWS = 4_194_304
@@ -58,8 +59,10 @@ def read_slice(
     Raises:
         StorageError: `lake_failed`.
     """
-    with _reading(snapshot.root):
-        chosen = [snapshot.files_by_path[piece.file] for piece in slice_.pieces]
+    chosen = [snapshot.files_by_path[piece.file] for piece in slice_.pieces]
+    with _reading(snapshot, chosen):
+        if isinstance(snapshot, snapshots.Attached):
+            return unsorted_reading.read_slice(snapshot, slice_, fields, predicate)
         holdings = snapshot.fields_of(chosen)
         held = frozenset().union(*(fields.columns for fields in holdings))
         wanted = [name for name in dict.fromkeys(fields) if name in held and name in snapshot.columns]
@@ -148,7 +151,7 @@ def count(
         unsure = [file for file in part if own.expression is not None or not time_range.covers(file)]
         found += sum(file.rows for file in part) - sum(file.rows for file in unsure)
         if unsure and own.constant is not False:
-            with _reading(snapshot.root):
+            with _reading(snapshot, unsure):
                 lengths = _in_range(snapshot, unsure, time_range, own, groups=needed.groups).select(pl.len())
                 found += int(lengths.collect(engine="streaming").item())
         done += sum(file.rows for file in part)
@@ -203,7 +206,7 @@ def histogram(
                 rest.append(file)
         if not rest or own.constant is False:
             continue
-        with _reading(snapshot.root):
+        with _reading(snapshot, rest):
             matching = _in_range(snapshot, rest, time_range, own, types.TIMESTAMP, groups=needed.groups)
             grouped = matching.group_by(bucket).agg(pl.len().alias("events")).collect(engine="streaming")
         for position, events in grouped.iter_rows():
@@ -234,11 +237,11 @@ def newest(
     while by_age and limit > 0 and (len(best) < limit or by_age[0][1].last_us >= best[-1].us):
         table.check_stop(should_stop)
         chunk, by_age = sorted(by_age[:size]), by_age[size:]
-        with _reading(snapshot.root):
+        with _reading(snapshot, [file for _, file in chunk]):
             best += _newest_of(snapshot, chunk, time_range, predicate, limit)
         best = sorted(best, key=lambda found: (found.us, found.place, found.row), reverse=True)[:limit]
         size = min(2 * size, _NEWEST_FILES)
-    with _reading(snapshot.root):
+    with _reading(snapshot, [snapshot.files[found.place] for found in best]):
         return _events(snapshot, best)
 
 
@@ -283,14 +286,22 @@ def _events(snapshot: table.Snapshot, wanted: Sequence[_Found]) -> list[dict[str
         by_place.setdefault(found.place, []).append(found)
     events: dict[tuple[int, int], dict[str, Any]] = {}
     for place, chosen in by_place.items():
-        for record in _whole_rows(snapshot.location(snapshot.files[place].path), chosen).iter_rows(named=True):
+        for record in _whole_rows(snapshot, snapshot.files[place], chosen).iter_rows(named=True):
             row = record.pop(_ROW)
             events[place, row] = _event(record, snapshot.columns)
     return [events[found.place, found.row] for found in wanted]
 
 
-def _whole_rows(location: str, chosen: Sequence[_Found]) -> pl.DataFrame:
+def _whole_rows(snapshot: table.Snapshot, file: files.DataFile, chosen: Sequence[_Found]) -> pl.DataFrame:
     """All columns of some rows of a file, and their row numbers."""
+    if isinstance(snapshot, snapshots.Attached):
+        held = snapshot.fields_of([file])[0]
+        every = {*held.columns, *([types.OVERFLOW] if held.overflow else [])}
+        wanted = pl.Series([found.row for found in chosen], dtype=pl.get_index_type())
+        span = (min(found.us for found in chosen), max(found.us for found in chosen))
+        around = snapshot.scan([file], every, row_name=_ROW, within=span)
+        return around.filter(pl.col(_ROW).is_in(wanted.implode())).collect(engine="streaming")
+    location = snapshot.location(file.path)
     rows = pl.Series([found.row for found in chosen], dtype=pl.get_index_type())
     instants = pl.Series([found.us for found in chosen], dtype=pl.Int64).cast(layout.TIMESTAMP_DTYPE)
     first, last = min(rows), max(rows)
@@ -338,7 +349,8 @@ def _in_range(
     if any(file.path in groups for file in chosen):
         frame = _scan_groups(snapshot, chosen, needed, groups, numbered=numbered)
     else:
-        frame = _scan(snapshot, chosen, needed, numbered=numbered)
+        span = (time_range.earliest_us, time_range.latest_us - 1) if bounded else None
+        frame = _scan(snapshot, chosen, needed, numbered=numbered, within=span)
     if bounded:
         frame = frame.filter(time_range.holds(pl.col(types.TIMESTAMP)))
     return _matching(frame, predicate)
@@ -369,8 +381,11 @@ def _scan(
     *,
     numbered: bool = False,
     first_row: int = 0,
+    within: tuple[int, int] | None = None,
 ) -> pl.LazyFrame:
     """A scan of files as one; a column that a file lacks is null there, and nothing is read for it."""
+    if isinstance(snapshot, snapshots.Attached):
+        return snapshot.scan(chosen, names, row_name=_ROW if numbered else None, first_row=first_row, within=within)
     return pl.scan_parquet(
         [snapshot.location(file.path) for file in chosen],
         schema={name: layout.dtype(name, snapshot.columns) for name in sorted(names)},
@@ -384,18 +399,33 @@ def _scan(
 
 
 @contextlib.contextmanager
-def _reading(root: str) -> Iterator[None]:
+def _reading(snapshot: table.Snapshot, files: Sequence[files.DataFile]) -> Iterator[None]:
     """`table.translated`; but what the query is to blame for becomes InvalidRequest `query_not_computable`.
 
-    No later attempt can succeed with it, while a lake that failed may be well again.
+    No later attempt can succeed with it, while a lake that failed may be well again. An attached table's files are
+    looked at before and behind: Conflict `attached_file_changed` where one is not what the snapshot pinned.
     """
-    with table.translated(root):
+    with table.translated(snapshot.root), _pinned(snapshot, files):
         try:
             yield
         except pl.exceptions.PolarsError as error:
             if (fault := query.fault_of(error)) is not None:
                 raise fault from error
             raise
+
+
+@contextlib.contextmanager
+def _pinned(snapshot: table.Snapshot, files: Sequence[files.DataFile]) -> Iterator[None]:
+    if not isinstance(snapshot, snapshots.Attached):
+        yield
+        return
+    snapshot.check(files)
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise snapshot.explained(error, files) from error
+    # Behind too: what was replaced meanwhile was read in part from one file, in part from another.
+    snapshot.check(files)
 
 
 def _matching(frame: pl.LazyFrame, predicate: query.Predicate) -> pl.LazyFrame:
@@ -493,8 +523,11 @@ def _within(
     predicate: query.Predicate,
 ) -> query.Predicate:
     """The predicate for files that hold these fields, compiled for the columns in which something may match."""
+    is_own = not isinstance(snapshot, snapshots.Attached)  # only our own files can be searched by their pages
     found = [
         narrowing.narrowed(snapshot.location(file.path), needed.stretches(file), fields, predicate)
+        if is_own
+        else fields
         for file, fields in zip(chosen, holdings, strict=True)
     ]
     held, names = (

@@ -80,7 +80,9 @@ def after(error: errors.PenstockError, claim: exports.Claim) -> End:
     )
 
 
-LASTING = frozenset({"lake_failed", "object_damaged", "invalid_part", "upload_missing", "shard_lost"})
+LASTING = frozenset(
+    {"lake_failed", "attached_table_unreadable", "object_damaged", "invalid_part", "upload_missing", "shard_lost"}
+)
 """Faults of a store, of the lake or of a slice that may be damage, which no waiting helps against."""
 
 

@@ -20,7 +20,7 @@ from typing import BinaryIO
 from penstock import errors
 from penstock.control import searches
 from penstock.lake import table
-from penstock.process import services
+from penstock.process import tables as table_opening
 from penstock.settings import Settings
 from penstock.worker.searches import found
 
@@ -82,7 +82,7 @@ def _answer(
 
     def table_of(community_uuid: str) -> table.EventTable:
         place = (settings.resolved_lake_path, community_uuid)
-        return tables.setdefault(place, services.open_table(settings, community_uuid))
+        return tables.setdefault(place, table_opening.open_table(settings, community_uuid))
 
     try:
         return found.find(job, table_of, tell)

@@ -10,10 +10,12 @@ import sqlalchemy as sa
 
 from penstock import errors
 from penstock.cli import home, output, tables
-from penstock.cli.commands import operator
+from penstock.cli.commands import local, operator
+from penstock.cli.commands.operate import attaching
 from penstock.cli.options import administering
 from penstock.control import apikeys, communities, limits
 from penstock.control import audit as audit_log
+from penstock.process import tables as event_tables
 
 
 def community_create(options: administering.CommunityCreate) -> None:
@@ -42,10 +44,17 @@ def community_list(options: administering.CommunityList) -> None:
     """Lists the communities."""
     with operator.database() as database, database.read() as tx:
         found = communities.list_all(tx)
+    settings = local.settings()
+    attached = {each.uuid: event_tables.attached_to(settings, each.uuid) for each in found}
     if options.as_json:
-        output.emit_json([dataclasses.asdict(each) for each in found])
-    else:
-        tables.table(["NAME", "UUID", "CREATED"], [[each.name, each.uuid, each.created_at] for each in found])
+        output.emit_json(
+            [{**dataclasses.asdict(each), "attached": attaching.as_json(attached[each.uuid])} for each in found]
+        )
+        return
+    tables.table(
+        ["NAME", "UUID", "CREATED", "EVENTS"],
+        [[each.name, each.uuid, each.created_at, attaching.kind(attached[each.uuid])] for each in found],
+    )
 
 
 def apikey_create(options: administering.ApikeyCreate) -> None:

@@ -1,0 +1,164 @@
+"""AttachedTable: the event table of a community whose events somebody else writes. It is read, and nothing else."""
+
+from __future__ import annotations
+
+import pathlib
+import threading
+import time
+import uuid
+import zlib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NoReturn
+
+import orjson
+import polars as pl
+
+from penstock import errors
+from penstock.base import durable_files
+from penstock.fields.types import FieldType
+from penstock.lake import pins, table
+from penstock.lake.attached import definition, facts, faults, schemas, snapshots, stores
+from penstock.lake.attached.formats import delta, iceberg, listing, parquet
+from penstock.lake.files import DataFile, Written
+
+_KEPT_IN_MEMORY = 4
+
+
+class AttachedTable(table.EventTable):
+    """An event table that is read only. Safe from several threads and processes.
+
+    Attributes:
+        defined: what is attached.
+    """
+
+    def __init__(
+        self, path: str, community_uuid: str | uuid.UUID, defined: definition.Definition, access: stores.Access
+    ) -> None:
+        super().__init__(path, community_uuid)
+        self.defined = defined
+        self._access = access
+        self._book = facts.Book(access)
+        self._made: dict[int, snapshots.Attached] = {}
+        self._making = threading.Lock()
+
+    def snapshot(self, version: int | None = None) -> snapshots.Attached:
+        """The table as it is now, or as it was when `keep` pinned the version.
+
+        Raises:
+            NotFound: `snapshot_not_found`: the version is kept no more, and the table itself has it no more.
+            Conflict: `attached_file_changed`.
+            ConfigurationError: `attached_table_empty`, `attached_table_unsupported`.
+            StorageError: `attached_table_unreadable`.
+        """
+        if version is not None:
+            made = self._made.get(version)
+            if made is not None:
+                return made
+            listed = self._kept(version) or self._listed(version)
+        else:
+            listed = self._listed(None)
+        with self._making:
+            return self._made.get(listed.version) or self._make(listed)
+
+    def keep(self, kept: table.Snapshot) -> None:
+        """Keeps a snapshot readable by its version: the list of its files, as they are now. Raises StorageError."""
+        assert isinstance(kept, snapshots.Attached)
+        place = self._place(kept.version)
+        with table.translated(self.root):
+            if place.exists():
+                place.touch()  # `pins.forget` counts its age from here
+                return
+            place.parent.mkdir(parents=True, exist_ok=True)
+            durable_files.replace(place, zlib.compress(orjson.dumps(kept.listed.as_json()), 1))
+
+    def check(self) -> snapshots.Attached:
+        """The table as it is now, if the definition suits it; asked before it is attached.
+
+        Raises:
+            what `snapshot` and `schemas.check` raise.
+        """
+        listed = self._listed(None)
+        views, found, schema = self._looked_at(listed)
+        schemas.check([views.of(each.shape) for each in found], schema, self.defined)
+        return self._make(listed)
+
+    def adopt_log_properties(self) -> None:
+        """Nothing: the log is not ours."""
+
+    def has_batch(self, batch_id: str) -> bool:
+        """Never: nothing is taken in."""
+        return False
+
+    def batches_taken(self, batch_ids: Collection[str]) -> frozenset[str]:
+        """None: nothing is taken in."""
+        return frozenset()
+
+    def check_writable(self) -> None:
+        """Raises ReadOnly `community_attached`."""
+        raise faults.refused()
+
+    def add_columns(self, wanted: Mapping[str, FieldType]) -> NoReturn:
+        """Raises ReadOnly `community_attached`."""
+        raise faults.refused()
+
+    def append(
+        self, frames: Iterable[pl.DataFrame], *, types: Mapping[str, FieldType], batch_ids: Collection[str] = ()
+    ) -> NoReturn:
+        """Raises ReadOnly `community_attached`."""
+        raise faults.refused()
+
+    def join(
+        self, snapshot: table.Snapshot, run: Sequence[DataFile], should_stop: Callable[[], bool] | None = None
+    ) -> NoReturn:
+        """Raises ReadOnly `community_attached`."""
+        raise faults.refused()
+
+    def replace(self, removed: Sequence[DataFile], added: Sequence[Written]) -> NoReturn:
+        """Raises ReadOnly `community_attached`."""
+        raise faults.refused()
+
+    def forget(self, pinned_versions: Collection[int], keep_seconds: float) -> None:
+        """Forgets kept snapshots that nobody pins any more. The table's own files are never touched."""
+        with table.translated(self.root):
+            pins.forget(self.root, pinned_versions, time.time() - keep_seconds)
+
+    def _listed(self, version: int | None) -> listing.Listing:
+        where = self.defined.table
+        match self.defined.type:
+            case definition.TableType.PARQUET:
+                if version is not None:
+                    raise _not_found(version)
+                return parquet.read(where, self._access)
+            case definition.TableType.DELTA:
+                return delta.read(where, version, self._access)
+            case definition.TableType.ICEBERG:
+                return iceberg.read(where, self.defined.catalog, version, self._access)
+
+    def _make(self, listed: listing.Listing) -> snapshots.Attached:
+        views, found, schema = self._looked_at(listed)
+        made = snapshots.make(self.root, listed, found, views, schema, self._access)
+        while len(self._made) >= _KEPT_IN_MEMORY:
+            self._made.pop(next(iter(self._made)), None)
+        self._made[listed.version] = made
+        return made
+
+    def _looked_at(self, listed: listing.Listing) -> tuple[schemas.Views, list[facts.Facts], schemas.Schema]:
+        views = schemas.Views(self.defined, listed.columns, listed.constants)
+        found = self._book.of(listed.entries, views.time_of, by_tag=listed.by_tag)
+        seen = {id(each.shape): views.of(each.shape) for each in found}
+        return views, found, schemas.of(list(seen.values()), listed.columns, self.defined)
+
+    def _kept(self, version: int) -> listing.Listing | None:
+        try:
+            return listing.Listing.from_json(orjson.loads(zlib.decompress(self._place(version).read_bytes())))
+        except (FileNotFoundError, zlib.error, ValueError, KeyError, TypeError):
+            return None
+
+    def _place(self, version: int) -> pathlib.Path:
+        return pathlib.Path(self.root, pins.FOLDER, f"{version:020d}")
+
+
+def _not_found(version: int) -> errors.NotFound:
+    return errors.NotFound(
+        "snapshot_not_found", f"Version {version} of the attached table is kept no more.", "Run the search again."
+    )

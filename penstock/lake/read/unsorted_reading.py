@@ -1,0 +1,69 @@
+"""Reads slices of files that nobody sorted (`unsorted`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from penstock import query
+from penstock.fields import types
+from penstock.lake import layout
+from penstock.lake.attached import snapshots
+from penstock.lake.read import plan
+
+_ROW = "__row"
+
+
+def read_slice(
+    snapshot: snapshots.Attached, slice_: plan.Slice, fields: Sequence[str], predicate: query.Predicate
+) -> pl.DataFrame:
+    """What `scan.read_slice` promises: the matching events of the slice's time, by (@timestamp, file, row).
+
+    Raises:
+        Conflict: `attached_file_changed`.
+        InvalidRequest, StorageError: see `scan.reading`.
+    """
+    wanted = [name for name in dict.fromkeys(fields) if name in snapshot.columns]
+    held = snapshot.fields_of([snapshot.files_by_path[piece.file] for piece in slice_.pieces])
+    wanted = [name for name in wanted if any(name in each.columns for each in held)]
+    overflow = [name for name in wanted if any(name in each.overflow for each in held)]
+    names = wanted + [types.OVERFLOW] * bool(overflow) or [types.TIMESTAMP]
+    # The events' order needs their time, whatever is asked for.
+    read = [*dict.fromkeys([*names, types.TIMESTAMP])]
+    frames = [_piece(snapshot, piece, slice_, read, overflow, predicate) for piece in slice_.pieces]
+    frame = pl.concat(frames) if len(frames) > 1 else frames[0]
+    if not frame[types.TIMESTAMP].is_sorted():
+        frame = frame.sort(types.TIMESTAMP, maintain_order=True)
+    return frame.select(names)
+
+
+def _piece(
+    snapshot: snapshots.Attached,
+    piece: plan.Piece,
+    slice_: plan.Slice,
+    names: list[str],
+    overflow: list[str],
+    predicate: query.Predicate,
+) -> pl.DataFrame:
+    """The matching events of one piece, in the order of their rows."""
+    file = snapshot.files_by_path[piece.file]
+    held = snapshot.fields_of([file])[0]
+    own = predicate.within(held.columns, held.overflow)
+    if own.constant is False:
+        return pl.DataFrame(schema={name: layout.dtype(name, snapshot.columns) for name in names})
+    is_judged = types.OVERFLOW in own.columns
+    rows = snapshot.scan(
+        [file],
+        {*names, *own.columns},
+        row_name=_ROW,
+        within=(slice_.first_us, slice_.last_us),
+        rows=(piece.offset, piece.offset + piece.rows),
+        # The query may look at others' misfits than those that are written.
+        overflow_of=None if is_judged else overflow,
+    )
+    if own.expression is not None:
+        rows = rows.filter(own.expression)
+    # Streaming: of a piece of many rows few may be of the slice's time. Its order is not promised.
+    found = rows.select(_ROW, *names).collect(engine="streaming")
+    return found.sort(_ROW).drop(_ROW)

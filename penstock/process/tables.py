@@ -1,0 +1,52 @@
+"""Opens a community's event table where the settings say that it lies: Penstock's own, or an attached one."""
+
+from __future__ import annotations
+
+import os
+
+from penstock import settings as settings_module
+from penstock.lake import table
+from penstock.lake.attached import definition, stores
+from penstock.lake.attached import table as attached
+
+
+def open_table(settings: settings_module.Settings, community_uuid: str) -> table.EventTable:
+    """The community's event table; made on first use, unless it is attached.
+
+    Raises:
+        StorageError: `lake_failed`: what is attached is not known.
+    """
+    defined = attached_to(settings, community_uuid)
+    if defined is not None:
+        return open_attached(settings, community_uuid, defined)
+    return table.EventTable(
+        settings.resolved_lake_path,
+        community_uuid,
+        keep_bytes=settings.disk_keep_bytes,
+        batch_ttl_seconds=settings.batch_id_ttl_seconds,
+    )
+
+
+def open_attached(
+    settings: settings_module.Settings, community_uuid: str, defined: definition.Definition
+) -> attached.AttachedTable:
+    """A table that somebody else writes, as a community's. Nothing is read or written yet."""
+    access = stores.Access(
+        endpoint_url=settings.attach_s3_endpoint_url,
+        region=settings.attach_s3_region,
+        access_key_id=settings.attach_s3_access_key_id,
+        secret_access_key=settings.attach_s3_secret_access_key,
+        ca_file=settings.attach_s3_ca_file,
+        allow_http=settings.attach_s3_allow_http,
+    )
+    return attached.AttachedTable(settings.resolved_lake_path, community_uuid, defined, access)
+
+
+def attach(settings: settings_module.Settings, community_uuid: str, defined: definition.Definition) -> None:
+    """Makes a new community's events those of a table that is there. Raises StorageError `lake_failed`."""
+    definition.write(os.path.join(settings.resolved_lake_path, community_uuid), defined)
+
+
+def attached_to(settings: settings_module.Settings, community_uuid: str) -> definition.Definition | None:
+    """What the community's events are attached to; None if they are Penstock's own. Raises StorageError."""
+    return definition.read(os.path.join(settings.resolved_lake_path, community_uuid))

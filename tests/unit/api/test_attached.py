@@ -1,0 +1,100 @@
+"""Claims about a community over somebody else's table: all of the service works on it, and nothing writes to it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import json
+import pathlib
+from collections.abc import Iterator
+
+import polars as pl
+import pytest
+from api_world import JOBS, KEY, NOON, World, problem
+
+from penstock import storage
+from penstock.evidence import manifest
+from penstock.lake.attached import definition
+from penstock.process import tables
+from penstock.worker import tidying
+
+HEADERS = storage.CustomerKey.parse(KEY).headers()
+
+
+def fetch(world: World, url: str) -> bytes:
+    """A download, whole."""
+    answer = world.http("GET", url, headers=HEADERS)
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+@pytest.fixture
+def files(world: World, tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A folder of Parquet attached as acme's events."""
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    at = [NOON - dt.timedelta(minutes=(n * 7) % 50 + 1) for n in range(100)]
+    frame = pl.DataFrame({"time": at, "n": range(100), "src": [{"ip": f"10.0.0.{n}"} for n in range(100)]})
+    frame.write_parquet(folder / "a.parquet", row_group_size=30)
+    defined = definition.Definition(table=str(folder), type=definition.TableType.PARQUET, names={"src.ip": "source.ip"})
+    tables.attach(world.services.settings, world.acme.uuid, defined)
+    return folder
+
+
+def test_search_export_and_manifest_are_those_of_any_community(world: World, files: pathlib.Path) -> None:
+    job = world.done_search("source.ip:10.0.0.0/26", earliest_time="-1h")
+    found = world.get(f"{JOBS}/{job}").json()
+    assert (found["status"], found["total"]) == (2, 64)
+    (files / "b.parquet").write_bytes((files / "a.parquet").read_bytes())  # late arrivals come along
+    body = {"s3": {"sse_customer_key": KEY}, "fields": ["@timestamp", "n", "source.ip"]}
+    task = world.finished_export(job, body)
+    packed = fetch(world, task["attributes"]["download_url"])
+    events = [json.loads(line) for line in gzip.decompress(packed).splitlines()]
+    assert len(events) == 128
+    assert [event["@timestamp"] for event in events] == sorted(event["@timestamp"] for event in events)
+    assert {event["source.ip"] for event in events} == {f"10.0.0.{n}" for n in range(64)}
+    facts = manifest.loads(fetch(world, task["attributes"]["manifest_url"]))
+    assert (facts["events"], facts["snapshot_version"]) == (
+        128,
+        world.services.table(world.acme.uuid).snapshot().version,
+    )
+
+
+def test_nothing_is_taken_in_by_any_way(world: World, files: pathlib.Path) -> None:
+    before = {file: file.read_bytes() for file in files.iterdir()}
+    line = b'{"n": 1}\n'
+    path = f"/v1/communities/{world.acme.uuid}/events"
+    problem(world.post(path, content=line), 403, "community_attached")
+    problem(world.post(f"{path}?batch_id=b", content=line), 403, "community_attached")
+    for body in (line, line * 200_000):  # in a group, and alone
+        bulk = b"".join(b'{"create": {}}\n' + each + b"\n" for each in body.splitlines()[:50_000])
+        answer = world.post(f"/{world.acme.uuid}/_bulk", content=bulk)
+        assert answer.status_code == 403, answer.text
+        assert answer.json()["error"]["code"] == "community_attached"
+    assert {file: file.read_bytes() for file in files.iterdir()} == before
+
+
+def test_upkeep_leaves_the_files_alone_and_forgets_lists_that_nobody_needs(
+    world: World, files: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in files.iterdir()}
+    monkeypatch.setattr(tidying, "KEEP_SECONDS", -1)
+    world.done_search("", earliest_time="-1h")
+    folder = pathlib.Path(world.services.settings.resolved_lake_path, world.acme.uuid)
+    tidying.Tidying(world.services, should_stop=lambda: False).tidy()
+    assert [place.name for place in (folder / "_snapshots").iterdir()]  # a search job pins it
+    world.clock.advance(world.services.settings.search_job_ttl_seconds + 1)
+    tidying.Tidying(world.services, should_stop=lambda: False).tidy()
+    assert not list((folder / "_snapshots").iterdir())
+    assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in files.iterdir()} == before
+
+
+def test_a_file_that_vanished_is_said_and_no_place_is_named(world: World, files: pathlib.Path) -> None:
+    job = world.done_search("", earliest_time="-1h")
+    (files / "a.parquet").rename(files / "b.parquet")
+    counts = world.get(f"{JOBS}/{job}/histogram?buckets=7")
+    told = problem(counts, 409, "attached_file_changed")
+    assert "a.parquet" in told["detail"]
+    assert str(files) not in counts.text
+    # A new export reads the table as it is now.
+    assert world.finished_export(job)["total"] == 100
