@@ -17,7 +17,7 @@ Path = tuple[str, ...]
 """A column's name, then those of members of structs."""
 
 ORIGINAL = "@timestamp.original"
-"""The field of a column `@timestamp` that is not, as it is, the event's @timestamp."""
+"""The field of a column `@timestamp` that is not simply the event's @timestamp."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

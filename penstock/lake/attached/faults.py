@@ -25,7 +25,7 @@ def gone(uri: str) -> errors.Conflict:
     return errors.Conflict(
         "attached_file_changed",
         f"The file {_name(uri)} is gone since the snapshot was pinned.",
-        "Run the search again: it reads the table as it is now. Keep deleted files for as long as exports run.",
+        "Run the search again: it reads the newest table. Keep deleted files for as long as exports run.",
     )
 
 
@@ -34,7 +34,7 @@ def changed(uri: str) -> errors.Conflict:
     return errors.Conflict(
         "attached_file_changed",
         f"The file {_name(uri)} was changed since the snapshot was pinned.",
-        "Run the search again: it reads the table as it is now.",
+        "Run the search again: it reads the newest table.",
     )
 
 

@@ -116,7 +116,7 @@ def normal(uri: str) -> str:
 
 
 def look(uri: str, access: Access) -> Found:
-    """A file as it is now.
+    """What a file is now.
 
     Raises:
         FileNotFoundError: it is gone. OSError: it cannot be looked at.

@@ -42,7 +42,7 @@ class AttachedTable(table.EventTable):
         self._making = threading.Lock()
 
     def snapshot(self, version: int | None = None) -> snapshots.Attached:
-        """The table as it is now, or as it was when `keep` pinned the version.
+        """The newest table, or what it was when `keep` pinned the version.
 
         Raises:
             NotFound: `snapshot_not_found`: the version is kept no more, and the table itself has it no more.
@@ -72,7 +72,7 @@ class AttachedTable(table.EventTable):
             durable_files.replace(place, zlib.compress(orjson.dumps(kept.listed.as_json()), 1))
 
     def check(self) -> snapshots.Attached:
-        """The table as it is now, if the definition suits it; asked before it is attached.
+        """The newest table, if the definition suits it; asked before it is attached.
 
         Raises:
             what `snapshot` and `schemas.check` raise.

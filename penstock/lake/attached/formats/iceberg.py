@@ -76,7 +76,7 @@ def _open(table: str, catalog: str | None, access: stores.Access) -> Any:
 
 
 def _metadata(table: str, access: stores.Access) -> str:
-    """The newest metadata file of a table's folder; one that is named itself is taken as it is."""
+    """The newest metadata file of a table's folder; one that is named itself is that one."""
     if table.endswith((".json", ".json.gz")):
         return table
     if stores.is_s3(table):
