@@ -111,7 +111,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "export",
         "lake",
         "lake.read",
-        "process.services",
+        "process",
         "query",
         "settings",
         "storage",

@@ -22,7 +22,7 @@ from penstock.export.engines.on_ray import orders, sealing
 from penstock.export.shards import shard
 from penstock.lake import table
 from penstock.lake.read import plan
-from penstock.process import services
+from penstock.process import tables
 from penstock.storage import opening
 
 NICENESS = 10
@@ -88,7 +88,7 @@ def _service_store(settings: settings_module.Settings) -> storage.Store:
 
 @functools.cache
 def _table(settings: settings_module.Settings, community_uuid: str) -> table.EventTable:
-    return services.open_table(settings, community_uuid)
+    return tables.open_table(settings, community_uuid)
 
 
 def _box(settings: settings_module.Settings, secret: bytes, task_uuid: str) -> sealing.Box:
