@@ -64,6 +64,7 @@ cdef extern from "pages/chunk.h" nogil:
     void pg_literal_set(pg_literal *, const uint8_t *, size_t)
     int pg_take(const pg_chunk *, const uint32_t *, size_t, pg_found *)
     int pg_search(const pg_chunk *, uint32_t, uint32_t, const pg_literal *, size_t, int, size_t, pg_found *)
+    int pg_anywhere(const pg_chunk *, int, const pg_literal *, size_t, int, int *)
     void pg_found_drop(pg_found *)
 
 
@@ -72,6 +73,7 @@ MICROSECONDS = 10
 """The converted type of instants."""
 
 _MOST_ROWS = 1 << 24
+_MOST_VALUES = (1 << 32) - 1
 _INT32 = 5
 _OPTIONAL, _REPEATED = 1, 2
 
@@ -92,11 +94,12 @@ cdef class File:
     cdef readonly list rows
     cdef list _chunks  # for each row group: name -> (type, codec, optional, start, length)
     cdef dict _leaves  # name -> (type, optional, converted type)
+    cdef set _lists  # names of columns that are lists of strings
 
     def __cinit__(self, content):
         PyObject_GetBuffer(content, &self._view, PyBUF_SIMPLE)
         self._is_open = True
-        self.rows, self._chunks, self._leaves = [], [], {}
+        self.rows, self._chunks, self._leaves, self._lists = [], [], {}, set()
         cdef const uint8_t *start = <const uint8_t *>self._view.buf
         cdef uint64_t size = <uint64_t>self._view.len, length
         if size < 12 or memcmp(start + size - 4, b"PAR1", 4):
@@ -140,8 +143,8 @@ cdef class File:
                 pg_skip(r, kind, 0)
 
     cdef _schema(self, pg_reader *r, uint64_t n):
-        """The flat columns: children of the root that have none themselves."""
-        waiting = [0]
+        """The flat columns: children of the root that have none themselves. And lists of strings, of three levels."""
+        waiting, top, leaves = [0], None, {}
         for place in range(n):
             if r.bad:
                 return
@@ -154,10 +157,15 @@ cdef class File:
             if not waiting:
                 raise Unfit("the schema is damaged")
             waiting[-1] -= 1
+            if len(waiting) == 1:
+                top = name
             if children:
                 waiting.append(children)
             elif len(waiting) == 1 and repetition != _REPEATED:
                 self._leaves[name] = (kind, repetition == _OPTIONAL, converted)
+            else:
+                leaves.setdefault(top, []).append((kind, len(waiting)))
+        self._lists = {top for top, found in leaves.items() if found == [(PG_STRINGS, 3)]}
 
     cdef _element(self, pg_reader *r):
         cdef int64_t id = 0
@@ -244,12 +252,13 @@ cdef class File:
                 n = pg_list(r, &inner)
                 for place in range(n):
                     text = pg_binary(r, &size)
-                    name = PyBytes_FromStringAndSize(<const char *>text, size) if n == 1 else None
+                    if place == 0:
+                        name = PyBytes_FromStringAndSize(<const char *>text, size)
             elif (kind == _INT32 or kind == 6) and id in found:
                 found[id] = pg_integer(r)
             else:
                 pg_skip(r, kind, 0)
-        if name in self._leaves:
+        if name in self._leaves or name in self._lists:
             start = found[11] if 0 < found[11] < found[9] else found[9]
             chunks[name] = (found[1], found[4], found[5], start, found[7])
 
@@ -275,12 +284,19 @@ cdef class File:
         if key not in self._chunks[group]:
             raise Unfit("no such column")
         kind, codec, values, start, length = self._chunks[group][key]
-        if start < 0 or length < 0 or start + length > self._view.len or values != self.rows[group]:
+        if start < 0 or length < 0 or start + length > self._view.len:
             raise Unfit("a column lies elsewhere")
         chunk.at = <const uint8_t *>self._view.buf + <int64_t>start
         chunk.end = chunk.at + <int64_t>length
-        chunk.type, chunk.codec, chunk.optional = kind, codec, self._leaves[key][1]
-        chunk.rows = self.rows[group]
+        chunk.type, chunk.codec = kind, codec
+        if key in self._lists:
+            if not 0 <= values <= _MOST_VALUES:
+                raise Unfit("a list with more values than ours have")
+            chunk.rows, chunk.optional = values, True
+            return 0
+        if values != self.rows[group]:
+            raise Unfit("a column of another length")
+        chunk.rows, chunk.optional = self.rows[group], self._leaves[key][1]
         return 0
 
     def take(self, int group, str name, const uint32_t[::1] rows):
@@ -294,6 +310,8 @@ cdef class File:
         cdef int result
         _clear(&found)
         self._chunk(group, name, &chunk)
+        if name.encode("utf-8", "surrogatepass") in self._lists:
+            raise Unfit("a list")
         if rows.shape[0] == 0:
             return [] if chunk.type == PG_STRINGS else (b"", b"")
         with nogil:
@@ -321,19 +339,12 @@ cdef class File:
         cdef pg_found found
         cdef int result, folds
         cdef size_t n = len(literals)
-        cdef const uint8_t *text
         _clear(&found)
         self._chunk(group, name, &chunk)
-        if chunk.type != PG_STRINGS or end > chunk.rows or not n or any(len(one) < 2 for one in literals):
+        if chunk.type != PG_STRINGS or end > chunk.rows or name.encode("utf-8", "surrogatepass") in self._lists:
             raise Unfit("not to be searched")
-        folds = any(b"s" in one or b"k" in one for one in literals)
-        cdef pg_literal *sought = <pg_literal *>malloc(n * sizeof(pg_literal))
-        if sought == NULL:
-            raise MemoryError
+        cdef pg_literal *sought = _literals(literals, &folds)
         try:
-            for place in range(n):
-                text = literals[place]
-                pg_literal_set(&sought[place], text, <size_t>len(literals[place]))
             with nogil:
                 result = pg_search(&chunk, first, end, sought, n, folds, most, &found)
             if result == PG_MANY:
@@ -343,6 +354,52 @@ cdef class File:
         finally:
             free(sought)
             pg_found_drop(&found)
+
+
+    def may_hold(self, int group, str name, literals):
+        """Whether some string of a column may hold all the literals: of a flat one, or of a list of strings.
+
+        Args:
+            literals: as for `search`.
+
+        Returns:
+            False: none does. True: one may.
+
+        Raises:
+            Unfit: the column is of another kind, or damaged.
+        """
+        cdef pg_chunk chunk
+        cdef int result, levels, folds, found = 0
+        cdef size_t n = len(literals)
+        self._chunk(group, name, &chunk)
+        if chunk.type != PG_STRINGS or chunk.codec not in (PG_LZ4, PG_UNPACKED):
+            raise Unfit("not to be searched")
+        # A list's values repeat, and they, their list or both may be missing.
+        levels = 2 if name.encode("utf-8", "surrogatepass") in self._lists else chunk.optional
+        cdef pg_literal *sought = _literals(literals, &folds)
+        try:
+            with nogil:
+                result = pg_anywhere(&chunk, levels, sought, n, folds, &found)
+            _check(result)
+            return bool(found)
+        finally:
+            free(sought)
+
+
+cdef pg_literal *_literals(literals, int *folds) except NULL:
+    """To be freed by the caller; they point into `literals`."""
+    cdef size_t n = len(literals)
+    cdef const uint8_t *text
+    if not n or any(len(one) < 2 for one in literals):
+        raise Unfit("not to be searched")
+    cdef pg_literal *sought = <pg_literal *>malloc(n * sizeof(pg_literal))
+    if sought == NULL:
+        raise MemoryError
+    for place in range(n):
+        text = literals[place]
+        pg_literal_set(&sought[place], text, <size_t>len(literals[place]))
+    folds[0] = any(b"s" in one or b"k" in one for one in literals)
+    return sought
 
 
 cdef void _clear(pg_found *found) noexcept:

@@ -48,11 +48,14 @@ def narrowed(
 def _may_hold(file: Any, name: str, stretches: Sequence[tuple[int, int]], literals: Sequence[list[bytes]]) -> bool:
     """Whether a column may hold all literals of one term in one value."""
     kind = file.kind(name)
-    if kind is None or kind[0] != sparse.kernel.STRING:
+    if kind is not None and kind[0] != sparse.kernel.STRING:
         return True
     try:
         return any(
-            file.search(group, name, first, end, each, 0) != _NOTHING
+            file.may_hold(group, name, each)
+            # Of a list as a whole: which of its values are which row's is not looked at.
+            if kind is None
+            else file.search(group, name, first, end, each, 0) != _NOTHING
             for group, first, end in _parts(file.rows, stretches)
             for each in literals
         )

@@ -85,14 +85,53 @@ def has(text: str, literal: str) -> bool:
     return bool(pl.Series([text]).str.contains(f"(?i){literal}").item())
 
 
+LISTS = st.lists(st.one_of(st.none(), st.lists(TEXTS, max_size=4)), min_size=1, max_size=60)
+
+
+@given(
+    lists=LISTS,
+    few=st.booleans(),
+    compression=st.sampled_from(["lz4", "uncompressed"]),
+    literals=st.sampled_from([["pass"], ["failed", "word"], ["xx"], ["k\u0020"], ["zz"]]),
+)
+@settings(deadline=None, max_examples=120)
+def test_no_list_is_left_out_that_has_the_literals_in_one_value(
+    lists: list[list[str | None] | None], few: bool, compression: str, literals: list[str]
+) -> None:
+    lists = [lists[n % 2] for n in range(len(lists))] if few and len(lists) > 1 else lists
+    frame = pl.DataFrame({"list": lists, "flat": [(one or [None])[0] for one in lists]}, schema=LISTED)
+    file = pages.File(parquet(frame, compression))
+    start = 0
+    for group, length in enumerate(file.rows):
+        part = frame[start : start + length]
+        for name, found in (("list", part["list"].explode()), ("flat", part["flat"])):
+            texts = [text for text in found.to_list() if text is not None]
+            held = any(all(has(text, literal) for literal in literals) for text in texts)
+            may_hold = file.may_hold(group, name, [literal.encode() for literal in literals])
+            assert may_hold or not held
+            if all(text.isascii() for text in texts):
+                assert may_hold == held  # none is kept in vain, but where letters fold
+        start += length
+
+
+LISTED = {"list": pl.List(pl.String), "flat": pl.String}
+
+
 def test_columns_of_other_kinds_are_unknown() -> None:
-    frame = pl.DataFrame({"list": [["a"]], "flag": [True], "nested": [{"a": 1}], "text": ["x"]})
+    frame = pl.DataFrame(
+        {"list": [["a"]], "flag": [True], "nested": [{"a": 1}], "numbers": [[1]], "deep": [[{"a": "x"}]], "text": ["x"]}
+    )
     file = pages.File(parquet(frame))
     assert [file.kind(name) for name in ("list", "flag", "nested", "absent")] == [None] * 4
+    for name in ("flag", "nested", "numbers", "deep", "absent"):
+        with pytest.raises(pages.Unfit):
+            file.may_hold(0, name, [b"xx"])
     assert file.kind("text") is not None
     assert file.weight("text") > 0
     with pytest.raises(pages.Unfit):
         file.take(0, "list", np.array([0], np.uint32))
+    with pytest.raises(pages.Unfit):
+        file.search(0, "list", 0, 1, [b"xx"], 9)
     assert pages.File(parquet(frame, "zstd")).kind("text") is None
 
 
@@ -109,6 +148,7 @@ def test_damaged_files_are_refused_or_read_within_their_bytes() -> None:
     chance = random.Random(5)
     texts = [chance.choice(["failed password", "x" * 300, None, f"user {n}"]) for n in range(300)]
     frame = pl.DataFrame({"text": texts, "long": range(300), "name": [f"n{n % 4}" for n in range(300)]})
+    frame = frame.with_columns(tags=pl.concat_list("name", "text"), words=pl.col("text").str.split(" "))
     sound = parquet(frame, group=100)
     every = np.arange(100, dtype=np.uint32)
     refused = 0
@@ -122,8 +162,10 @@ def test_damaged_files_are_refused_or_read_within_their_bytes() -> None:
             file = pages.File(bytes(damaged))
             for group in range(len(file.rows)):
                 file.search(group, "text", 0, min(100, file.rows[group]), [b"failed"], 50)
-                for name in frame.columns:
+                for name in ("text", "long", "name"):
                     file.take(group, name, every)
+                for name in ("tags", "words", "name"):
+                    file.may_hold(group, name, [b"password"])
         except pages.Unfit:
             refused += 1
     assert refused > 100

@@ -210,4 +210,55 @@ static int pg_search(const struct pg_chunk *chunk, uint32_t from, uint32_t to, c
     return result;
 }
 
+/* Whether a value of a plain page, behind so many blocks of levels, may hold all the literals. */
+static int pg_anywhere_in_page(struct pg_walk *walk, const struct pg_page *page, int levels, const struct pg_sought *sought,
+                               int *may_hold)
+{
+    size_t at = 0, size = (size_t)page->plain;
+    int result = page->levels == PG_RLE || !levels ? pg_unpack_until(walk, page, size) : PG_UNFIT;
+    if (result || !(pg_find(&sought->literals[0], walk->text, size) || (sought->folds && pg_has_folding(walk->text, size))))
+        return result;
+    for (; levels; levels--) {
+        if (size - at < 4 || pg_size_at(walk->text + at) > size - at - 4)
+            return PG_UNFIT;
+        at += 4 + pg_size_at(walk->text + at);
+    }
+    while (!*may_hold && at < size) {
+        struct pg_value value;
+        if ((result = pg_next_plain(walk, page, &at, &value)))
+            return result;
+        *may_hold = pg_may_hold(sought, value.bytes, value.size);
+    }
+    return PG_OK;
+}
+
+/* Whether a value of the chunk may hold all the literals, wherever it is: its levels are passed over, so lists will do. A
+ * chunk of a list counts its values as rows. */
+static int pg_anywhere(const struct pg_chunk *chunk, int levels, const struct pg_literal *literals, size_t n, int folds,
+                       int *may_hold)
+{
+    struct pg_walk walk = {.reader = {.at = chunk->at, .end = chunk->end}, .chunk = chunk};
+    struct pg_sought sought = {.literals = literals, .n = n, .folds = folds};
+    uint32_t done = 0;
+    int result = PG_OK;
+    *may_hold = 0;
+    while (result == PG_OK && !*may_hold && done < chunk->rows) {
+        struct pg_page page;
+        const uint8_t *body;
+        if ((result = pg_next_data_page(&walk, done, &page, &body)))
+            break;
+        if (pg_is_by_dictionary(&page)) {
+            int any = walk.dictionary ? pg_judge_dictionary(&walk, &sought) : 0;
+            result = any < 0 ? PG_NO_MEMORY : walk.dictionary ? PG_OK : PG_UNFIT;
+            *may_hold = any > 0;
+        } else if (page.encoding != PG_PLAIN)
+            result = PG_UNFIT;
+        else if (!(result = pg_begin_page(&walk, &page, body)))
+            result = pg_anywhere_in_page(&walk, &page, levels, &sought, may_hold);
+        done += (uint32_t)page.values;
+    }
+    pg_walk_drop(&walk);
+    return result;
+}
+
 #endif

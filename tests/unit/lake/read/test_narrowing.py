@@ -96,6 +96,10 @@ def test_columns_without_the_letters_are_not_read(
     assert left("once", whole) & {"message", "user.name", types.OVERFLOW} == {"message"}
     assert not left("once", [(1, 5)]) & {"message", "user.name", types.OVERFLOW}
     assert "message" in left("once", [(5, 1), (0, 1)])
+    # Lists as a whole, whichever row has the word.
+    assert "tags" in left("failed", whole)
+    assert "tags" in left("failed", [(0, 1)])
+    assert "tags" not in left("kelvin", whole)
     # A field that is named may be in the overflow, whatever stands there.
     assert {"user.name", types.OVERFLOW} <= left("kelvin OR user.name:x OR rare.name0:y", whole) | {types.OVERFLOW}
     # What is equal in several spellings, and what cannot be read, is looked for everywhere.
