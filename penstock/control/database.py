@@ -57,6 +57,7 @@ class Database:
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         self.time = clock.DatabaseTime()
         self._write_lock = threading.Lock()
+        self._was_current = False
         # A flag for each thread: the outer transaction of the same thread can never end while the inner one waits for
         # it.
         self._open = threading.local()
@@ -115,12 +116,14 @@ class Database:
             # secrets.
             _create_private(pathlib.Path(str(self._url.database)))
         # Outside of a transaction that writes: most starts find nothing to do and wait for no lock.
-        if self._is_current():
-            return
-        from penstock.control import migrations  # brings Alembic, which takes longer to load than most commands have
+        if not self._is_current():
+            from penstock.control import (
+                migrations,
+            )  # brings Alembic, which takes longer to load than most commands have
 
-        with self.begin() as tx:
-            migrations.upgrade(tx)
+            with self.begin() as tx:
+                migrations.upgrade(tx)
+        self._was_current = True
 
     def _is_current(self) -> bool:
         """The tables are those of this version. One query; anything unexpected is left to Alembic."""
@@ -138,16 +141,21 @@ class Database:
         return found == [revision.newest()]
 
     def check(self) -> None:
-        """Raises unless the database answers and its tables are up to date: for readiness.
+        """Raises unless the database answers and its tables are those that this process needs: for readiness.
+
+        Migrations only add. So a process that began with tables of its own version goes on after a later one has
+        migrated them: in a rolling upgrade the old ones answer until they are replaced.
 
         Raises:
             ConfigurationError: `database_not_migrated`, `database_too_new`.
             StorageError, ConfigurationError: as `begin`.
         """
+        if self._is_current():
+            return
         from penstock.control import migrations
 
         with self.read() as tx:
-            migrations.check(tx)
+            migrations.check(tx, may_be_newer=self._was_current)
 
     def truncate_log(self) -> bool:
         """SQLite: moves the write-ahead log into the file and cuts it to nothing, so that it keeps no burst on disk.

@@ -41,8 +41,10 @@ def upgrade(tx: sa.Connection) -> None:
     alembic.command.upgrade(config(tx), "head")
 
 
-def check(tx: sa.Connection) -> None:
+def check(tx: sa.Connection, *, may_be_newer: bool = False) -> None:
     """Raises ConfigurationError `database_too_new` or `database_not_migrated` unless all are applied."""
+    if may_be_newer and _is_newer(_applied(tx)):
+        return
     _refuse_newer(tx)
     if _applied(tx) != _script().get_current_head():
         raise errors.ConfigurationError(
@@ -60,10 +62,13 @@ def _applied(tx: sa.Connection) -> str | None:
     return alembic.runtime.migration.MigrationContext.configure(tx).get_current_revision()
 
 
+def _is_newer(applied: str | None) -> bool:
+    return applied is not None and applied not in {each.revision for each in _script().walk_revisions()}
+
+
 def _refuse_newer(tx: sa.Connection) -> None:
     applied = _applied(tx)
-    known = {each.revision for each in _script().walk_revisions()}
-    if applied is not None and applied not in known:
+    if _is_newer(applied):
         raise errors.ConfigurationError(
             "database_too_new",
             f"A later version of Penstock has migrated the database (to {applied}).",
