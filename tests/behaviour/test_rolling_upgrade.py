@@ -1,4 +1,4 @@
-"""A later version migrates the tables while older processes work: they go on, answer and finish; new ones are refused."""
+"""A later version migrates the tables while older processes work: these go on, answer and finish; none can start."""
 
 from __future__ import annotations
 
