@@ -48,7 +48,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
         "fields",
         "kernels",
+        "lake.location",
         "lake.needles",
+    },
+    "lake.location": {
+        "base",
+        "fields",
     },
     "lake.read": {
         "base",
@@ -56,6 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "fields",
         "kernels",
         "lake",
+        "lake.location",
         "lake.needles",
         "query",
     },
@@ -169,6 +175,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "process": {
         "lake",
+        "lake.location",
         "settings",
     },
     "process.server": {

@@ -19,11 +19,12 @@ import os
 import pathlib
 import re
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 
 import orjson
 
-from penstock.base import durable_files
+from penstock.lake.location import Location
+from penstock.lake.location.contract import LOG
 
 FOLDER = "_batches"
 """In the table's folder. Readers of Delta tables leave names with `_` alone."""
@@ -41,7 +42,7 @@ _TRIES = 20
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class _Segment:
-    path: str
+    name: str
     first: int
     last: int
     made_ms: int
@@ -52,14 +53,16 @@ class Batches:
     """The batch ids of one table. Safe from several threads and processes.
 
     Args:
-        root: the table's folder.
+        folder: where the table lies.
         ttl_seconds: how long an id is remembered, at least.
     """
 
-    def __init__(self, root: str, ttl_seconds: float) -> None:
-        self._folder = pathlib.Path(root, FOLDER)
-        self._log = os.path.join(root, "_delta_log")
+    def __init__(self, folder: Location, ttl_seconds: float) -> None:
+        self._folder = folder
         self._ttl_seconds = ttl_seconds
+        # Of a bucket: the segments as they were seen with this newest checkpoint.
+        self._seen_with: Hashable = None
+        self._seen: list[_Segment] | None = None
         self._lock = threading.Lock()
         # Of the entries that no segment has: the first and the last version read, and their digests.
         self._first, self._last = 0, -1
@@ -73,12 +76,15 @@ class Batches:
         with self._lock:
             for _ in range(_TRIES):
                 # Another process may merge a segment away, or the entries into one, between the look and the reading.
-                with contextlib.suppress(FileNotFoundError):
+                try:
                     segments = self._segments()
                     self._read_young(segments, version)
-                    found = self._young.intersection(wanted).union(*(_held(each, wanted) for each in segments))
+                    found = self._young.intersection(wanted).union(*(self._held(each, wanted) for each in segments))
+                except FileNotFoundError:
+                    self._seen = None
+                else:
                     return frozenset(wanted[digest] for digest in found)
-        raise OSError(f"{self._folder} changes faster than it can be read")
+        raise self._too_fast()
 
     def gather(self, version: int, now: float, older: Iterable[str] = ()) -> None:
         """Moves the ids of all commits up to `version` into segments, and forgets old ones. OSError: nothing is lost.
@@ -89,16 +95,19 @@ class Batches:
         """
         more = {_digest(batch_id) for batch_id in older}
         with self._lock:
-            self._folder.mkdir(exist_ok=True)
             for _ in range(_TRIES):
+                self._seen = None
                 with contextlib.suppress(FileNotFoundError):
                     self._gather(version, int(now * 1000), more)
                     return
-        raise OSError(f"{self._folder} changes faster than it can be read")
+        raise self._too_fast()
 
     def gathered(self) -> int:
         """The last version whose ids, and those of all before it, are in segments; -1 if none are."""
         return _covered(self._segments())
+
+    def _too_fast(self) -> OSError:
+        return OSError(f"{self._folder.root}/{FOLDER} changes faster than it can be read")
 
     def _gather(self, version: int, now_ms: int, more: set[bytes]) -> None:
         segments = self._segments()
@@ -111,27 +120,31 @@ class Batches:
         for segment in reversed(segments):
             if segment.ids > 2 * len(ids) or segment.ids + len(ids) > _MOST_MERGED:
                 break
-            ids.update(_read(segment))
+            ids.update(self._read(segment))
             merged.append(segment)
             first = min(first, segment.first)
-        target = self._folder / f"{first:020d}-{max(version, self._last):020d}-{now_ms:013d}.ids"
-        with durable_files.new_file(target, self._folder) as fd, os.fdopen(os.dup(fd), "wb") as file:
-            file.write(b"".join(sorted(ids)))
+        name = f"{FOLDER}/{first:020d}-{max(version, self._last):020d}-{now_ms:013d}.ids"
+        self._folder.write(name, b"".join(sorted(ids)))
+        self._seen = None
         least_ms = now_ms - int(self._ttl_seconds * 1000)
-        for segment in segments:
-            if segment in merged or segment.made_ms < least_ms:
-                pathlib.Path(segment.path).unlink(missing_ok=True)
+        self._folder.delete([each.name for each in segments if each in merged or each.made_ms < least_ms])
 
     def _segments(self) -> list[_Segment]:
-        """What is there, in the order of versions."""
+        """What is there, in the order of versions.
+
+        Of a bucket they are listed once for each newest checkpoint: the ids of all entries since are read from these.
+        """
+        state = self._folder.log_state() if self._folder.is_remote else None
+        if self._seen is not None and self._folder.is_remote and state == self._seen_with:
+            return self._seen
         found = []
-        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
-            for entry in entries:
-                if name := _NAME.fullmatch(entry.name):
-                    first, last, made_ms = map(int, name.groups())
-                    ids = entry.stat().st_size // _DIGEST_BYTES
-                    found.append(_Segment(path=entry.path, first=first, last=last, made_ms=made_ms, ids=ids))
-        return sorted(found, key=lambda segment: (segment.last, segment.first))
+        for entry in self._folder.list(FOLDER):
+            if name := _NAME.fullmatch(os.path.basename(entry.name)):
+                first, last, made_ms = map(int, name.groups())
+                ids = entry.bytes // _DIGEST_BYTES
+                found.append(_Segment(name=entry.name, first=first, last=last, made_ms=made_ms, ids=ids))
+        self._seen, self._seen_with = sorted(found, key=lambda segment: (segment.last, segment.first)), state
+        return self._seen
 
     def _read_young(self, segments: Sequence[_Segment], version: int) -> None:
         first = _covered(segments) + 1
@@ -139,8 +152,9 @@ class Batches:
             self._first, self._last, self._young = first, first - 1, set()
         for number in range(self._last + 1, version + 1):
             try:
-                entry = pathlib.Path(self._log, f"{number:020d}.json").read_bytes()
+                entry = pathlib.Path(self._folder.log_root, LOG, f"{number:020d}.json").read_bytes()
             except FileNotFoundError:
+                self._seen = None
                 # Entries go only once a segment has their ids: another process has just made one. Or the table is of a
                 # version that had no segments, and its checkpoint has the ids.
                 if _covered(self._segments()) >= number:
@@ -148,6 +162,24 @@ class Batches:
             else:
                 self._young.update(_ids(entry))
             self._last = number
+
+    def _read(self, segment: _Segment) -> list[bytes]:
+        with self._folder.hold([segment.name]):
+            content = pathlib.Path(self._folder.local(segment.name)).read_bytes()
+        return [content[at : at + _DIGEST_BYTES] for at in range(0, len(content), _DIGEST_BYTES)]
+
+    def _held(self, segment: _Segment, wanted: Iterable[bytes]) -> set[bytes]:
+        """Those of the digests that the segment has. FileNotFoundError: it was merged away."""
+        if not segment.ids:
+            return set()
+        with self._folder.hold([segment.name]):
+            # Not mapped into memory: a map holds a descriptor, and a service has many tables.
+            fd = os.open(self._folder.local(segment.name), os.O_RDONLY)
+        try:
+            rows = _Rows(fd, segment.ids)
+            return {digest for digest in wanted if rows[min(bisect.bisect_left(rows, digest), len(rows) - 1)] == digest}
+        finally:
+            os.close(fd)
 
 
 def mark_of(batch_id: str) -> str:
@@ -170,24 +202,6 @@ def _covered(segments: Collection[_Segment]) -> int:
 
 def _digest(batch_id: str) -> bytes:
     return hashlib.blake2b(batch_id.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
-
-
-def _read(segment: _Segment) -> list[bytes]:
-    content = pathlib.Path(segment.path).read_bytes()
-    return [content[at : at + _DIGEST_BYTES] for at in range(0, len(content), _DIGEST_BYTES)]
-
-
-def _held(segment: _Segment, wanted: Iterable[bytes]) -> set[bytes]:
-    """Those of the digests that the segment has. FileNotFoundError: it was merged away."""
-    if not segment.ids:
-        return set()
-    # Not mapped into memory: a map holds a descriptor, and a service has many tables.
-    fd = os.open(segment.path, os.O_RDONLY)
-    try:
-        rows = _Rows(fd, segment.ids)
-        return {digest for digest in wanted if rows[min(bisect.bisect_left(rows, digest), len(rows) - 1)] == digest}
-    finally:
-        os.close(fd)
 
 
 class _Rows(Sequence[bytes]):

@@ -11,16 +11,16 @@ import array
 import contextlib
 import dataclasses
 import json
-import os
-import secrets
 import threading
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
 import polars as pl
 
+from penstock import errors
 from penstock.fields import types
 from penstock.lake import layout
+from penstock.lake.location import Location
 
 NAME = "_catalog"
 """Its file in the table's folder. Readers of Delta tables leave names with `_` alone."""
@@ -51,16 +51,16 @@ class Catalog:
     """The fields of a table's data files. Safe from several threads and processes.
 
     Args:
-        root: the table's folder.
+        folder: where the table lies.
     """
 
-    def __init__(self, root: str) -> None:
-        self._root = root
+    def __init__(self, folder: Location) -> None:
+        self._folder = folder
         self._lock = threading.Lock()
         self._known: dict[str, Fields] = {}
         # Thousands of files mostly have a few sets of fields: equal ones are kept once.
         self._same: dict[Fields, Fields] = {}
-        self._seen: tuple[int, int] | None = None
+        self._seen: Hashable = None
         self._footers = 0
 
     def of(self, paths: Sequence[str]) -> list[Fields]:
@@ -109,25 +109,20 @@ class Catalog:
         # The stored catalog first: another process may have read these footers already.
         if missing and self._load():
             missing = [path for path in missing if path not in self._known]
+        self._folder.fetch_footers(missing)
         for path in missing:
             # Outside of any commit: a footer is written with its file and never changes.
-            self._put(path, read_fields(os.path.join(self._root, path)))
+            self._put(path, read_fields(self._folder, path))
         self._footers += len(missing)
 
     def _write(self, paths: Sequence[str]) -> None:
         known = {path: self._known[path] for path in paths}
-        unfinished = os.path.join(self._root, f"{NAME}.{secrets.token_hex(4)}")
-        try:
-            with open(unfinished, "wb") as file:
-                file.write(_pack(known))
-            # Not synced: a catalog that a power cut damages fails its checksum and is made again.
-            os.replace(unfinished, os.path.join(self._root, NAME))
-        except OSError:  # it can be made again
-            with contextlib.suppress(OSError):
-                os.unlink(unfinished)
+        # It can be made again. So it need not be durable: one that a power cut damages fails its checksum.
+        with contextlib.suppress(OSError, errors.StorageError):
+            self._folder.write(NAME, _pack(known), durable=False)
         # Files that no snapshot has any more are forgotten here; else a service that runs for months would keep them
         # all.
-        self._seen, self._footers = self._state(), 0
+        self._seen, self._footers = self._folder.state(NAME), 0
         self._keep_only(known)
 
     def _keep_only(self, known: dict[str, Fields]) -> None:
@@ -138,13 +133,12 @@ class Catalog:
 
     def _load(self) -> bool:
         """Takes over the stored catalog unless this very one was taken over before."""
-        state = self._state()
+        state = self._folder.state(NAME)
         if state is None or state == self._seen:
             return False
         self._seen = state
         try:
-            with open(os.path.join(self._root, NAME), "rb") as file:
-                stored = _unpack(file.read())
+            stored = _unpack(self._folder.read(NAME))
         except (OSError, ValueError, KeyError, IndexError, zlib.error):
             return False
         for path, fields in stored.items():
@@ -152,24 +146,16 @@ class Catalog:
                 self._put(path, fields)
         return True
 
-    def _state(self) -> tuple[int, int] | None:
-        try:
-            state = os.stat(os.path.join(self._root, NAME))
-        except OSError:
-            return None
-        # The inode too: two writes may fall into one tick of a coarse clock, but a replaced file is another inode.
-        return state.st_mtime_ns, state.st_ino
 
-
-def read_fields(location: str) -> Fields:
+def read_fields(folder: Location, path: str) -> Fields:
     """The fields of a data file, from its footer; of a file of version 0.1, whose footer lacks them, from its rows."""
-    columns = frozenset(pl.read_parquet_schema(location)) - {types.OVERFLOW}
-    names = layout.read_overflow_names(location)
-    if names is None:
-        names = frozenset()
-        if types.OVERFLOW in pl.read_parquet_schema(location):
-            names = layout.overflow_names(pl.read_parquet(location, columns=[types.OVERFLOW]).to_series())
-    return Fields(columns=columns, overflow=names)
+    footer = folder.footer(path)
+    columns = frozenset(pl.read_parquet_schema(footer))
+    names = layout.read_overflow_names(footer)
+    if names is None and types.OVERFLOW in columns:
+        with folder.hold([path]):
+            names = layout.overflow_names(pl.read_parquet(folder.local(path), columns=[types.OVERFLOW]).to_series())
+    return Fields(columns=columns - {types.OVERFLOW}, overflow=names or frozenset())
 
 
 def _pack(known: Mapping[str, Fields]) -> bytes:

@@ -20,6 +20,7 @@ from penstock.base import disk, instants
 from penstock.fields import types
 from penstock.fields.types import FieldType
 from penstock.lake import catalog, layout, needles
+from penstock.lake.location import Location
 
 ROW_GROUP_ROWS = 131_072
 """Most rows of a row group: the default slice."""
@@ -101,8 +102,8 @@ class FileWriter:
         is_offered: whether a commit was tried that may have named the files.
     """
 
-    def __init__(self, root: str, room: disk.Room) -> None:
-        self._root = root
+    def __init__(self, folder: Location, room: disk.Room) -> None:
+        self._folder = folder
         self._room = room
         # Of fixed width: names in text order are files in the order in which they came in.
         self._prefix = f"{time.time_ns() // 1000:017d}"
@@ -146,41 +147,31 @@ class FileWriter:
         self._room.check(self._bytes)
         self._waiting = []
         self._rows = self._bytes = 0
-        self.written.append(write_file(self._root, frame, f"{self._prefix}-{len(self.written):06d}", self._types))
+        self.written.append(write_file(self._folder, frame, f"{self._prefix}-{len(self.written):06d}", self._types))
         if time.monotonic() - self._refreshed > _REFRESH_SECONDS:
-            touch(self._root, [written.file.path for written in self.written])
+            self._folder.touch([written.file.path for written in self.written])
             self._refreshed = time.monotonic()
 
     def close(self) -> None:
         """Deletes the files unless a commit may name them; never raises."""
         if not self.is_offered:
-            delete(self._root, self.written)
+            delete(self._folder, self.written)
 
 
-def delete(root: str, written: Sequence[Written]) -> None:
+def delete(folder: Location, written: Sequence[Written]) -> None:
     """Deletes files that no commit names; never raises: what stays is vacuum's."""
     for orphan in written:
-        location = os.path.join(root, orphan.file.path)
-        needles.delete(location)
-        with contextlib.suppress(OSError):
-            os.unlink(location)
+        with contextlib.suppress(OSError, errors.StorageError):
+            folder.delete([needles.path_of(orphan.file.path), orphan.file.path])
 
 
-def refresh(root: str, written: Iterable[Written]) -> None:
+def refresh(folder: Location, written: Iterable[Written]) -> None:
     """Makes files young again before a commit names them. OSError if one is gone: a vacuum has taken it."""
-    for each in written:
-        # Raises where `touch` does not: a commit that named a file that is gone would break every reader.
-        os.utime(os.path.join(root, each.file.path))
+    # Raises where `touch` does not: a commit that named a file that is gone would break every reader.
+    folder.refresh([each.file.path for each in written])
 
 
-def touch(root: str, paths: Iterable[str]) -> None:
-    """Makes files young again, so that `vacuum` leaves them alone for a while; never raises."""
-    for path in paths:
-        with contextlib.suppress(OSError):
-            os.utime(os.path.join(root, path))
-
-
-def write_file(root: str, frame: pl.DataFrame, order: str, columns: Mapping[str, FieldType]) -> Written:
+def write_file(folder: Location, frame: pl.DataFrame, order: str, columns: Mapping[str, FieldType]) -> Written:
     """Writes events as one file whose place in file order is `order`, and its sidecar; nothing stays of one that fails.
 
     `columns` are the field types of all columns but the overflow and @timestamp. Events of one @timestamp keep the
@@ -201,39 +192,33 @@ def write_file(root: str, frame: pl.DataFrame, order: str, columns: Mapping[str,
     }
     # Random at the end: two writers may begin in the same microsecond.
     path = f"{order}-{secrets.token_hex(4)}.parquet"
-    location = os.path.join(root, path)
-    try:
+    with folder.draft(path) as draft:
         with _sidecar(frame, rows, weight.bytes, columns, path) as sidecar:
             frame.write_parquet(
-                location,
+                draft.path,
                 compression=COMPRESSION,
                 statistics=True,
                 row_group_size=rows,
                 data_page_size=PAGE_BYTES,
                 metadata=metadata,
             )
-            # Before the commit names the file: the log must not outlive it.
-            _flush_to_disk(location)
-        state = os.stat(location)
+            stored = draft.keep()
         if (made := sidecar.result()) is not None:
-            needles.write(location, made)
-    except BaseException:  # a full disk must not stay full
-        with contextlib.suppress(OSError):
-            os.unlink(location)
-        needles.delete(location)
-        raise
+            # Without room or rights for it there is none. No commit names the data file yet: nobody reads one half.
+            with contextlib.suppress(OSError, errors.StorageError):
+                folder.write(needles.path_of(path), made, durable=False)
     moments = frame[types.TIMESTAMP].to_physical()
     overflow = frame.height - frame[types.OVERFLOW].null_count() if has_overflow else 0
     file = DataFile(
         path=path,
         rows=frame.height,
-        bytes=state.st_size,
+        bytes=stored.bytes,
         first_us=moments[0],
         last_us=moments[-1],
         overflow_rows=overflow,
     )
     fields = catalog.Fields(columns=frozenset(frame.columns) - {types.OVERFLOW}, overflow=names)
-    return Written(file=file, modified_ms=int(state.st_mtime * 1000), fields=fields)
+    return Written(file=file, modified_ms=stored.modified_ms, fields=fields)
 
 
 @contextlib.contextmanager
@@ -309,12 +294,3 @@ def _check(frame: pl.DataFrame, wanted: Mapping[str, FieldType]) -> None:
 
 def _stat_time(us: int) -> str:
     return instants.from_microseconds(us).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
-
-
-def _flush_to_disk(location: str) -> None:
-    """The log must not outlive the file it names: the file reaches the disk before the commit."""
-    descriptor = os.open(location, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

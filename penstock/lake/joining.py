@@ -12,6 +12,7 @@ import polars as pl
 
 from penstock.lake import files, layout, snapshots
 from penstock.lake.files import DataFile
+from penstock.lake.location import Location
 
 _MAX_FILES = 1_000
 """Most files of one run: bounds the time of a step, where files hold a single event."""
@@ -80,7 +81,7 @@ def join(
         check: called before each file is read; what it raises ends the join.
     """
     place = "-".join(run[0].order.split("-")[:-1])
-    return files.write_file(snapshot.root, _concat(_frames(snapshot, run, check)), place, snapshot.columns)
+    return files.write_file(snapshot.folder, _concat(_frames(snapshot, run, check)), place, snapshot.columns)
 
 
 def _cut(
@@ -89,7 +90,7 @@ def _cut(
     run: list[DataFile] = []
     load = _Load(rows=0, columns=frozenset(), text_bytes=0)
     for file in small:
-        more = _load(snapshot.location(file.path), file.rows)
+        more = _load(snapshot.folder, file.path, file.rows)
         if len(run) > 1 and (len(run) >= _MAX_FILES or not (load + more).fits(target)):
             yield run
             run, load = [], _Load(rows=0, columns=frozenset(), text_bytes=0)
@@ -102,13 +103,13 @@ def _cut(
 
 
 def _is_small(snapshot: snapshots.Snapshot, file: DataFile, target: Target) -> bool:
-    return 2 * file.rows < target.rows and 2 * _load(snapshot.location(file.path), file.rows).bytes < target.bytes
+    return 2 * file.rows < target.rows and 2 * _load(snapshot.folder, file.path, file.rows).bytes < target.bytes
 
 
 @functools.lru_cache(_KNOWN_FILES)
-def _load(location: str, rows: int) -> _Load:
+def _load(folder: Location, path: str, rows: int) -> _Load:
     """What a file takes in memory. Data files never change."""
-    totals: dict[str, int] = json.loads(layout.read_footer(location, rows).weight)["totals"]
+    totals: dict[str, int] = json.loads(layout.read_footer(folder.footer(path), rows).weight)["totals"]
     text_bytes = sum(max(0, total - _VIEW_BYTES * rows) for total in totals.values())
     return _Load(rows=rows, columns=frozenset(totals), text_bytes=text_bytes)
 
@@ -118,7 +119,9 @@ def _frames(snapshot: snapshots.Snapshot, run: Sequence[DataFile], check: Callab
         check()
         # `glob=False`: a folder's name may hold brackets. No partitions: the day of version 0.1 is no field of an
         # event.
-        yield pl.read_parquet(snapshot.location(file.path), hive_partitioning=False, glob=False)
+        with snapshot.folder.hold([file.path]):
+            frame = pl.read_parquet(snapshot.location(file.path), hive_partitioning=False, glob=False)
+        yield frame
 
 
 def _concat(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:

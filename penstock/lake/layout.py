@@ -179,9 +179,9 @@ class Footer:
     cells: tuple[Cell, ...]
 
 
-def read_footer(location: str, rows: int) -> Footer:
-    """The footer of a file of so many rows."""
-    metadata = pl.read_parquet_metadata(location)
+def read_footer(source: str | bytes, rows: int) -> Footer:
+    """The footer of a file of so many rows, from what `Location.footer` gives."""
+    metadata = pl.read_parquet_metadata(source)
     if CELLS_KEY not in metadata:
         return Footer(weight=metadata[WEIGHT_KEY], cells=())
     known = json.loads(metadata[CELLS_KEY])
@@ -222,9 +222,9 @@ def overflow_names(overflow: pl.Series) -> frozenset[str]:
     return frozenset(values.loads(b'"%b"' % name) if b"\\" in name else name.decode() for name in found)
 
 
-def read_overflow_names(location: str) -> frozenset[str] | None:
+def read_overflow_names(source: str | bytes) -> frozenset[str] | None:
     """The names that a file's metadata gives; None for a file of version 0.1, which has none."""
-    stored = pl.read_parquet_metadata(location).get(OVERFLOW_NAMES_KEY)
+    stored = pl.read_parquet_metadata(source).get(OVERFLOW_NAMES_KEY)
     return None if stored is None else frozenset(json.loads(stored))
 
 

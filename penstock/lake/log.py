@@ -12,7 +12,6 @@ ids are kept elsewhere.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,8 @@ import polars as pl
 from deltalake import transaction
 
 from penstock.lake import batches
+from penstock.lake.location import Entry, Location
+from penstock.lake.location.contract import LOG
 
 KEEP_SECONDS = 120.0
 """How long a checkpoint stays once it is there, and with it all behind it: who has just opened it may still read on."""
@@ -53,102 +54,89 @@ WITHOUT_HOOKS = transaction.PostCommitHookProperties(create_checkpoint=False, cl
 _ENTRY = re.compile(r"(\d{20})\.(?:json|checkpoint\..*parquet)")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.parquet")
 
-State = tuple[int, int] | None
-"""Tells one newest checkpoint from another."""
-
 
 def has_properties(delta: deltalake.DeltaTable) -> bool:
     """Whether the table has the properties of `CONFIGURATION`; else its log is not shortened."""
     return CONFIGURATION.items() <= delta.metadata().configuration.items()
 
 
-def adopt(root: str, delta: deltalake.DeltaTable, taken: batches.Batches, now: float) -> None:
+def adopt(folder: Location, delta: deltalake.DeltaTable, taken: batches.Batches, now: float) -> None:
     """Gives a table of an earlier version the properties of `CONFIGURATION`, and its batch ids their segments.
 
     Snapshots that are read by version must have been kept before.
     """
-    delta.create_checkpoint()  # which has all ids, as far back as the table goes
-    marks = pl.read_parquet(_path(root, f"{delta.version():020d}.checkpoint.parquet"), columns=["txn"], glob=False)
+    # Which has all ids, as far back as the table goes.
+    _checkpoint(folder, delta)
+    place = os.path.join(folder.log_root, LOG, f"{delta.version():020d}.checkpoint.parquet")
+    marks = pl.read_parquet(place, columns=["txn"], glob=False)
     names = marks["txn"].struct.field("appId").drop_nulls().to_list()
     taken.gather(delta.version(), now, [mark.removeprefix(batches.MARK) for mark in names])
     delta.alter.set_table_properties(
         dict(CONFIGURATION), raise_if_not_exists=False, post_commithook_properties=WITHOUT_HOOKS
     )
+    folder.publish(delta.version())
 
 
-def state(root: str) -> State:
-    """That of the newest checkpoint; it changes when there is a newer one."""
-    try:
-        found = os.stat(_last_checkpoint(root))
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino
-
-
-def is_due(root: str, delta: deltalake.DeltaTable, files: int) -> bool:
+def is_due(folder: Location, delta: deltalake.DeltaTable, files: int) -> bool:
     """Whether a checkpoint should be made of a table that has so many data files."""
     entries = min(_MOST_ENTRIES, CHECKPOINT_ENTRIES + files // _FILES_AN_ENTRY)
-    return delta.version() - _checkpointed(root) >= entries
+    return delta.version() - _checkpointed(folder) >= entries
 
 
-def keep(root: str, delta: deltalake.DeltaTable, taken: batches.Batches, now: float) -> None:
+def keep(folder: Location, delta: deltalake.DeltaTable, taken: batches.Batches, now: float) -> None:
     """Makes a checkpoint of what `delta` has seen, and deletes what is no longer needed.
 
     Two processes may do it at once. A crash at any point leaves more than is needed, never less.
 
     Args:
-        now: seconds since 1970.
+        now: seconds since 1970, by the clock of `folder`.
     """
     taken.gather(delta.version(), now)
-    delta.create_checkpoint()
+    _checkpoint(folder, delta)
     if has_properties(delta):
-        _shorten(root, now - KEEP_SECONDS, taken.gathered())
+        _shorten(folder, now - KEEP_SECONDS, taken.gathered())
 
 
-def holds(root: str, version: int) -> bool:
+def holds(folder: Location, version: int) -> bool:
     """Whether the log still has the entry of a version."""
-    return os.path.exists(_path(root, f"{version:020d}.json"))
+    return folder.state(f"{LOG}/{version:020d}.json") is not None
 
 
-def _shorten(root: str, instant: float, gathered: int) -> None:
+def _checkpoint(folder: Location, delta: deltalake.DeltaTable) -> None:
+    delta.create_checkpoint()
+    folder.publish_checkpoint(delta.version())
+
+
+def _shorten(folder: Location, instant: float, gathered: int) -> None:
     """Deletes what lies before the newest checkpoint that was there at an instant."""
-    found = list(_numbered(root))
+    found = list(_numbered(folder))
     first = max(
         (
             version
-            for name, version, written in found
-            if _CHECKPOINT.fullmatch(name) and written <= instant and version <= gathered
+            for entry, version in found
+            if _CHECKPOINT.fullmatch(_base(entry)) and entry.modified <= instant and version <= gathered
         ),
         default=0,
     )
     # From the oldest on: a crash in between must not leave a hole.
-    for name, version, _ in sorted(found, key=lambda entry: entry[1]):
-        if version < first:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(_path(root, name))
+    folder.delete([entry.name for entry, version in sorted(found, key=lambda each: each[1]) if version < first])
 
 
-def _numbered(root: str) -> Iterator[tuple[str, int, float]]:
-    """Entries and checkpoints: name, version, when written."""
-    with os.scandir(_path(root)) as entries:
-        for entry in entries:
-            if number := _ENTRY.fullmatch(entry.name):
-                with contextlib.suppress(FileNotFoundError):
-                    yield entry.name, int(number[1]), entry.stat().st_mtime
+def _numbered(folder: Location) -> Iterator[tuple[Entry, int]]:
+    """Entries and checkpoints, and their versions."""
+    for entry in folder.list(LOG):
+        if number := _ENTRY.fullmatch(_base(entry)):
+            yield entry, int(number[1])
 
 
-def _checkpointed(root: str) -> int:
+def _base(entry: Entry) -> str:
+    return os.path.basename(entry.name)
+
+
+def _checkpointed(folder: Location) -> int:
     """The version of the newest checkpoint; -1 if there is none."""
     try:
-        with open(_last_checkpoint(root), "rb") as file:
+        with open(os.path.join(folder.log_root, LOG, "_last_checkpoint"), "rb") as file:
             return int(orjson.loads(file.read())["version"])
     except (OSError, ValueError, KeyError):
         return -1
-
-
-def _path(root: str, name: str = "") -> str:
-    return os.path.join(root, "_delta_log", name)
-
-
-def _last_checkpoint(root: str) -> str:
-    return _path(root, "_last_checkpoint")

@@ -6,19 +6,16 @@ their versions are named to `vacuum`.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
-import pathlib
 import zlib
 from collections.abc import Collection
 
 import orjson
 
-from penstock.base import durable_files
 from penstock.fields.types import FieldType
 from penstock.lake.catalog import Catalog
 from penstock.lake.files import DataFile
+from penstock.lake.location import Location
 from penstock.lake.snapshots import Snapshot
 
 FOLDER = "_snapshots"
@@ -27,22 +24,20 @@ FOLDER = "_snapshots"
 
 def keep(snapshot: Snapshot) -> None:
     """Keeps a snapshot until `forget`. Idempotent. OSError: it is not kept."""
-    place = _place(snapshot.root, snapshot.version)
-    try:
-        os.utime(place)  # `forget` counts its age from here
-    except FileNotFoundError:
-        place.parent.mkdir(exist_ok=True)
-        content = {"columns": snapshot.columns, "files": [dataclasses.astuple(file) for file in snapshot.files]}
-        # Packed: paths and times of a table's files differ little. Its checksum tells damage, too.
-        durable_files.replace(place, zlib.compress(orjson.dumps(content), 1))
+    name = _name(snapshot.version)
+    if snapshot.folder.freshen(name):  # `forget` counts its age from here
+        return
+    content = {"columns": snapshot.columns, "files": [dataclasses.astuple(file) for file in snapshot.files]}
+    # Packed: paths and times of a table's files differ little. Its checksum tells damage, too.
+    snapshot.folder.write(name, zlib.compress(orjson.dumps(content), 1))
 
 
-def read(root: str, version: int, catalog: Catalog) -> Snapshot | None:
+def read(folder: Location, version: int, catalog: Catalog) -> Snapshot | None:
     """The kept snapshot of a version; None if none is kept or it is damaged."""
     try:
-        content = orjson.loads(zlib.decompress(_place(root, version).read_bytes()))
+        content = orjson.loads(zlib.decompress(folder.read(_name(version))))
         return Snapshot(
-            root=root,
+            folder=folder,
             version=version,
             columns={name: FieldType(field_type) for name, field_type in content["columns"].items()},
             files=tuple(
@@ -55,16 +50,13 @@ def read(root: str, version: int, catalog: Catalog) -> Snapshot | None:
         return None
 
 
-def forget(root: str, pinned_versions: Collection[int], instant: float) -> None:
+def forget(folder: Location, pinned_versions: Collection[int], instant: float) -> None:
     """Deletes kept snapshots that are not pinned and were kept before an instant (seconds since 1970)."""
-    with contextlib.suppress(FileNotFoundError):
-        for place in pathlib.Path(root, FOLDER).iterdir():
-            if place.name.isdecimal() and int(place.name) in pinned_versions:
-                continue
-            with contextlib.suppress(FileNotFoundError):
-                if place.stat().st_mtime <= instant:
-                    place.unlink()
+    pinned = {_name(version) for version in pinned_versions}
+    for entry in folder.list(FOLDER):
+        if entry.name not in pinned and entry.modified <= instant:
+            folder.delete([entry.name])
 
 
-def _place(root: str, version: int) -> pathlib.Path:
-    return pathlib.Path(root, FOLDER, f"{version:020d}")
+def _name(version: int) -> str:
+    return f"{FOLDER}/{version:020d}"

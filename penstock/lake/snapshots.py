@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 from collections.abc import Mapping, Sequence
 
 import deltalake
@@ -15,6 +14,7 @@ from penstock.fields.types import FieldType
 from penstock.lake import layout
 from penstock.lake.catalog import Catalog, Fields
 from penstock.lake.files import DataFile
+from penstock.lake.location import Location
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,22 +22,27 @@ class Snapshot:
     """One pinned version of a table; readable until its files are vacuumed.
 
     Attributes:
-        root: the table's folder.
+        folder: where the table lies.
         version: Delta version.
         columns: type of every column, reserved ones left out.
         files: data files in file order, which is the order in which they came in.
         catalog: the fields of data files, shared by all snapshots of the table.
     """
 
-    root: str
+    folder: Location
     version: int
     columns: Mapping[str, FieldType]
     files: tuple[DataFile, ...]
     catalog: Catalog = dataclasses.field(repr=False, compare=False)
 
+    @property
+    def root(self) -> str:
+        """The table's folder, for people; it tells one table from another."""
+        return self.folder.root
+
     def location(self, path: str) -> str:
-        """Where a data file lies."""
-        return os.path.join(self.root, path)
+        """A local file with the content of a data file. It stays as long as `folder.hold` holds it."""
+        return self.folder.local(path)
 
     @functools.cached_property
     def files_by_path(self) -> Mapping[str, DataFile]:
@@ -69,7 +74,7 @@ class Snapshot:
         return self.catalog.counts([file.path for file in self.files])
 
 
-def read(root: str, delta: deltalake.DeltaTable, catalog: Catalog) -> Snapshot:
+def read(folder: Location, delta: deltalake.DeltaTable, catalog: Catalog) -> Snapshot:
     """The snapshot that a Delta table has open."""
     actions = pl.DataFrame(delta.get_add_actions(flatten=True))
     found: list[DataFile] = []
@@ -87,7 +92,7 @@ def read(root: str, delta: deltalake.DeltaTable, catalog: Catalog) -> Snapshot:
     # Delta's log gives files in no promised order.
     found.sort(key=lambda file: file.order)
     return Snapshot(
-        root=root,
+        folder=folder,
         version=delta.version(),
         columns=layout.recorded_types(delta.schema()),
         files=tuple(found),

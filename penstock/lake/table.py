@@ -6,12 +6,11 @@ import contextlib
 import dataclasses
 import itertools
 import os
-import pathlib
 import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import deltalake
@@ -23,7 +22,7 @@ from penstock import errors
 from penstock.base import disk
 from penstock.fields import types
 from penstock.fields.types import FieldType
-from penstock.lake import batches, catalog, files, joining, log, pins, snapshots
+from penstock.lake import batches, catalog, files, joining, location, log, pins, snapshots
 from penstock.lake import layout as columns
 from penstock.lake.files import DataFile
 
@@ -75,29 +74,37 @@ Snapshot = snapshots.Snapshot
 
 
 class EventTable:
-    """The event table of one community, in the folder `path/COMMUNITY_UUID`; made on first use.
+    """The event table of one community, in the folder COMMUNITY_UUID of a lake; made on first use.
 
     Safe from several threads and processes. Only Penstock writes to it: every file is sorted by @timestamp, and its
     exact first and last microsecond are in the table's log.
+
+    Args:
+        lake: all tables, or the path of their folder.
+        community_uuid: whose events.
+        keep_bytes: of the disk, kept back.
+        batch_ttl_seconds: how long batch ids are remembered, at least.
     """
 
     def __init__(
         self,
-        path: str,
+        lake: str | location.Lake,
         community_uuid: str | uuid.UUID,
         *,
         keep_bytes: int = 0,
         batch_ttl_seconds: float = BATCH_TTL_SECONDS,
     ) -> None:
         self.community_uuid = str(community_uuid)
-        self.root = os.path.join(path, self.community_uuid)
-        self.room = disk.Room(pathlib.Path(self.root), keep_bytes)
-        self.catalog = catalog.Catalog(self.root)
-        self._batches = batches.Batches(self.root, batch_ttl_seconds)
+        tables: location.Lake = location.DiskLake(lake) if isinstance(lake, str) else lake
+        self.folder = tables.table(self.community_uuid)
+        self.root = self.folder.root
+        self.room = disk.Room(self.folder.disk, keep_bytes)
+        self.catalog = catalog.Catalog(self.folder)
+        self._batches = batches.Batches(self.folder, batch_ttl_seconds)
         # Re-entrant: operations of this class call one another under it. A DeltaTable is not safe from several threads.
         self._lock = threading.RLock()
         self._delta: deltalake.DeltaTable | None = None
-        self._opened_from: log.State = None
+        self._opened_from: Hashable = None
         self._newest: Snapshot | None = None
 
     def snapshot(self, version: int | None = None) -> Snapshot:
@@ -107,18 +114,19 @@ class EventTable:
             NotFound: `snapshot_not_found`, the version does not exist (any more).
             StorageError: `lake_failed`.
         """
-        with self._lock, translated(self.root):
+        with self._lock, translated(self.folder):
             if version is None:
                 return self._as_snapshot(self._refreshed())
             if self._newest is not None and self._newest.version == version:
                 return self._newest
-            kept = pins.read(self.root, version, self.catalog)
+            kept = pins.read(self.folder, version, self.catalog)
             if kept is not None:
                 return kept
             self._open()
             try:
                 # An object of its own: `load_as_version` would turn the shared one back under its other users.
-                return snapshots.read(self.root, deltalake.DeltaTable(self.root, version=version), self.catalog)
+                with self.folder.whole_log() as root:
+                    return snapshots.read(self.folder, deltalake.DeltaTable(root, version=version), self.catalog)
             except delta_errors.DeltaError as error:
                 raise errors.NotFound(
                     "snapshot_not_found",
@@ -131,7 +139,7 @@ class EventTable:
 
         Forgotten by a vacuum that is not called with it, once `keep_seconds` are over. Raises StorageError.
         """
-        with translated(self.root):
+        with translated(self.folder):
             pins.keep(snapshot)
 
     def adopt_log_properties(self) -> None:
@@ -143,7 +151,7 @@ class EventTable:
         def attempt() -> None:
             delta = self._refreshed()
             if not log.has_properties(delta):
-                log.adopt(self.root, delta, self._batches, time.time())
+                log.adopt(self.folder, delta, self._batches, self.folder.now())
 
         self._until_done(attempt)
 
@@ -156,7 +164,7 @@ class EventTable:
 
     def batches_taken(self, batch_ids: Collection[str]) -> frozenset[str]:
         """Those of the batch ids with which an append was committed, in the time that ids are remembered."""
-        with self._lock, translated(self.root):
+        with self._lock, translated(self.folder):
             return self._taken(self._refreshed(), batch_ids)
 
     def add_columns(self, wanted: Mapping[str, FieldType]) -> Mapping[str, FieldType]:
@@ -179,6 +187,7 @@ class EventTable:
                     missing.append(columns.delta_field(name, field_type))
             if missing:
                 delta.alter.add_columns(missing, post_commithook_properties=log.WITHOUT_HOOKS)
+                self.folder.publish(delta.version())
             return delta.version()
 
         self._until_done(attempt)
@@ -204,9 +213,9 @@ class EventTable:
             StorageError: `lake_failed`, `lake_busy` (the commit lost every race).
         """
         self.room.check()
-        writer = files.FileWriter(self.root, self.room)
+        writer = files.FileWriter(self.folder, self.room)
         try:
-            with self._lock, translated(self.root):
+            with self._lock, translated(self.folder):
                 # Not refreshed, which costs 4 ms: who appends has just looked, and the commit meets what is new.
                 delta = self._open()
                 if taken := self._taken(delta, batch_ids):
@@ -214,9 +223,9 @@ class EventTable:
                 # Before anything is written: a clash would be found only after gigabytes of files.
                 self._check(delta, types)
             for frame in frames:  # what the caller's iterator raises is the caller's
-                with translated(self.root):
+                with translated(self.folder):
                     writer.write(frame, types)
-            with translated(self.root):
+            with translated(self.folder):
                 writer.finish()
             version = self._commit(writer, types, batch_ids)
         except (errors.NoRoom, BatchTaken):
@@ -242,7 +251,7 @@ class EventTable:
 
         The events are committed: what fails here is left to upkeep.
         """
-        with contextlib.suppress(errors.StorageError), translated(self.root):
+        with contextlib.suppress(errors.StorageError), translated(self.folder):
             with self._lock:
                 snapshot = self._as_snapshot(self._open())
             newest = snapshot.files[-_MOST_TINY_FILES:]
@@ -261,12 +270,12 @@ class EventTable:
             StorageError: `lake_failed`, `lake_busy`.
         """
         self.room.check(sum(file.bytes for file in run))
-        with translated(self.root):
+        with translated(self.folder):
             written = joining.join(snapshot, run, lambda: check_stop(should_stop))
         if self.replace(run, [written]) is None:
-            files.delete(self.root, [written])
+            files.delete(self.folder, [written])
             return False
-        files.touch(self.root, [file.path for file in run])  # `vacuum` counts a file's age from here
+        self.folder.touch([file.path for file in run])  # `vacuum` counts a file's age from here
         return True
 
     def replace(self, removed: Sequence[DataFile], added: Sequence[files.Written]) -> int | None:
@@ -305,7 +314,7 @@ class EventTable:
                 raise BatchTaken(taken)
             if not actions and not batch_ids:
                 return delta.version()
-            files.refresh(self.root, writer.written)
+            files.refresh(self.folder, writer.written)
             writer.is_offered = True
             return self._offer(delta, actions, [batches.mark_of(batch_id) for batch_id in batch_ids])
 
@@ -319,12 +328,16 @@ class EventTable:
     def _until_done(self, attempt: Callable[[], _Result]) -> _Result:
         """Tries until an attempt loses no race; after a lost one, a pause."""
         for number in range(COMMIT_ATTEMPTS):
-            with self._lock, translated(self.root):
+            with self._lock, translated(self.folder):
                 try:
                     return attempt()
-                except delta_errors.CommitFailedError:
+                except (delta_errors.CommitFailedError, location.LostRace):
                     # Opened again: after a lost race the object's idea of the log is behind.
                     self._delta = None
+                except (OSError, errors.StorageError):
+                    # Or ahead, of a commit that did not reach a bucket.
+                    self._delta = None
+                    raise
             # Outside of the lock. Random, so that two writers that collided do not do so again.
             time.sleep(min(2.0, _BACKOFF_SECONDS * (number + 1)) * random.random())
         raise errors.StorageError(
@@ -339,6 +352,7 @@ class EventTable:
         missing = [columns.delta_field(name, field_type) for name, field_type in used.items() if name not in known]
         if missing:
             delta.alter.add_columns(missing, post_commithook_properties=log.WITHOUT_HOOKS)
+            self.folder.publish(delta.version())
             delta.update_incremental()
 
     def _check(self, delta: deltalake.DeltaTable, wanted: Mapping[str, FieldType]) -> Mapping[str, FieldType]:
@@ -384,8 +398,9 @@ class EventTable:
             commit_properties=transaction.CommitProperties(app_transactions=transactions or None),
             post_commithook_properties=log.WITHOUT_HOOKS,
         )
+        self.folder.publish(delta.version())
         # A process that stood still in there for minutes may have written an entry where one had been and was deleted.
-        if time.monotonic() - began > log.KEEP_SECONDS / 2 and not log.holds(self.root, delta.version() - 1):
+        if time.monotonic() - began > log.KEEP_SECONDS / 2 and not log.holds(self.folder, delta.version() - 1):
             raise delta_errors.CommitFailedError("The log went on, and this commit is behind its beginning.")
         version = self._refreshed().version()
         self._keep_log()
@@ -393,30 +408,33 @@ class EventTable:
 
     def _keep_log(self) -> None:
         """A checkpoint, if one is due. What was committed is committed: what fails here is made up for later."""
-        with contextlib.suppress(errors.StorageError), translated(self.root):
+        with contextlib.suppress(errors.StorageError), translated(self.folder):
             delta = self._open()
-            if log.is_due(self.root, delta, len(self._as_snapshot(delta).files)):
-                log.keep(self.root, delta, self._batches, time.time())
+            if log.is_due(self.folder, delta, len(self._as_snapshot(delta).files)):
+                log.keep(self.folder, delta, self._batches, self.folder.now())
 
     def _as_snapshot(self, delta: deltalake.DeltaTable) -> Snapshot:
         if self._newest is None or self._newest.version != delta.version():
-            self._newest = snapshots.read(self.root, delta, self.catalog)
+            self._newest = snapshots.read(self.folder, delta, self.catalog)
             self.catalog.forget_others(self._newest.files_by_path)
         return self._newest
 
     def _refreshed(self) -> deltalake.DeltaTable:
         with self._lock:
+            self.folder.sync()
             delta = self._open()
             delta.update_incremental()
             return delta
 
     def _open(self) -> deltalake.DeltaTable:
         # From the newest checkpoint: what lies before it may go, and each entry since makes all that follows slower.
-        state = log.state(self.root)
+        if self._delta is None:
+            self.folder.sync()
+        state = self.folder.log_state()
         if self._delta is None or state != self._opened_from:
-            if not deltalake.DeltaTable.is_deltatable(self.root):
+            if not deltalake.DeltaTable.is_deltatable(self.folder.log_root):
                 self._create()
-            self._delta, self._opened_from = deltalake.DeltaTable(self.root), state
+            self._delta, self._opened_from = deltalake.DeltaTable(self.folder.log_root), state
         return self._delta
 
     def _taken(self, delta: deltalake.DeltaTable, batch_ids: Collection[str]) -> frozenset[str]:
@@ -427,35 +445,32 @@ class EventTable:
         return self._batches.taken(batch_ids, delta.version()).union(old)
 
     def _create(self) -> None:
-        os.makedirs(self.root, exist_ok=True)
+        os.makedirs(self.folder.log_root, exist_ok=True)
         try:
             deltalake.DeltaTable.create(
-                self.root,
+                self.folder.log_root,
                 columns.initial_schema(),
                 configuration=dict(log.CONFIGURATION),
                 name=self.community_uuid,
                 description="Penstock events",
             )
-        except delta_errors.DeltaError:
+            self.folder.publish(0)
+        except (delta_errors.DeltaError, location.LostRace):
             # Two processes may make it at once; whoever lost uses what the other made.
-            if not deltalake.DeltaTable.is_deltatable(self.root):  # else another process made it first
+            self.folder.sync()
+            if not deltalake.DeltaTable.is_deltatable(self.folder.log_root):  # else another process made it first
                 raise
 
 
 @contextlib.contextmanager
-def translated(root: str) -> Iterator[None]:
+def translated(folder: location.Location) -> Iterator[None]:
     """The border of the foreign libraries: what they raise becomes StorageError `lake_failed`."""
     try:
         yield
     except (delta_errors.DeltaError, pl.exceptions.PolarsError, OSError) as error:
         if disk.says_full(error):
-            raise disk.no_room(disk.Room(pathlib.Path(root), 0).space()) from error
-        reason = (str(error).splitlines() or [""])[0]
-        raise errors.StorageError(
-            "lake_failed",
-            f"The event table in {root} failed: {type(error).__name__}: {reason}",
-            "Look at the disk's space and rights and at the folder; nothing was changed.",
-        ) from error
+            raise disk.no_room(disk.Room(folder.disk, 0).space()) from error
+        raise errors.StorageError("lake_failed", *folder.explain(error)) from error
 
 
 def _is_partitioned(delta: deltalake.DeltaTable) -> bool:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
-import pathlib
 import time
 from collections.abc import Callable, Collection, Iterator
 
-from penstock.fields import types
 from penstock.lake import joining, needles, pins, table
+from penstock.lake.location import Entry, Location
 
 SAFE_SECONDS = 600.0
 """Least age at which `penstock lake vacuum` deletes a file: an ingest that is under way says every minute that its
@@ -75,7 +73,7 @@ def compact(
     until = time.monotonic() + max_seconds
     snapshot = events.snapshot()
     removed = added = rows = 0
-    with table.translated(events.root):
+    with table.translated(events.folder):
         for run in joining.runs(snapshot, min_files=min_files, target=target or joining.Target()):
             # Between runs only: a run that has begun is worth finishing.
             if time.monotonic() >= until:
@@ -101,10 +99,10 @@ def vacuum(
         StorageError: `lake_failed`.
     """
     events.check_writable()
-    with table.translated(events.root):
-        now = time.time()
+    with table.translated(events.folder):
+        now = events.folder.now()
         # Listed before the newest snapshot is read: an append that commits meanwhile keeps its files.
-        old = list(_files_older_than(events.root, now, keep_seconds))
+        old = list(_files_older_than(events.folder, now, keep_seconds))
         snapshots = [events.snapshot(), *(events.snapshot(version) for version in sorted(set(pinned_versions)))]
         # Before anything is deleted: a pinned version that cannot be read raises, and then nothing is.
         needed = {file.path for snapshot in snapshots for file in snapshot.files}
@@ -113,26 +111,20 @@ def vacuum(
                 events.keep(pinned)
             # Only now: from here on the log no longer has what an earlier version of Penstock pinned.
             events.adopt_log_properties()
-            pins.forget(events.root, pinned_versions, now - keep_seconds)
-        deleted, size = [], 0
-        for path, file_bytes in old:
-            if path in needed:
-                continue
-            if not dry_run:
-                # The sidecar first: alone it would stay for ever, since only data files are listed.
-                needles.delete(str(pathlib.Path(events.root, path)))
-                pathlib.Path(events.root, path).unlink(missing_ok=True)
-            deleted.append(path)
-            size += file_bytes
-        return VacuumReport(files=tuple(deleted), bytes=size)
+            pins.forget(events.folder, pinned_versions, now - keep_seconds)
+        unneeded = [entry for entry in old if entry.name not in needed]
+        if not dry_run:
+            # The sidecars first: alone they would stay for ever, since only data files are listed.
+            events.folder.delete([needles.path_of(entry.name) for entry in unneeded])
+            events.folder.delete([entry.name for entry in unneeded])
+            events.folder.forget_touches(now - keep_seconds)
+        names, size = tuple(entry.name for entry in unneeded), sum(entry.bytes for entry in unneeded)
+        return VacuumReport(files=names, bytes=size)
 
 
-def _files_older_than(root: str, now: float, keep_seconds: float) -> Iterator[tuple[str, int]]:
-    """Path and size of the data files last written so long ago; of tiny ones, TINY_KEEP_SECONDS ago at most."""
-    folder = pathlib.Path(root)
-    for path in sorted([*folder.glob("*.parquet"), *folder.glob(f"{types.DAY}=*/*.parquet")]):
-        with contextlib.suppress(FileNotFoundError):
-            state = path.stat()
-            kept = min(keep_seconds, TINY_KEEP_SECONDS) if state.st_size < TINY_BYTES else keep_seconds
-            if state.st_mtime <= now - kept:
-                yield str(path.relative_to(root)), state.st_size
+def _files_older_than(folder: Location, now: float, keep_seconds: float) -> Iterator[Entry]:
+    """The data files last written so long ago; of tiny ones, TINY_KEEP_SECONDS ago at most."""
+    for entry in folder.data_files():
+        kept = min(keep_seconds, TINY_KEEP_SECONDS) if entry.bytes < TINY_BYTES else keep_seconds
+        if entry.modified <= now - kept:
+            yield entry

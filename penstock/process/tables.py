@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from penstock import settings as settings_module
-from penstock.lake import table
+from penstock.lake import location, table
 from penstock.lake.attached import definition, stores
 from penstock.lake.attached import table as attached
 
@@ -20,7 +18,7 @@ def open_table(settings: settings_module.Settings, community_uuid: str) -> table
     if defined is not None:
         return open_attached(settings, community_uuid, defined)
     return table.EventTable(
-        settings.resolved_lake_path,
+        _lake(settings),
         community_uuid,
         keep_bytes=settings.disk_keep_bytes,
         batch_ttl_seconds=settings.batch_id_ttl_seconds,
@@ -39,14 +37,18 @@ def open_attached(
         ca_file=settings.attach_s3_ca_file,
         allow_http=settings.attach_s3_allow_http,
     )
-    return attached.AttachedTable(settings.resolved_lake_path, community_uuid, defined, access)
+    return attached.AttachedTable(_lake(settings), community_uuid, defined, access)
 
 
 def attach(settings: settings_module.Settings, community_uuid: str, defined: definition.Definition) -> None:
     """Makes a new community's events those of a table that is there. Raises StorageError `lake_failed`."""
-    definition.write(os.path.join(settings.resolved_lake_path, community_uuid), defined)
+    definition.write(_lake(settings).table(community_uuid), defined)
 
 
 def attached_to(settings: settings_module.Settings, community_uuid: str) -> definition.Definition | None:
     """What the community's events are attached to; None if they are Penstock's own. Raises StorageError."""
-    return definition.read(os.path.join(settings.resolved_lake_path, community_uuid))
+    return definition.read(_lake(settings).table(community_uuid))
+
+
+def _lake(settings: settings_module.Settings) -> location.Lake:
+    return location.DiskLake(settings.resolved_lake_path)

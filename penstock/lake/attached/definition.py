@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import os
-import pathlib
 from collections.abc import Mapping
 
 import orjson
 
 from penstock import errors
-from penstock.base import durable_files
+from penstock.lake.location import Location
 
 NAME = "_attached.json"
 """In the community's folder of the lake. Where it is, the community's events are somebody else's table."""
@@ -49,31 +47,31 @@ class Definition:
         return f"{self.type} {where}"
 
 
-def write(root: str, definition: Definition) -> None:
-    """Makes the community's folder one of an attached table. StorageError `lake_failed`."""
+def write(folder: Location, definition: Definition) -> None:
+    """Makes the community's folder one of an attached table. StorageError."""
     try:
-        pathlib.Path(root).mkdir(parents=True, exist_ok=True)
-        durable_files.replace(pathlib.Path(root, NAME), orjson.dumps(dataclasses.asdict(definition)))
+        folder.write(NAME, orjson.dumps(dataclasses.asdict(definition)))
     except OSError as error:
         raise errors.StorageError(
-            "lake_failed", f"{root} cannot be written: {error.strerror}.", "Look at the disk's space and rights."
+            "lake_failed", f"{folder.root} cannot be written: {error.strerror}.", "Look at the disk's space and rights."
         ) from error
 
 
-def read(root: str) -> Definition | None:
+def read(folder: Location) -> Definition | None:
     """The definition in a community's folder; None where the events are Penstock's own.
 
     Raises:
-        StorageError: `lake_failed`: it is there and cannot be read. Never taken for a table of our own.
+        StorageError: it is there and cannot be read (`lake_failed`), or nobody can say whether it is there. Never
+            taken for a table of our own.
     """
-    place = os.path.join(root, NAME)
     try:
-        with open(place, "rb") as file:
-            stored = orjson.loads(file.read())
+        stored = orjson.loads(folder.read(NAME))
         return Definition(**{**stored, "type": TableType(stored["type"])})
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise errors.StorageError(
-            "lake_failed", f"{place} cannot be read: {error}.", "Restore it from a backup, or attach the table again."
+            "lake_failed",
+            f"{folder.root}/{NAME} cannot be read: {error}.",
+            "Restore it from a backup, or attach the table again.",
         ) from error

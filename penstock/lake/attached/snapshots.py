@@ -14,7 +14,7 @@ import polars as pl
 from penstock import errors
 from penstock.base import instants
 from penstock.fields import types
-from penstock.lake import catalog, layout, snapshots
+from penstock.lake import catalog, layout, location, snapshots
 from penstock.lake.attached import columns, facts, faults, schemas, stores, times
 from penstock.lake.attached.formats import listing
 from penstock.lake.files import DataFile
@@ -27,7 +27,7 @@ class Fixed(catalog.Catalog):
     """The fields of files that are known as a whole."""
 
     def __init__(self, known: Mapping[str, catalog.Fields]) -> None:
-        super().__init__("")
+        super().__init__(location.Disk(""))
         self._fixed = known
 
     def of(self, paths: Sequence[str]) -> list[catalog.Fields]:
@@ -267,7 +267,8 @@ def make(
             )
         )
     return Attached(
-        root=root,
+        # By name only: nothing is read there.
+        folder=location.Disk(root),
         version=listed.version,
         columns={types.TIMESTAMP: types.FieldType.DATE, **schema.types},
         files=tuple(files),

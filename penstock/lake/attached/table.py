@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pathlib
 import threading
-import time
 import uuid
 import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -14,9 +12,8 @@ import orjson
 import polars as pl
 
 from penstock import errors
-from penstock.base import durable_files
 from penstock.fields.types import FieldType
-from penstock.lake import pins, table
+from penstock.lake import location, pins, table
 from penstock.lake.attached import definition, facts, faults, schemas, snapshots, stores
 from penstock.lake.attached.formats import delta, iceberg, listing, parquet
 from penstock.lake.files import DataFile, Written
@@ -32,9 +29,13 @@ class AttachedTable(table.EventTable):
     """
 
     def __init__(
-        self, path: str, community_uuid: str | uuid.UUID, defined: definition.Definition, access: stores.Access
+        self,
+        lake: str | location.Lake,
+        community_uuid: str | uuid.UUID,
+        defined: definition.Definition,
+        access: stores.Access,
     ) -> None:
-        super().__init__(path, community_uuid)
+        super().__init__(lake, community_uuid)
         self.defined = defined
         self._access = access
         self._book = facts.Book(access)
@@ -63,13 +64,10 @@ class AttachedTable(table.EventTable):
     def keep(self, kept: table.Snapshot) -> None:
         """Keeps a snapshot readable by its version: the list of its files, as they are now. Raises StorageError."""
         assert isinstance(kept, snapshots.Attached)
-        place = self._place(kept.version)
-        with table.translated(self.root):
-            if place.exists():
-                place.touch()  # `pins.forget` counts its age from here
-                return
-            place.parent.mkdir(parents=True, exist_ok=True)
-            durable_files.replace(place, zlib.compress(orjson.dumps(kept.listed.as_json()), 1))
+        name = _name(kept.version)
+        with table.translated(self.folder):
+            if not self.folder.freshen(name):  # `pins.forget` counts its age from here
+                self.folder.write(name, zlib.compress(orjson.dumps(kept.listed.as_json()), 1))
 
     def check(self) -> snapshots.Attached:
         """The newest table, if the definition suits it; asked before it is attached.
@@ -119,8 +117,8 @@ class AttachedTable(table.EventTable):
 
     def forget(self, pinned_versions: Collection[int], keep_seconds: float) -> None:
         """Forgets kept snapshots that nobody pins any more. The table's own files are never touched."""
-        with table.translated(self.root):
-            pins.forget(self.root, pinned_versions, time.time() - keep_seconds)
+        with table.translated(self.folder):
+            pins.forget(self.folder, pinned_versions, self.folder.now() - keep_seconds)
 
     def _listed(self, version: int | None) -> listing.Listing:
         where = self.defined.table
@@ -150,12 +148,13 @@ class AttachedTable(table.EventTable):
 
     def _kept(self, version: int) -> listing.Listing | None:
         try:
-            return listing.Listing.from_json(orjson.loads(zlib.decompress(self._place(version).read_bytes())))
+            return listing.Listing.from_json(orjson.loads(zlib.decompress(self.folder.read(_name(version)))))
         except (FileNotFoundError, zlib.error, ValueError, KeyError, TypeError):
             return None
 
-    def _place(self, version: int) -> pathlib.Path:
-        return pathlib.Path(self.root, pins.FOLDER, f"{version:020d}")
+
+def _name(version: int) -> str:
+    return f"{pins.FOLDER}/{version:020d}"
 
 
 def _not_found(version: int) -> errors.NotFound:

@@ -1,7 +1,6 @@
 """The needle index: beside each data file a sidecar that says which values its row groups may hold (docs/lake.md).
 
     made = needles.of_frame(frame, weight, rows, columns, name)  when a data file is written
-    needles.write(location, made)
     with needles.read_file(path, name, rows) as sidecar:      None: missing, damaged or foreign: read all
         rows = needles.rows_to_read(requirement, sidecar)     what of the file may match
 
@@ -16,12 +15,10 @@ from penstock.lake.needles.sidecar import (
     Sidecar,
     content,
     content_of_file,
-    delete,
     of_frame,
     path_of,
     read,
     read_file,
-    write,
 )
 
 __all__ = [
@@ -30,12 +27,10 @@ __all__ = [
     "Sidecar",
     "content",
     "content_of_file",
-    "delete",
     "kind_of",
     "of_frame",
     "path_of",
     "read",
     "read_file",
     "rows_to_read",
-    "write",
 ]

@@ -127,21 +127,6 @@ def of_frame(
         return None
 
 
-def write(location: str, made: bytes) -> None:
-    """Writes the sidecar of the data file at `location`. Without room or rights for it there is none: never raises."""
-    try:
-        with open(path_of(location), "wb") as file:  # no commit names the data file yet: nobody reads this one half
-            file.write(made)
-    except OSError:
-        delete(location)
-
-
-def delete(location: str) -> None:
-    """Deletes the sidecar of a data file; never raises: what stays is of no use and does no harm."""
-    with contextlib.suppress(OSError):
-        os.unlink(path_of(location))
-
-
 def content_of_file(location: str, rows: Sequence[int], columns: Mapping[str, FieldType]) -> bytes:
     """The sidecar of a data file that exists, whose row groups have so many rows. Raises as `content` does."""
     scan = pl.scan_parquet(location, glob=False, hive_partitioning=False)

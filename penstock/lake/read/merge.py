@@ -10,6 +10,7 @@ import polars as pl
 
 from penstock.base import later
 from penstock.fields import types
+from penstock.lake.location import Location
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,12 +36,13 @@ class Stretch:
     """Rows [start, end) of a sorted file.
 
     Attributes:
-        location: the file.
+        folder, path: the file.
         start, end: its rows.
         first_us: no row of the stretch is earlier.
     """
 
-    location: str
+    folder: Location
+    path: str
     start: int
     end: int
     first_us: int
@@ -200,5 +202,7 @@ class _Cursor:
 
 
 def _read(stretch: Stretch, offset: int, rows: int) -> Instants:
-    column = pl.scan_parquet(stretch.location).select(types.TIMESTAMP).slice(offset, rows).collect()
+    with stretch.folder.hold([stretch.path]):
+        scan = pl.scan_parquet(stretch.folder.local(stretch.path))
+        column = scan.select(types.TIMESTAMP).slice(offset, rows).collect()
     return column.to_series().to_physical().to_numpy()

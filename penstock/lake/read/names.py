@@ -17,6 +17,6 @@ def known(snapshots: Iterable[table.Snapshot]) -> frozenset[str]:
     """
     found: list[frozenset[str]] = []
     for snapshot in snapshots:
-        with table.translated(snapshot.root):
+        with table.translated(snapshot.folder):
             found.append(snapshot.field_names)
     return found[0] if len(found) == 1 else frozenset().union(*found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from penstock import query
 from penstock.lake import needles, table
@@ -37,8 +37,8 @@ def needed(snapshot: table.Snapshot, chosen: Sequence[DataFile], predicate: quer
         return Needed(files=list(chosen), groups={})
     found: list[DataFile] = []
     groups: dict[str, list[needles.RowGroup]] = {}
-    for file in chosen:
-        with needles.read_file(snapshot.location(needles.path_of(file.path)), file.order, file.rows) as sidecar:
+    for file, path in _with_sidecars(snapshot, chosen):
+        with needles.read_file(path, file.order, file.rows) as sidecar:
             kept = None if sidecar is None else needles.rows_to_read(requirement, sidecar)
         # The whole file is out. None means "unknown", which is to read all of it.
         if kept == []:
@@ -47,3 +47,12 @@ def needed(snapshot: table.Snapshot, chosen: Sequence[DataFile], predicate: quer
         if kept is not None and sum(group.rows for group in kept) < file.rows:
             groups[file.path] = kept
     return Needed(files=found, groups=groups)
+
+
+def _with_sidecars(snapshot: table.Snapshot, chosen: Sequence[DataFile]) -> Iterator[tuple[DataFile, str]]:
+    """The data files and where their sidecars lie; some at a time are fetched, where they must be."""
+    at_once = snapshot.folder.held_files
+    for start in range(0, len(chosen), at_once):
+        part = [(file, needles.path_of(file.path)) for file in chosen[start : start + at_once]]
+        with snapshot.folder.hold([name for _, name in part]):
+            yield from ((file, snapshot.location(name)) for file, name in part)

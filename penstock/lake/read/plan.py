@@ -14,7 +14,7 @@ import polars as pl
 from penstock import query
 from penstock.base import instants
 from penstock.fields import types
-from penstock.lake import files, layout, table
+from penstock.lake import files, layout, location, table
 from penstock.lake.attached import snapshots
 from penstock.lake.read import merge
 
@@ -152,8 +152,9 @@ def plan_slices(
         return unsorted.plan_slices(
             snapshot, time_range, max_rows=max_rows, max_bytes=max_bytes, fields=fields, should_stop=should_stop
         )
-    with table.translated(snapshot.root):
+    with table.translated(snapshot.folder):
         footers = _Footers(snapshot)
+        snapshot.folder.fetch_footers([file.path for file in snapshot.files if time_range.touches(file)])
         inside = [
             stretch
             for place, file in enumerate(snapshot.files)
@@ -191,12 +192,13 @@ class _Footers:
     def of(self, file: files.DataFile) -> layout.Footer:
         """The footer of a file."""
         if file.path not in self._known:
-            self._known[file.path] = layout.read_footer(self.location(file), file.rows)
+            self._known[file.path] = layout.read_footer(self._snapshot.folder.footer(file.path), file.rows)
         return self._known[file.path]
 
-    def location(self, file: files.DataFile) -> str:
-        """Where a file lies."""
-        return self._snapshot.location(file.path)
+    @property
+    def folder(self) -> location.Location:
+        """Where the files lie."""
+        return self._snapshot.folder
 
 
 def _stretch(footers: _Footers, file: files.DataFile, place: int, time_range: TimeRange) -> _Stretch | None:
@@ -220,8 +222,10 @@ def _row_at(footers: _Footers, file: files.DataFile, us: int) -> int:
     cell = cells[bisect.bisect_left(cells, us, key=lambda cell: cell.last_us)]
     if us <= cell.first_us:
         return cell.start
-    rows = pl.scan_parquet(footers.location(file)).select(types.TIMESTAMP).slice(cell.start, cell.end - cell.start)
-    return cell.start + int(rows.select((pl.col(types.TIMESTAMP).to_physical() < us).sum()).collect().item())
+    with footers.folder.hold([file.path]):
+        rows = pl.scan_parquet(footers.folder.local(file.path)).select(types.TIMESTAMP)
+        rows = rows.slice(cell.start, cell.end - cell.start)
+        return cell.start + int(rows.select((pl.col(types.TIMESTAMP).to_physical() < us).sum()).collect().item())
 
 
 def _fine_groups(footers: _Footers, stretches: Sequence[_Stretch]) -> Iterator[list[_Stretch]]:
@@ -323,7 +327,9 @@ class _Cutter:
         self._flush()
         merged = merge.Merge(
             [
-                merge.Stretch(location=self._footers.location(s.file), start=s.start, end=s.end, first_us=s.first_us)
+                merge.Stretch(
+                    folder=self._footers.folder, path=s.file.path, start=s.start, end=s.end, first_us=s.first_us
+                )
                 for s in group
             ]
         )

@@ -18,7 +18,7 @@ from penstock.fields import types, values
 from penstock.fields.types import FieldType
 from penstock.lake import catalog, files, layout, needles, table
 from penstock.lake.attached import snapshots
-from penstock.lake.read import narrowing, plan, sparse, unsorted_reading
+from penstock.lake.read import fetching, narrowing, plan, sparse, unsorted_reading
 from penstock.lake.read import needed as needed_files
 
 _CHUNK_ROWS = 4_194_304
@@ -91,12 +91,29 @@ def _piece(
 ) -> pl.DataFrame:
     """The matching rows of a piece of a file that holds these fields. Nothing is read where none can match."""
     stretches = _stretches(snapshot, piece, file, predicate)
-    if stretches:
-        # Before it is compiled, which takes longer than to read what is left where a file has hundreds of columns.
-        fields = narrowing.narrowed(snapshot.location(file.path), stretches, fields, predicate)
-    own = predicate.within(fields.columns, fields.overflow) if stretches else predicate
-    if not stretches or own.constant is False:
-        return pl.DataFrame(schema={name: layout.dtype(name, snapshot.columns) for name in names})
+    if not stretches or (snapshot.folder.is_remote and not fetching.may_match(fields, predicate)):
+        return _no_rows(snapshot, names)
+    with snapshot.folder.hold([file.path]):
+        return _rows_of(snapshot, file, stretches, names, predicate, fields)
+
+
+def _no_rows(snapshot: table.Snapshot, names: Sequence[str]) -> pl.DataFrame:
+    return pl.DataFrame(schema={name: layout.dtype(name, snapshot.columns) for name in names})
+
+
+def _rows_of(
+    snapshot: table.Snapshot,
+    file: files.DataFile,
+    stretches: list[tuple[int, int]],
+    names: list[str],
+    predicate: query.Predicate,
+    fields: catalog.Fields,
+) -> pl.DataFrame:
+    # Before it is compiled, which takes longer than to read what is left where a file has hundreds of columns.
+    fields = narrowing.narrowed(snapshot.location(file.path), stretches, fields, predicate)
+    own = predicate.within(fields.columns, fields.overflow)
+    if own.constant is False:
+        return _no_rows(snapshot, names)
     found = sparse.read(
         snapshot.location(file.path),
         stretches,
@@ -151,7 +168,7 @@ def count(
         unsure = [file for file in part if own.expression is not None or not time_range.covers(file)]
         found += sum(file.rows for file in part) - sum(file.rows for file in unsure)
         if unsure and own.constant is not False:
-            with _reading(snapshot, unsure):
+            with _reading(snapshot, unsure), fetching.held(snapshot, unsure):
                 lengths = _in_range(snapshot, unsure, time_range, own, groups=needed.groups).select(pl.len())
                 found += int(lengths.collect(engine="streaming").item())
         done += sum(file.rows for file in part)
@@ -206,7 +223,7 @@ def histogram(
                 rest.append(file)
         if not rest or own.constant is False:
             continue
-        with _reading(snapshot, rest):
+        with _reading(snapshot, rest), fetching.held(snapshot, rest):
             matching = _in_range(snapshot, rest, time_range, own, types.TIMESTAMP, groups=needed.groups)
             grouped = matching.group_by(bucket).agg(pl.len().alias("events")).collect(engine="streaming")
         for position, events in grouped.iter_rows():
@@ -270,7 +287,8 @@ def _newest_of(
     chosen = [file for _, file in placed]
     matching = _in_range(snapshot, chosen, time_range, own, types.TIMESTAMP, groups=needed.groups, numbered=True)
     moment = pl.col(types.TIMESTAMP).to_physical().alias("us")
-    found = matching.select(moment, _ROW).top_k(limit, by=["us", _ROW]).collect(engine="streaming")
+    with fetching.held(snapshot, chosen):
+        found = matching.select(moment, _ROW).top_k(limit, by=["us", _ROW]).collect(engine="streaming")
     starts = list(itertools.accumulate((file.rows for _, file in placed), initial=0))
     result = []
     for us, row in found.iter_rows():
@@ -286,7 +304,9 @@ def _events(snapshot: table.Snapshot, wanted: Sequence[_Found]) -> list[dict[str
         by_place.setdefault(found.place, []).append(found)
     events: dict[tuple[int, int], dict[str, Any]] = {}
     for place, chosen in by_place.items():
-        for record in _whole_rows(snapshot, snapshot.files[place], chosen).iter_rows(named=True):
+        with fetching.held(snapshot, [snapshot.files[place]]):
+            rows = _whole_rows(snapshot, snapshot.files[place], chosen)
+        for record in rows.iter_rows(named=True):
             row = record.pop(_ROW)
             events[place, row] = _event(record, snapshot.columns)
     return [events[found.place, found.row] for found in wanted]
@@ -405,7 +425,7 @@ def _reading(snapshot: table.Snapshot, files: Sequence[files.DataFile]) -> Itera
     No later attempt can succeed with it, while a lake that failed may be well again. An attached table's files are
     looked at before and behind: Conflict `attached_file_changed` where one is not what the snapshot pinned.
     """
-    with table.translated(snapshot.root), _pinned(snapshot, files):
+    with table.translated(snapshot.folder), _pinned(snapshot, files):
         try:
             yield
         except pl.exceptions.PolarsError as error:
@@ -461,14 +481,16 @@ def _parts(
     each of its files the columns of all others.
     """
     if predicate.expression is None:
-        yield from ((chunk, predicate) for chunk in _chunks(chosen, most_rows))
+        yield from ((chunk, predicate) for chunk in _chunks(snapshot, chosen, most_rows))
         return
-    with table.translated(snapshot.root):
+    with table.translated(snapshot.folder):
         holdings = list(zip(chosen, snapshot.fields_of(chosen), strict=True))
     holdings.sort(key=lambda each: predicate.looks_at(each[1].columns, each[1].overflow))
     part = _Part(snapshot, needed, predicate, most_rows)
-    for file, fields in holdings:
+    for place, (file, fields) in enumerate(holdings):
         if not part.takes(file, fields):
+            # While this part is read, what the next one needs comes.
+            fetching.ahead(snapshot, [(one, own) for one, own in holdings[place:]], predicate)
             yield part.files, part.own_predicate()
             part = _Part(snapshot, needed, predicate, most_rows)
         part.add(file, fields)
@@ -500,7 +522,8 @@ class _Part:
             return False
         own = len(self._predicate.columns & fields.columns)
         together = len(self._predicate.columns & (self._held | fields.columns))
-        return self._rows + file.rows <= self._most_rows and together <= 2 * own + _SPARE_COLUMNS
+        fits = self._rows + file.rows <= self._most_rows and together <= 2 * own + _SPARE_COLUMNS
+        return fits and fetching.fits(self._snapshot, self.files, file)
 
     def add(self, file: files.DataFile, fields: catalog.Fields) -> None:
         """Takes a file."""
@@ -523,25 +546,29 @@ def _within(
     predicate: query.Predicate,
 ) -> query.Predicate:
     """The predicate for files that hold these fields, compiled for the columns in which something may match."""
-    is_own = not isinstance(snapshot, snapshots.Attached)  # only our own files can be searched by their pages
-    found = [
-        narrowing.narrowed(snapshot.location(file.path), needed.stretches(file), fields, predicate)
-        if is_own
-        else fields
-        for file, fields in zip(chosen, holdings, strict=True)
-    ]
+    if predicate.anywhere is None or isinstance(snapshot, snapshots.Attached):
+        # Nothing is narrowed, so nothing is read; and only our own files can be searched by their pages.
+        found = list(holdings)
+    else:
+        with table.translated(snapshot.folder), fetching.held(snapshot, chosen):
+            found = [
+                narrowing.narrowed(snapshot.location(file.path), needed.stretches(file), fields, predicate)
+                for file, fields in zip(chosen, holdings, strict=True)
+            ]
     held, names = (
         frozenset[str]().union(*sets) for sets in zip(*((f.columns, f.overflow) for f in found), strict=True)
     )
     return predicate.within(held, names)
 
 
-def _chunks(chosen: Sequence[files.DataFile], most_rows: int) -> Iterator[list[files.DataFile]]:
+def _chunks(
+    snapshot: table.Snapshot, chosen: Sequence[files.DataFile], most_rows: int
+) -> Iterator[list[files.DataFile]]:
     """The files, some at a time: `most_rows` rows or one file."""
     chunk: list[files.DataFile] = []
     rows = 0
     for file in chosen:
-        if chunk and rows + file.rows > most_rows:
+        if chunk and (rows + file.rows > most_rows or not fetching.fits(snapshot, chunk, file)):
             yield chunk
             chunk, rows = [], 0
         chunk.append(file)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from penstock import testing
 from penstock.intake import ingest
-from penstock.lake import catalog, layout, table, upkeep
+from penstock.lake import catalog, layout, location, table, upkeep
+from penstock.lake.location import disk
 from penstock.lake.read import names
 
 COMMUNITY = "00000000-0000-4000-8000-000000000001"
@@ -39,8 +40,8 @@ def again(events: table.EventTable) -> table.EventTable:
 
 @pytest.fixture
 def no_footer(monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(location: str) -> catalog.Fields:
-        raise AssertionError(f"the footer of {location} was read")
+    def read(folder: location.Disk, path: str) -> catalog.Fields:
+        raise AssertionError(f"the footer of {path} was read")
 
     monkeypatch.setattr(catalog, "read_fields", read)
     return
@@ -99,7 +100,7 @@ def test_a_catalog_that_cannot_be_stored_is_no_error(events: table.EventTable, m
     def full(*_: object) -> None:
         raise OSError("no room")
 
-    monkeypatch.setattr(catalog.os, "replace", full)
+    monkeypatch.setattr(disk.os, "replace", full)
     events.catalog.store([file.path for file in events.snapshot().files])
     assert names.known([events.snapshot()]) == ALL
     assert list(pathlib.Path(events.root).glob("_catalog*")) == []

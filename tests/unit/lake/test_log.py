@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from penstock import errors
 from penstock.fields import types
-from penstock.lake import batches, log, pins, table, upkeep
+from penstock.lake import batches, location, log, pins, table, upkeep
 
 TTL_SECONDS = 1_000.0
 
@@ -85,7 +85,7 @@ def test_a_process_that_looked_away_while_the_log_was_shortened_goes_on_with_it(
     commit(events, range(3, 50))
     age(events)
     commit(events, range(50, 75))
-    assert not log.holds(events.root, 4)
+    assert not log.holds(events.folder, 4)
     assert late.has_batch("batch-1")
     with pytest.raises(table.BatchTaken):
         late.append([frame(2)], types={}, batch_ids=["batch-30"])
@@ -128,7 +128,7 @@ def test_a_kept_snapshot_is_read_by_its_version_until_it_is_pinned_no_more(event
     upkeep.compact(events, min_files=2)
     age(events)
     commit(events, range(60, 85))
-    assert not log.holds(events.root, pinned.version)
+    assert not log.holds(events.folder, pinned.version)
     again = other(events)
     assert again.snapshot(pinned.version) == pinned
     upkeep.vacuum(again, pinned_versions=[pinned.version], keep_seconds=0)
@@ -198,7 +198,7 @@ class Log:
     def __init__(self, root: pathlib.Path) -> None:
         self.folder = root / "_delta_log"
         self.folder.mkdir()
-        self.processes = [batches.Batches(str(root), TTL_SECONDS) for _ in range(2)]
+        self.processes = [batches.Batches(location.Disk(str(root)), TTL_SECONDS) for _ in range(2)]
         self.version = -1
         self.now = 1_000_000.0
         self.committed: dict[str, float] = {}

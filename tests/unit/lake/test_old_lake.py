@@ -99,12 +99,12 @@ def test_its_log_is_shortened_once_pinned_snapshots_are_kept_and_no_batch_id_is_
     old = events.snapshot()
     shorten(range(25))
     shorten(range(25, 50))
-    assert log.holds(events.root, old.version)  # nobody has said yet which versions are read
+    assert log.holds(events.folder, old.version)  # nobody has said yet which versions are read
     assert post(0, "first") == 0
     upkeep.vacuum(events, pinned_versions=[old.version], keep_seconds=0)
     shorten(range(50, 75))
     shorten(range(75, 100))
-    assert not log.holds(events.root, old.version)
+    assert not log.holds(events.folder, old.version)
     again = table.EventTable(str(lake), COMMUNITY)
     assert in_order(again.snapshot(old.version)) == expected(lake)
     assert again.batches_taken(["first", "new-0", "new-99", "newer"]) == {"first", "new-0", "new-99"}

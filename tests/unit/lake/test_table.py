@@ -21,6 +21,7 @@ from penstock import errors
 from penstock.fields import types
 from penstock.fields.types import FieldType
 from penstock.lake import files, layout, table
+from penstock.lake.location import disk
 
 DAY_US = 86_400_000_000
 N = {"n": FieldType.LONG}
@@ -72,11 +73,11 @@ def test_row_groups_hold_fewer_rows_the_wider_the_events(columns: int, group_row
 
 
 def test_a_file_that_cannot_be_written_whole_is_gone(events: table.EventTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(location: str) -> None:
-        assert os.path.getsize(location)
-        raise OSError(errno.ENOSPC, "No space left on device", location)
+    def full(descriptor: int) -> None:
+        assert os.fstat(descriptor).st_size
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(files, "_flush_to_disk", full)
+    monkeypatch.setattr(disk.os, "fsync", full)
     with pytest.raises(errors.StorageError):
         events.append([frame([1])], types={})
     assert data_files(events) == []
@@ -340,6 +341,7 @@ WRITER = """
 import sys, datetime as dt, polars as pl
 from penstock.fields.types import FieldType
 from penstock.lake import files, layout, table
+from penstock.lake.location import disk
 root, me = sys.argv[1], int(sys.argv[2])
 events = table.EventTable(root, "community")
 sys.stdin.readline()

@@ -8,7 +8,7 @@ import pytest
 
 from penstock import errors, query, settings
 from penstock.fields.types import TIMESTAMP, FieldType
-from penstock.lake import catalog, snapshots
+from penstock.lake import catalog, location, snapshots
 from penstock.lake.files import DataFile
 from penstock.lake.read import costs, plan
 
@@ -33,10 +33,12 @@ def snapshot_of(root: pathlib.Path, events: int, columns: int, overflow_share: f
         )
         for n in range(FILES)
     ]
-    known = catalog.Catalog(str(root))
+    known = catalog.Catalog(location.Disk(str(root)))
     for file in found:
         known.add(file.path, catalog.Fields(columns=frozenset({TIMESTAMP, *types}), overflow=frozenset()))
-    return snapshots.Snapshot(root=str(root), version=1, columns=types, files=tuple(found), catalog=known)
+    return snapshots.Snapshot(
+        folder=location.Disk(str(root)), version=1, columns=types, files=tuple(found), catalog=known
+    )
 
 
 def any_of(*values: str) -> str:

@@ -180,7 +180,7 @@ def test_a_merge_holds_no_more_timestamps_than_its_budget(events: table.EventTab
     fill(events, [list(range(f, 4000 + f)) for f in range(8)])
     snapshot = events.snapshot()
     stretches = [
-        merge.Stretch(location=snapshot.location(f.path), start=0, end=f.rows, first_us=f.first_us)
+        merge.Stretch(folder=snapshot.folder, path=f.path, start=0, end=f.rows, first_us=f.first_us)
         for f in snapshot.files
     ]
     merged = merge.Merge(stretches, budget_instants=800)
