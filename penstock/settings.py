@@ -14,6 +14,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import tomllib
 import types
 import typing
@@ -29,6 +30,8 @@ _S3_PART_BYTES = 5 * 1024 * 1024  # S3 refuses smaller ones; the embedded store 
 
 OTHER_VARIABLES = frozenset({"PENSTOCK_DEBUG", "PENSTOCK_PROFILE"})
 """Variables of Penstock that are no settings. Those that begin with PENSTOCK_TEST or PENSTOCK_KERNEL are tools'."""
+
+_S3_PLACE = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#\\\s]*))?")
 
 _TOOLS = ("PENSTOCK_TEST", "PENSTOCK_KERNEL")
 
@@ -49,7 +52,21 @@ class Settings:
     # Where things are
     home: pathlib.Path = _field(".penstock", "Folder that holds everything of the embedded mode.")
     database_url: str = _field("", "SQLAlchemy URL; empty: SQLite in the home folder.")
-    lake_path: str = _field("", "Folder of the event tables; empty: `lake` in the home folder.")
+    lake_path: str = _field(
+        "", "Folder of the event tables, or `s3://bucket/prefix`; empty: `lake` in the home folder."
+    )
+    lake_s3_endpoint_url: str = _field("", "Endpoint of the lake's S3 server; empty: as `s3_endpoint_url`.")
+    lake_s3_region: str = _field("", "Region of the lake's bucket; empty: as `s3_region`.")
+    lake_s3_access_key_id: str = _field("", "Access key of the lake's bucket; empty: as `s3_access_key_id`.")
+    lake_s3_secret_access_key: Secret = _field("", "Secret of the lake's access key.")
+    lake_s3_ca_file: str = _field("", "CA file for the lake's S3 server; empty: as `s3_ca_file`.")
+    lake_cache_path: str = _field(
+        "",
+        "Folder for copies of a lake in S3, shared by a machine's processes; empty: `lake-cache` in the home folder.",
+    )
+    lake_cache_bytes: int = _field(
+        10_000_000_000, "What these copies may take; more only while more than that is being read at once."
+    )
     master_key: Secret = _field(
         "",
         "Base64 of 32 bytes that seal secrets at rest, `id:base64,id:base64` for several; empty: the home's file.",
@@ -186,13 +203,24 @@ class Settings:
                 object.__setattr__(self, field.name, value)
         if self.storage == "s3" and self.part_bytes < _S3_PART_BYTES:
             wrong.append(f"part_bytes must be {_S3_PART_BYTES} or more in S3, not {self.part_bytes}")
+        if "://" in str(self.lake_path) and not _S3_PLACE.fullmatch(self.lake_path):
+            wrong.append(f"lake_path must be a folder or s3://bucket/prefix, not {self.lake_path!r}")
         if wrong:
             raise _invalid(wrong)
 
     def without_secrets(self) -> Settings:
-        """The same for a process that only reads events: secrets are empty, but for those that attached tables need."""
-        secrets: dict[str, Any] = {name: Secret("") for name in self._secret_names() if not name.startswith("attach_")}
+        """The same for another process: all secrets are empty."""
+        secrets: dict[str, Any] = {name: Secret("") for name in self._secret_names()}
         return dataclasses.replace(self, **secrets)
+
+    def reading_secrets(self) -> dict[str, str]:
+        """The secrets that a process needs which only reads events, in clear, by setting."""
+        lake = self.resolved_lake_secret.reveal() if self.lake_bucket else ""
+        found = {
+            "lake_s3_secret_access_key": lake,
+            "attach_s3_secret_access_key": self.attach_s3_secret_access_key.reveal(),
+        }
+        return {name: text for name, text in found.items() if text}
 
     def with_secrets_of(self, other: Settings) -> Settings:
         """The same with the secrets of `other`: they are not sent between processes, each has them from its sources."""
@@ -211,6 +239,22 @@ class Settings:
     def resolved_lake_path(self) -> str:
         """`lake_path`, or `lake` in the home folder."""
         return self.lake_path or str(self.home.resolve() / "lake")
+
+    @property
+    def lake_bucket(self) -> tuple[str, str] | None:
+        """Bucket and prefix of a lake in S3; None for one on a disk."""
+        place = _S3_PLACE.fullmatch(self.lake_path)
+        return None if place is None else (place["bucket"], (place["prefix"] or "").strip("/"))
+
+    @property
+    def resolved_lake_secret(self) -> Secret:
+        """Secret of the access key of the lake's bucket: its own, or that of the exports' bucket."""
+        return self.lake_s3_secret_access_key or self.s3_secret_access_key
+
+    @property
+    def resolved_lake_cache_path(self) -> str:
+        """`lake_cache_path`, or `lake-cache` in the home folder."""
+        return self.lake_cache_path or str(self.home.resolve() / "lake-cache")
 
     @property
     def resolved_public_url(self) -> str:

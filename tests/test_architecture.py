@@ -53,7 +53,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "lake.location": {
         "base",
+        "errors",
         "fields",
+        "storage.s3",
     },
     "lake.read": {
         "base",
@@ -139,6 +141,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "fields",
         "lake",
         "lake.read",
+        "process",
         "process.services",
         "query",
         "storage",
@@ -174,6 +177,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "usecases",
     },
     "process": {
+        "errors",
         "lake",
         "lake.location",
         "settings",

@@ -413,7 +413,7 @@ COMMANDS = (
         OPERATE,
         "operating",
         "operate.storing",
-        "Write, read and delete a small encrypted object in the service's storage; show the lifecycle rules.",
+        "Try the service's storage, and the lake's bucket, with small objects; show the lifecycle rules.",
         ("penstock storage check",),
     ),
 )

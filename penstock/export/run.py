@@ -48,7 +48,12 @@ def run(
     events = sum(facts.events for facts, _ in done)
     todo = work.slices[cutter.next_slice :]
     segment_of = works.segment_maker(
-        work.snapshot, fields=work.fields, predicate=work.predicate, compression=work.compression
+        work.snapshot,
+        fields=work.fields,
+        predicate=work.predicate,
+        compression=work.compression,
+        slices=work.slices,
+        threads=threads + 1,
     )
     with uploads.Uploads(
         put, before=journal.before_part, after=journal.after_part, check=journal.check, threads=upload_threads

@@ -12,7 +12,7 @@ from penstock.evidence.facts import PartFacts
 from penstock.export import parts
 from penstock.fields import selection, types
 from penstock.lake import table
-from penstock.lake.read import plan, scan
+from penstock.lake.read import fetching, plan, scan
 from penstock.storage import contract
 
 
@@ -109,9 +109,20 @@ class Outcome:
 
 
 def segment_maker(
-    snapshot: table.Snapshot, *, fields: Sequence[str], predicate: query.Predicate, compression: str
+    snapshot: table.Snapshot,
+    *,
+    fields: Sequence[str],
+    predicate: query.Predicate,
+    compression: str,
+    slices: Sequence[plan.Slice] = (),
+    threads: int = 1,
 ) -> Callable[[plan.Slice], gzip.Segment]:
-    """The function that turns a slice into its segment; safe on several threads."""
+    """The function that turns a slice into its segment; safe on several threads.
+
+    Args:
+        slices: all slices, by number: the files of the next ones are fetched from a bucket before they are asked for.
+        threads: slices that are worked on at once.
+    """
     columns: Mapping[str, types.FieldType] = snapshot.columns
     encoder = encode.LineEncoder(fields, columns)
     alias = selection.TIMESTAMP_ALIAS
@@ -119,6 +130,8 @@ def segment_maker(
     wanted = [types.TIMESTAMP if aliased and name == alias else name for name in fields]
 
     def segment_of(piece: plan.Slice) -> gzip.Segment:
+        # Behind those that other threads read now.
+        fetching.slices_ahead(snapshot, slices[piece.number + threads : piece.number + 3 * threads], predicate)
         frame = scan.read_slice(snapshot, piece, wanted, predicate)
         if aliased:
             frame = frame.with_columns(frame[types.TIMESTAMP].alias(alias))

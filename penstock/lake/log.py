@@ -74,7 +74,7 @@ def adopt(folder: Location, delta: deltalake.DeltaTable, taken: batches.Batches,
     delta.alter.set_table_properties(
         dict(CONFIGURATION), raise_if_not_exists=False, post_commithook_properties=WITHOUT_HOOKS
     )
-    folder.publish(delta.version())
+    folder.publish()
 
 
 def is_due(folder: Location, delta: deltalake.DeltaTable, files: int) -> bool:

@@ -187,7 +187,7 @@ class EventTable:
                     missing.append(columns.delta_field(name, field_type))
             if missing:
                 delta.alter.add_columns(missing, post_commithook_properties=log.WITHOUT_HOOKS)
-                self.folder.publish(delta.version())
+                self.folder.publish()
             return delta.version()
 
         self._until_done(attempt)
@@ -334,7 +334,7 @@ class EventTable:
                 except (delta_errors.CommitFailedError, location.LostRace):
                     # Opened again: after a lost race the object's idea of the log is behind.
                     self._delta = None
-                except (OSError, errors.StorageError):
+                except (OSError, delta_errors.DeltaError, errors.StorageError):
                     # Or ahead, of a commit that did not reach a bucket.
                     self._delta = None
                     raise
@@ -352,7 +352,7 @@ class EventTable:
         missing = [columns.delta_field(name, field_type) for name, field_type in used.items() if name not in known]
         if missing:
             delta.alter.add_columns(missing, post_commithook_properties=log.WITHOUT_HOOKS)
-            self.folder.publish(delta.version())
+            self.folder.publish()
             delta.update_incremental()
 
     def _check(self, delta: deltalake.DeltaTable, wanted: Mapping[str, FieldType]) -> Mapping[str, FieldType]:
@@ -398,11 +398,14 @@ class EventTable:
             commit_properties=transaction.CommitProperties(app_transactions=transactions or None),
             post_commithook_properties=log.WITHOUT_HOOKS,
         )
-        self.folder.publish(delta.version())
+        self.folder.publish()
         # A process that stood still in there for minutes may have written an entry where one had been and was deleted.
         if time.monotonic() - began > log.KEEP_SECONDS / 2 and not log.holds(self.folder, delta.version() - 1):
             raise delta_errors.CommitFailedError("The log went on, and this commit is behind its beginning.")
-        version = self._refreshed().version()
+        # Not from the bucket, if it is in one: what was committed is here.
+        delta = self._open()
+        delta.update_incremental()
+        version = delta.version()
         self._keep_log()
         return version
 
@@ -454,7 +457,7 @@ class EventTable:
                 name=self.community_uuid,
                 description="Penstock events",
             )
-            self.folder.publish(0)
+            self.folder.publish()
         except (delta_errors.DeltaError, location.LostRace):
             # Two processes may make it at once; whoever lost uses what the other made.
             self.folder.sync()

@@ -74,6 +74,9 @@ class Services:
 
     def table(self, community_uuid: str) -> table.EventTable:
         """The community's event table; made when first used. One object each, since it keeps the newest snapshot."""
+        known = self._tables.get(community_uuid)
+        if known is not None:  # opened once: whether it is attached is asked of the lake
+            return known
         # `setdefault` of a dict is one step: of two threads that come first at once, both get the same table.
         return self._tables.setdefault(community_uuid, table_opening.open_table(self.settings, community_uuid))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from penstock import settings as settings_module
-from penstock.lake import location, table
+from penstock.lake import table
 from penstock.lake.attached import definition, stores
 from penstock.lake.attached import table as attached
+from penstock.process import lakes
 
 
 def open_table(settings: settings_module.Settings, community_uuid: str) -> table.EventTable:
@@ -18,7 +19,7 @@ def open_table(settings: settings_module.Settings, community_uuid: str) -> table
     if defined is not None:
         return open_attached(settings, community_uuid, defined)
     return table.EventTable(
-        _lake(settings),
+        lakes.open_lake(settings),
         community_uuid,
         keep_bytes=settings.disk_keep_bytes,
         batch_ttl_seconds=settings.batch_id_ttl_seconds,
@@ -37,18 +38,14 @@ def open_attached(
         ca_file=settings.attach_s3_ca_file,
         allow_http=settings.attach_s3_allow_http,
     )
-    return attached.AttachedTable(_lake(settings), community_uuid, defined, access)
+    return attached.AttachedTable(lakes.open_lake(settings), community_uuid, defined, access)
 
 
 def attach(settings: settings_module.Settings, community_uuid: str, defined: definition.Definition) -> None:
     """Makes a new community's events those of a table that is there. Raises StorageError `lake_failed`."""
-    definition.write(_lake(settings).table(community_uuid), defined)
+    definition.write(lakes.open_lake(settings).table(community_uuid), defined)
 
 
 def attached_to(settings: settings_module.Settings, community_uuid: str) -> definition.Definition | None:
     """What the community's events are attached to; None if they are Penstock's own. Raises StorageError."""
-    return definition.read(_lake(settings).table(community_uuid))
-
-
-def _lake(settings: settings_module.Settings) -> location.Lake:
-    return location.DiskLake(settings.resolved_lake_path)
+    return definition.read(lakes.open_lake(settings).table(community_uuid))

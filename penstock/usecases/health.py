@@ -14,6 +14,7 @@ from collections.abc import Callable
 from penstock import errors
 from penstock.base import disk
 from penstock.control import communities, workload
+from penstock.process import lakes
 from penstock.process import services as services_module
 
 FULL_DISK_SHARE = 0.9
@@ -28,10 +29,14 @@ _GIGABYTE = 1e9
 def disks(services: services_module.Services) -> dict[str, disk.Space]:
     """The disks that the service writes to, by what lies there; those of other machines are theirs to watch.
 
-    `database` only with SQLite, `storage` only with the embedded store. A disk that cannot be asked is left out.
+    `database` only with SQLite, `storage` only with the embedded store, `lake_cache` instead of `lake` where the lake
+    is in S3. A disk that cannot be asked is left out.
     """
     settings = services.settings
-    folders = {"lake": pathlib.Path(settings.resolved_lake_path)}
+    if settings.lake_bucket is None:
+        folders = {"lake": pathlib.Path(settings.resolved_lake_path)}
+    else:
+        folders = {"lake_cache": pathlib.Path(settings.resolved_lake_cache_path)}
     if settings.storage == "embedded":
         folders["storage"] = settings.home
     if services.database.file is not None:
@@ -100,8 +105,15 @@ def _database(services: services_module.Services) -> tuple[State, str]:
 def _lake(services: services_module.Services) -> tuple[State, str]:
     with services.database.read() as tx:
         number = len(communities.list_all(tx, None))
-    word = "community" if number == 1 else "communities"
-    return _folder(services, pathlib.Path(services.settings.resolved_lake_path), f"Events of {number} {word}")
+    what = f"Events of {number} {'community' if number == 1 else 'communities'}"
+    place = services.settings.lake_bucket
+    if place is None:
+        return _folder(services, pathlib.Path(services.settings.resolved_lake_path), what)
+    begun = services.clock.monotonic()
+    lakes.check_lake(services.settings)
+    milliseconds = (services.clock.monotonic() - begun) * 1000
+    what = f"{what} in the bucket {place[0]}, which answers in {milliseconds:.0f} ms; copies are cached"
+    return _folder(services, pathlib.Path(services.settings.resolved_lake_cache_path), what)
 
 
 def _storage(services: services_module.Services) -> tuple[State, str]:

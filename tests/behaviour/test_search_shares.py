@@ -186,7 +186,7 @@ def test_a_search_whose_process_dies_says_so_and_the_next_one_runs(service: Serv
 @pytest.mark.parametrize("dies", ["before the answer", "within the request"])
 def test_a_searchs_process_whose_parent_dies_ends_without_a_word(service: Service, dies: str) -> None:
     job = service.get(service.create(service.busy, ""))
-    body = pickle.dumps((service.opened.settings.without_secrets(), job))
+    body = pickle.dumps((service.opened.settings.without_secrets(), job, {}))
     request = child.LENGTH.pack(len(body)) + body
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", children._MAIN], **pipes) as process:  # type: ignore[call-overload]

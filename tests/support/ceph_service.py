@@ -62,6 +62,8 @@ class Wire:
         self.cuts: list[int] = []
         self.stalls = False
         self.opened = 0
+        self._is_away = False
+        self._open: set[socket.socket] = set()
 
     def __enter__(self) -> Wire:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -70,6 +72,19 @@ class Wire:
     def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+
+    def go_away(self) -> None:
+        """Breaks all connections, and every new one until `come_back`."""
+        with self._lock:
+            self._is_away = True
+            opened = list(self._open)
+        for end in opened:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def come_back(self) -> None:
+        """Joins connections again."""
+        self._is_away = False
 
     def _accept(self) -> None:
         while True:
@@ -84,10 +99,14 @@ class Wire:
             self.opened += 1
             cut = self.cuts.pop(0) if self.cuts else None
         try:
+            if self._is_away:
+                raise ConnectionRefusedError
             far = socket.create_connection(("127.0.0.1", self._target_port))
         except OSError:
             near.close()
             return
+        with self._lock:
+            self._open |= {near, far}
         threading.Thread(target=self._pump, args=(near, far, None), daemon=True).start()
         threading.Thread(target=self._pump, args=(far, near, cut), daemon=True).start()
 
@@ -102,6 +121,8 @@ class Wire:
                         time.sleep(0.01)
                     break
         for end in (source, sink):
+            with self._lock:
+                self._open.discard(end)
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()

@@ -19,8 +19,7 @@ import pytest
 from penstock import settings, storage, worker
 from penstock.base import clock as clocks
 from penstock.control import apikeys, communities, exports, limits, quota, searches, secrets
-from penstock.lake import table
-from penstock.process import services
+from penstock.process import services, tables
 from penstock.samples import generate
 
 HERE = pathlib.Path(__file__).parent
@@ -182,9 +181,7 @@ def opened_house(home: pathlib.Path, database_url: str, sizes: dict[str, int], m
         with opened.database.begin() as tx:
             community = communities.create(tx, name="crashes", now=now, limits=None)
             key, _ = apikeys.create(tx, communities=[community.uuid], permissions=["ADMIN"], name="k", now=now)
-        generate.generate(
-            table.EventTable(loaded.resolved_lake_path, community.uuid), events=sizes["events"], seed=3, start=START
-        )
+        generate.generate(tables.open_table(loaded, community.uuid), events=sizes["events"], seed=3, start=START)
         with opened.database.begin() as tx:
             job = searches.create(
                 tx,

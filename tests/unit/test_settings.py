@@ -136,5 +136,11 @@ def test_settings_without_secrets_reach_another_process_and_others_do_not() -> N
     given = settings.Settings(master_key=secret.Secret("hush"), s3_secret_access_key=secret.Secret("hush"), port=1)
     passed = pickle.loads(pickle.dumps(given.without_secrets()))
     assert (passed.port, passed.master_key.reveal(), passed.s3_secret_access_key.reveal()) == (1, "", "")
+    # Also those that reading events needs, which are told apart.
+    reader = settings.Settings(
+        attach_s3_secret_access_key="a", s3_secret_access_key="s", lake_path="s3://events", master_key="m"
+    )
+    assert pickle.loads(pickle.dumps(reader.without_secrets())).attach_s3_secret_access_key.reveal() == ""
+    assert reader.reading_secrets() == {"attach_s3_secret_access_key": "a", "lake_s3_secret_access_key": "s"}
     with pytest.raises(TypeError):
         pickle.dumps(given)

@@ -75,7 +75,8 @@ class Readiness(pydantic.BaseModel):
     status: Literal["ok", "degraded"] = "ok"
     full_disks: list[str] | None = Field(
         None,
-        description="Left out, or which of `lake`, `storage`, `database` lie on a disk with only the room kept back.",
+        description="Left out, or which of `lake` (in S3: `lake_cache`), `storage`, `database` lie on a disk with "
+        "only the room kept back.",
     )
 
 

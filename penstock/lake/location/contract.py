@@ -105,11 +105,11 @@ class Location(Protocol):
         """Tells one newest checkpoint from another, as of the last `sync`; None if there is none."""
         ...
 
-    def publish(self, version: int) -> None:
-        """Offers the entry that delta-rs has written into the local log.
+    def publish(self) -> None:
+        """Offers the entry that delta-rs has just written into the local log.
 
         Raises:
-            LostRace: another writer has the version; the entry is no longer in the local log.
+            LostRace: another writer has its version; the entry is no longer in the local log.
         """
         ...
 

@@ -59,7 +59,7 @@ class Disk:
     def log_state(self) -> Hashable:
         return self.state(f"{LOG}/_last_checkpoint")
 
-    def publish(self, version: int) -> None:
+    def publish(self) -> None:
         return
 
     def publish_checkpoint(self, version: int) -> None:

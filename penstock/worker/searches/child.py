@@ -7,6 +7,7 @@ does.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import pickle
@@ -15,9 +16,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from penstock import errors
+from penstock.base.secret import Secret
 from penstock.control import searches
 from penstock.lake import table
 from penstock.process import tables as table_opening
@@ -34,7 +36,9 @@ TELL_SECONDS = 0.5
 _OUT_OF_MEMORY_FIRST = "500"
 """When memory runs out, the kernel ends a search rather than the service."""
 
-Request = tuple[Settings, searches.SearchJob]
+Request = tuple[Settings, searches.SearchJob, dict[str, str]]
+"""Settings without secrets, what to search, and the secrets that reading events needs."""
+
 Answer = found.Found | tuple[str, dict[str, object]]
 """What was found, or an error: the name of its class and its attributes."""
 
@@ -78,11 +82,15 @@ def _now_and_then(send: Callable[[searches.SoFar], None]) -> Callable[[searches.
 def _answer(
     request: Request, tables: dict[tuple[str, str], table.EventTable], tell: Callable[[searches.SoFar], None]
 ) -> Answer:
-    settings, job = request
+    settings, job, told = request
+    secrets: dict[str, Any] = {name: Secret(text) for name, text in told.items()}
+    settings = dataclasses.replace(settings, **secrets)
 
     def table_of(community_uuid: str) -> table.EventTable:
         place = (settings.resolved_lake_path, community_uuid)
-        return tables.setdefault(place, table_opening.open_table(settings, community_uuid))
+        if place not in tables:
+            tables[place] = table_opening.open_table(settings, community_uuid)
+        return tables[place]
 
     try:
         return found.find(job, table_of, tell)

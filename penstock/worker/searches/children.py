@@ -60,7 +60,8 @@ class Children:
         """
         process = self._take()
         try:
-            answer = _ask(process, (settings.without_secrets(), job), check, tell)
+            # In clear, on a pipe to a process of our own: who can read that can read our memory.
+            answer = _ask(process, (settings.without_secrets(), job, settings.reading_secrets()), check, tell)
         # Whatever was raised, the two no longer agree on what comes next on the pipes: such a process is not used
         # again.
         except BaseException:

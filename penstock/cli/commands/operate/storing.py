@@ -9,6 +9,7 @@ from penstock.cli import output, tables
 from penstock.cli.commands import opening
 from penstock.cli.options import operating
 from penstock.control import limits
+from penstock.process import lakes
 from penstock.process import services as services_module
 from penstock.storage.keys import CustomerKey
 from penstock.storage.s3 import store as s3
@@ -33,12 +34,13 @@ def storage_init(options: operating.StorageInit) -> None:
 
 
 def storage_check(options: operating.StorageCheck) -> None:
-    """Tries the service's storage, and shows its lifecycle rules."""
+    """Tries the service's storage, and the lake's bucket if it is in one; shows the storage's lifecycle rules."""
     with opening.services() as services:
         store = services.store
         store.probe(CustomerKey.generate())
         rules = store.describe_lifecycle() if isinstance(store, s3.S3Store) else ()
         days = _days_needed(services)
+        lake_bucket = lakes.probe_lake(services.settings)
     early = [rule.name for rule in rules if rule.is_enabled and rule.expire_days and rule.expire_days < days]
     if options.as_json:
         output.emit_json(
@@ -48,10 +50,15 @@ def storage_check(options: operating.StorageCheck) -> None:
                 "lifecycle": [dataclasses.asdict(rule) for rule in rules],
                 "lifecycle_days_needed": days,
                 "deletes_too_early": early,
+                "lake_bucket": lake_bucket,
             }
         )
         return
     output.say(f"The {services.settings.storage} store takes, gives back and deletes encrypted objects.")
+    if lake_bucket:
+        output.say(
+            f"The lake's bucket {lake_bucket} takes, gives back and deletes objects, and honours conditional writes."
+        )
     if rules:
         tables.table(
             ["RULE", "PREFIX", "IN FORCE", "OURS", "EXPIRES AFTER DAYS", "ABORTS UPLOADS AFTER DAYS"],
