@@ -9,6 +9,7 @@ with an empty cache; the same with a full one. `rare` looks for a value that is 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 import os
 import pathlib
@@ -54,7 +55,7 @@ def step(name: str, place: str, folder: str, events: int) -> None:
     made = table.EventTable(lake_of(place, folder), "bench")
     begun, cpu = time.perf_counter(), time.process_time()
     if name == "ingest":
-        generate.generate(made, events=events, seed=5)
+        generate.generate(made, events=events, seed=5, start=dt.datetime(2026, 1, 5, tzinfo=dt.UTC))
     elif name == "rare":
         snapshot = made.snapshot()
         predicate = query.compile(query.parse("nowhere-to-be-found"), snapshot.query_columns)
