@@ -61,6 +61,9 @@ class Companion(Protocol):
     def start(self) -> None:
         """Called before the first request is taken; returns at once."""
 
+    def wake(self) -> None:
+        """Called when there is work for it."""
+
     def stop(self) -> None:
         """Called after the last; may take some seconds."""
 
@@ -86,6 +89,7 @@ def create_app(services: services_module.Services, *, worker: Companion | None =
         measures=measures,
         heavy=anyio.CapacityLimiter(context.HEAVY_THREADS),
         intake=intaking.Intake(services, measures),
+        wake=worker.wake if worker is not None else lambda: None,
     )
     app.state.indices = callers.Indices()
     app.state.known_keys = auth.KnownKeys(services)

@@ -31,12 +31,14 @@ class Context:
         measures: metrics.
         heavy: bound on scans and probes at once.
         intake: takes events in.
+        wake: tells a worker beside the API that there is work.
     """
 
     services: services_module.Services
     measures: metrics.Measures
     heavy: anyio.CapacityLimiter
     intake: intaking.Intake
+    wake: Callable[[], None]
 
     async def run_heavy(
         self, function: Callable[_Params, _Result], *args: _Params.args, **kwargs: _Params.kwargs

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from penstock import errors
+from penstock.base import bell
 from penstock.control import exports
 from penstock.control import searches as searchjobs
 from penstock.export import engines
@@ -66,6 +67,7 @@ class Worker:
         self._engine = engine or engines.open_engine(open_services.settings)
         self._children = children or search_children.shared()
         self._shutdown = threading.Event()
+        self._bell, self._last_bell = bell.Bell(), bell.Bell()  # when there may be work; when all is over
         self._sweeper = sweeper.Sweeper(
             open_services, sweeper_id=f"{self.worker_id}-sweeper", should_stop=self._shutdown.is_set, step=step
         )
@@ -80,19 +82,24 @@ class Worker:
         # A search process takes a second to start, which the first search would wait for.
         self._children.warm()
         poll_seconds = self._services.settings.poll_seconds
-        loops: tuple[tuple[str, Callable[[], bool], float], ...] = (
-            *[("search", self._run_search_in_turn, poll_seconds)] * self._services.settings.search_threads,
-            *[("export", self.run_export, poll_seconds)] * self._services.settings.export_threads,
-            ("sweep", self._sweep, self._services.settings.sweep_seconds),
-            ("tidy", self._tidy, self._services.settings.tidy_seconds),
+        loops: tuple[tuple[str, Callable[[], bool], float, bell.Bell], ...] = (
+            *[("search", self._run_search_in_turn, poll_seconds, self._bell)] * self._services.settings.search_threads,
+            *[("export", self.run_export, poll_seconds, self._bell)] * self._services.settings.export_threads,
+            ("sweep", self._sweep, self._services.settings.sweep_seconds, self._last_bell),
+            ("tidy", self._tidy, self._services.settings.tidy_seconds, self._last_bell),
         )
-        for name, work, idle_seconds in loops:
+        for name, work, idle_seconds, wakes in loops:
             name = f"penstock-{name}"
             # Daemons: one that hangs in a call to a silent store must not keep the process from ending.
-            thread = threading.Thread(target=self._loop, args=(work, idle_seconds), name=name, daemon=True)
+            thread = threading.Thread(target=self._loop, args=(work, idle_seconds, wakes), name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
         log.info("worker_started", worker_id=self.worker_id)
+
+    def wake(self) -> None:
+        """Has the threads look for work now, says who has just put some there. They would find it a little later."""
+        self._no_search_until = 0.0
+        self._bell.ring()
 
     def stop(self) -> None:
         """Ends the threads: parts in flight are finished, leases are given back. Returns within STOP_SECONDS.
@@ -101,6 +108,8 @@ class Worker:
         is left behind, for the process to end with.
         """
         self._shutdown.set()
+        self._bell.ring()
+        self._last_bell.ring()
         deadline = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -139,10 +148,12 @@ class Worker:
         with self._looking:
             if time.monotonic() < self._no_search_until:
                 return False
-            now = self._services.clock.now()
+            now, rings = self._services.clock.now(), self._bell.rings
             with self._services.database.read() as tx:
                 has_work = searchjobs.has_work(tx, now)
             if not has_work:
+                if rings != self._bell.rings:
+                    return False
                 # Half of it: each thread waits a whole one, and the next to wake up may be the one that looks.
                 idle_seconds = self._services.settings.poll_seconds / 2
                 self._no_search_until = time.monotonic() + idle_seconds
@@ -185,9 +196,10 @@ class Worker:
         self._tidying.tidy()
         return False
 
-    def _loop(self, work: Callable[[], bool], idle_seconds: float) -> None:
+    def _loop(self, work: Callable[[], bool], idle_seconds: float, wakes: bell.Bell) -> None:
         """The one place of the worker that catches everything: a surprise must not end the loop."""
         while not self._shutdown.is_set():
+            rings = wakes.rings
             try:
                 found = work()
             except errors.PenstockError as error:
@@ -198,4 +210,4 @@ class Worker:
                 self._shutdown.wait(FAULT_WAIT_SECONDS)
             else:
                 if not found:
-                    self._shutdown.wait(idle_seconds)
+                    wakes.wait(rings, idle_seconds)

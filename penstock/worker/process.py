@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import BinaryIO
 
 import structlog
 
@@ -87,10 +86,8 @@ def main() -> None:
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
     logs.configure(settings)
-    with stopped_by_signals() as stop:
-        threading.Thread(target=_stop_at_end, args=(sys.stdin.buffer, stop), daemon=True).start()
-        with services.opened(settings) as opened:
-            run(opened, stop, lambda working: None)
+    with stopped_by_signals() as stop, services.opened(settings) as opened:
+        run(opened, stop, lambda working: _listen(working, stop))
     leave_hanging_threads()
 
 
@@ -99,10 +96,15 @@ def _with_secrets(given: settings_module.Settings) -> settings_module.Settings:
     return given.with_secrets_of(settings_module.load(home=given.home))
 
 
-def _stop_at_end(stream: BinaryIO, stop: threading.Event) -> None:
-    """A parent that was killed closes the pipe: its worker finishes its part and ends, as after a signal."""
-    stream.read()
-    stop.set()
+def _listen(working: loop.Worker, stop: threading.Event) -> None:
+    """A byte from the parent says that there is work; the end, that it is gone: the part is finished, and all ends."""
+
+    def listen() -> None:
+        while sys.stdin.buffer.read(1):
+            working.wake()
+        stop.set()
+
+    threading.Thread(target=listen, daemon=True).start()
 
 
 class Beside:
@@ -125,6 +127,7 @@ class Beside:
         self._command = command
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_told = False  # its settings: what is written before would be taken for some
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._keep, name="worker-beside", daemon=True)
 
@@ -138,6 +141,16 @@ class Beside:
         """Starts the process and returns."""
         self._begin()
         self._thread.start()
+
+    def wake(self) -> None:
+        """Has it look for work now."""
+        # Locked, so that the number cannot become another file's meanwhile.
+        with self._lock:
+            process = self._process
+            if process is not None and process.stdin is not None and self._is_told:
+                # One that is gone will look when it is there again; one that does not read has enough to read.
+                with contextlib.suppress(OSError):
+                    os.write(process.stdin.fileno(), b"w")
 
     def stop(self) -> None:
         """Ends it: parts in flight are finished, leases are given back. Returns within STOP_SECONDS."""
@@ -161,7 +174,8 @@ class Beside:
             assert process is not None
             code = process.wait()
             assert process.stdin is not None
-            with contextlib.suppress(OSError):  # what it did not read is nobody's any more
+            with self._lock, contextlib.suppress(OSError):  # what it did not read is nobody's any more
+                self._is_told = False
                 process.stdin.close()
             if self._stopping.is_set():
                 return
@@ -176,6 +190,7 @@ class Beside:
         with self._lock:
             if self._stopping.is_set():
                 return
+            self._is_told = False
             process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
@@ -188,3 +203,6 @@ class Beside:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(self._sent)
             process.stdin.flush()
+            os.set_blocking(process.stdin.fileno(), False)
+            with self._lock:
+                self._is_told = process.poll() is None

@@ -12,14 +12,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
 from penstock import errors, settings
 from penstock.base import pacing
 from penstock.base.secret import Secret
-from penstock.control import secrets
+from penstock.control import apikeys, communities, secrets, states
+from penstock.process import services
 from penstock.worker import process
+
+JOBS = "/v1/sic/conf/events/search/jobs"
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -29,6 +33,17 @@ def until(there: Callable[[], object], seconds: float = 60) -> None:
     while not there():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def tenant(opened: services.Services) -> tuple[str, str]:
+    """(community, token that may do everything)."""
+    with opened.database.begin() as tx:
+        now = opened.clock.now()
+        community = communities.create(tx, name="acme", now=now).uuid
+        _, token = apikeys.create(
+            tx, communities=[community], permissions=list(states.Permission), name="tests", now=now
+        )
+    return community, token
 
 
 def workers_of(pid: int) -> list[int]:
@@ -53,7 +68,7 @@ def is_alive(pid: int) -> bool:
 def service(tmp_path: pathlib.Path) -> Iterator[subprocess.Popen[str]]:
     """`penstock serve`, once it answers and its worker looks for work."""
     secrets.MasterKeys.create(tmp_path)
-    environment = os.environ | {"PENSTOCK_HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    environment = os.environ | {"PENSTOCK_HOME": str(tmp_path), "PYTHONUNBUFFERED": "1", "PENSTOCK_POLL_SECONDS": "600"}
     command = [sys.executable, "-m", "penstock", "serve", "--port", "0"]
     log_file = tmp_path / "log"
     with log_file.open("w") as log:
@@ -90,6 +105,21 @@ def test_a_worker_that_dies_is_started_again_and_ends_with_its_service(
     assert service.wait(30) == 0
     assert not is_alive(second)
     assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_a_worker_is_told_of_a_search_and_of_an_export(service: subprocess.Popen[str], tmp_path: pathlib.Path) -> None:
+    """It looks by itself every ten minutes here; nobody waits for that."""
+    with services.opened(settings.Settings(home=tmp_path)) as opened:
+        community, token = tenant(opened)
+    url = re.findall(r"listens on (\S+)", (tmp_path / "log").read_text())[0]
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30) as http:
+        line = b'{"@timestamp":"2026-03-01T00:00:00Z","message":"one"}\n'
+        http.post(f"/v1/communities/{community}/events", content=line).raise_for_status()
+        times = {"earliest_time": "2026-03-01T00:00:00Z", "latest_time": "2026-03-02T00:00:00Z"}
+        job = http.post(JOBS, json=times).json()["uuid"]
+        until(lambda: http.get(f"{JOBS}/{job}").json()["status"] == 2)
+        task = http.post(f"{JOBS}/{job}/export", json={"generate_customer_key": True}).json()["task_uuid"]
+        until(lambda: http.get(f"/v1/tasks/{task}").json()["status"] == "FINISHED")
 
 
 @linux

@@ -49,6 +49,7 @@ async def start_export(
     started = await here.run_heavy(
         start.start, here.services, caller.as_plain(), job_uuid, order_of(body), idempotency_key
     )
+    here.wake()
     return schemas.StartedExport(
         task_uuid=started.task_uuid,
         status=started.status,

@@ -55,6 +55,7 @@ def create_search_job(body: schemas.SearchJobRequest, here: context.Here, caller
             now=now,
         )
         _record(tx, job, caller, "search_job.created", now)
+    here.wake()
     return shown(job, now, _notes(here, job))
 
 
