@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import http.server
 import json
@@ -12,13 +13,17 @@ import uuid
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+import polars as pl
 import pytest
 from support import ceph_service, house
 
-from penstock import errors, settings, worker
+from penstock import errors, query, settings, worker
 from penstock.control import searches
+from penstock.fields.types import FieldType
 from penstock.lake import table
-from penstock.lake.location import bucket, s3
+from penstock.lake.attached import definition
+from penstock.lake.location import bucket, cache, s3
+from penstock.lake.read import plan, scan
 from penstock.process import lakes, tables
 from penstock.storage import Secret
 from penstock.storage.s3 import client as s3_client
@@ -167,6 +172,45 @@ def test_a_server_that_ignores_conditional_writes_is_refused_and_no_table_is_mad
     with pytest.raises(errors.ConfigurationError, match="conditional writes"):
         lake.probe()
     assert list(bucket.opened(address).objects(prefix)) == []
+
+
+def test_an_object_that_is_damaged_in_the_bucket_is_never_read(ceph: Ceph, tmp_path: pathlib.Path) -> None:
+    given = loaded(tmp_path, environment_of(ceph))
+    events = tables.open_table(given, "c")
+    stamps = pl.Series("@timestamp", [1], dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
+    events.append([pl.DataFrame({"@timestamp": stamps, "n": [7]})], types={"n": FieldType.LONG})
+    (file,) = events.snapshot().files
+    lake = lakes.open_lake(given)
+    assert isinstance(lake, s3.S3Lake)
+    key = f"{lake.prefix}/c/{file.path}"
+    opened = bucket.opened(lake.address)
+    body = opened.get(key)
+    opened.put(key, body[:10] + bytes([body[10] ^ 1]) + body[11:], crc=cache.crc32(body))
+    other = tables.open_table(dataclasses.replace(given, lake_cache_path=str(tmp_path / "other")), "c").snapshot()
+    every = query.compile(query.parse("n:7"), other.query_columns)
+    with pytest.raises(errors.StorageError) as caught:
+        scan.count(other, plan.TimeRange.ever(), every)
+    # A fault that may last: an export does not wait for it for ever.
+    assert caught.value.code == "lake_failed"
+    assert "damaged" in caught.value.detail
+    # Who has a good copy goes on with it.
+    assert scan.count(events.snapshot(), plan.TimeRange.ever(), every) == 1
+
+
+def test_a_table_of_somebody_else_is_attached_to_a_lake_in_a_bucket(ceph: Ceph, tmp_path: pathlib.Path) -> None:
+    given, uuid_ = loaded(tmp_path, environment_of(ceph)), str(uuid.uuid4())
+    (tmp_path / "theirs").mkdir()
+    pl.DataFrame({"@timestamp": [dt.datetime(2026, 1, 5)], "n": [7]}).write_parquet(tmp_path / "theirs" / "a.parquet")
+    what = definition.Definition(table=str(tmp_path / "theirs"), type=definition.TableType.PARQUET)
+    tables.attach(given, uuid_, what)
+    attached = tables.open_table(given, uuid_)
+    snapshot = attached.snapshot()
+    attached.keep(snapshot)
+    every = query.compile(query.parse("n:7"), snapshot.query_columns)
+    assert scan.count(snapshot, plan.TimeRange.ever(), every) == 1
+    other = tables.open_table(dataclasses.replace(given, lake_cache_path=str(tmp_path / "other")), uuid_)
+    assert other.snapshot(snapshot.version).files == snapshot.files
+    assert [entry.name for entry in other.folder.list("_snapshots")] == [f"_snapshots/{snapshot.version:020d}"]
 
 
 def test_a_service_works_on_a_bucket_and_waits_while_it_is_away(ceph: Ceph, tmp_path: pathlib.Path) -> None:

@@ -229,6 +229,12 @@ def test_upkeep_joins_files_and_deletes_what_nothing_needs(kit: Kit) -> None:
     report = upkeep.compact(kit.table("second"))
     assert (report.files_removed, report.files_added, report.rows) == (5, 1, 5)
     assert numbers(events) == list(range(5))
+    ages = {entry.name: entry.modified for entry in events.folder.data_files()}
+    events.folder.touch([file.path for file in old])
+    later = {entry.name: entry.modified for entry in events.folder.data_files()}
+    grown = {name for name, modified in ages.items() if later[name] > modified}
+    assert grown >= {file.path for file in old}
+    assert "00000000000000001-000000-orphan.parquet" not in grown
     # Joined away just now: they are young, whatever their age; so is the orphan.
     assert upkeep.vacuum(events, pinned_versions=[], keep_seconds=600).files == ()
     kept = upkeep.vacuum(kit.table("second"), pinned_versions=[pinned.version], keep_seconds=-60)

@@ -6,6 +6,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import email.utils
+import errno
 import functools
 import time
 from collections.abc import Callable, Iterator
@@ -30,7 +31,13 @@ THREADS = 8
 _MOST_DELETED = 1000
 """Keys of one call that deletes; S3 takes no more."""
 
+_DAMAGED_TRIES = 3
+
 _Result = TypeVar("_Result")
+
+
+class _Damaged(Exception):
+    """What arrived is not what was written."""
 
 
 class _OwnDisk(Exception):
@@ -149,9 +156,13 @@ class Bucket:
     def download(self, key: str, open_file: Callable[[int], BinaryIO], crc_of: Callable[[bytes, int], int]) -> int:
         """Writes an object into a file that `open_file(size)` gives, empty, for each try; its CRC-32.
 
-        What arrives is compared with the size, and with the CRC-32 that was noted when the object was written.
+        What arrives is compared with the size, and with the CRC-32 that was noted when the object was written. One that
+        differs again and again is damaged where it lies: an OSError, not a fault that passes.
         """
-        return self._call("GetObject", key, lambda: self._download(key, open_file, crc_of))
+        for _ in range(_DAMAGED_TRIES):
+            with contextlib.suppress(_Damaged):
+                return self._call("GetObject", key, lambda: self._download(key, open_file, crc_of))
+        raise OSError(errno.EIO, "The object is damaged: it is not what was written", key)
 
     def put(self, key: str, body: bytes | BinaryIO, *, crc: int | None = None, if_absent: bool = False) -> str:
         """Writes an object whole; its ETag.
@@ -240,8 +251,10 @@ class Bucket:
                     file.flush()
         # Without the number where another tool has copied the object.
         noted = answer.get("Metadata", {}).get(CRC, f"{crc:08x}")
-        if size != answer["ContentLength"] or noted != f"{crc:08x}":
-            raise ConnectionError(f"what arrived of {key} is not what was written")
+        if size != answer["ContentLength"]:
+            raise ConnectionError("the answer ended too soon")
+        if noted != f"{crc:08x}":
+            raise _Damaged
         return crc
 
     def _delete_many(self, keys: list[str]) -> list[str]:
