@@ -10,6 +10,7 @@ import json
 import pathlib
 import threading
 import uuid
+import zipfile
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -20,10 +21,10 @@ from support import ceph_service, house
 from penstock import errors, query, settings, worker
 from penstock.control import searches
 from penstock.fields.types import FieldType
-from penstock.lake import table
+from penstock.lake import table, upkeep
 from penstock.lake.attached import definition
 from penstock.lake.location import bucket, cache, s3
-from penstock.lake.read import plan, scan
+from penstock.lake.read import names, plan, scan
 from penstock.process import lakes, tables
 from penstock.storage import Secret
 from penstock.storage.s3 import client as s3_client
@@ -31,6 +32,9 @@ from penstock.usecases import health
 from penstock.worker import tidying
 
 pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
+
+OLD_LAKE = pathlib.Path(__file__).parents[1] / "unit" / "lake" / "old" / "lake-0.1.0.zip"
+OLD_COMMUNITY = "00000000-0000-4000-8000-000000000001"
 
 
 class Ceph(Protocol):
@@ -195,6 +199,34 @@ def test_an_object_that_is_damaged_in_the_bucket_is_never_read(ceph: Ceph, tmp_p
     assert "damaged" in caught.value.detail
     # Who has a good copy goes on with it.
     assert scan.count(events.snapshot(), plan.TimeRange.ever(), every) == 1
+
+
+def test_a_lake_is_moved_into_a_bucket_by_copying_its_files(ceph: Ceph, tmp_path: pathlib.Path) -> None:
+    """Even one of version 0.1, with its partitions."""
+    with zipfile.ZipFile(OLD_LAKE) as packed:
+        packed.extractall(tmp_path / "old")
+    before = table.EventTable(str(tmp_path / "old"), OLD_COMMUNITY)
+    given = loaded(tmp_path, environment_of(ceph))
+    lake = lakes.open_lake(given)
+    assert isinstance(lake, s3.S3Lake)
+    opened, root = bucket.opened(lake.address), pathlib.Path(before.root)
+    for path in root.rglob("*"):
+        if path.is_file():
+            opened.put(f"{lake.prefix}/{OLD_COMMUNITY}/{path.relative_to(root)}", path.read_bytes())
+    after = tables.open_table(given, OLD_COMMUNITY)
+
+    def events_of(events: table.EventTable) -> list[dict[str, Any]]:
+        snapshot = events.snapshot()
+        every = query.compile(query.parse(""), snapshot.query_columns)
+        slices = plan.plan_slices(snapshot, plan.TimeRange.ever(), max_rows=500, max_bytes=1 << 30)
+        fields = sorted(names.known([snapshot]))
+        return [row for one in slices for row in scan.read_slice(snapshot, one, fields, every).to_dicts()]
+
+    expected = events_of(before)
+    assert events_of(after) == expected
+    assert upkeep.compact(after).files_removed > 0
+    assert upkeep.vacuum(after, pinned_versions=[], keep_seconds=-60).files
+    assert len(events_of(after)) == len(expected)
 
 
 def test_a_table_of_somebody_else_is_attached_to_a_lake_in_a_bucket(ceph: Ceph, tmp_path: pathlib.Path) -> None:
