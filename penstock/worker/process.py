@@ -82,13 +82,25 @@ def leave_hanging_threads() -> None:
 
 def main() -> None:
     """The process of `Beside`: reads its settings from standard input, and works until that ends or a signal comes."""
-    settings = _with_secrets(pickle.load(sys.stdin.buffer))  # noqa: S301 - from our own parent
+    size = int.from_bytes(_read(8))
+    sent = _read(size)
+    if not sent or len(sent) < size:  # the parent died just now
+        return
+    settings = _with_secrets(pickle.loads(sent))  # noqa: S301 - from our own parent
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
     logs.configure(settings)
     with stopped_by_signals() as stop, services.opened(settings) as opened:
         run(opened, stop, lambda working: _listen(working, stop))
     leave_hanging_threads()
+
+
+def _read(size: int) -> bytes:
+    """So much of standard input, or what there is of it."""
+    content = b""
+    while len(content) < size and (more := os.read(_STANDARD_INPUT, size - len(content))):
+        content += more
+    return content
 
 
 def _with_secrets(given: settings_module.Settings) -> settings_module.Settings:
@@ -100,11 +112,15 @@ def _listen(working: loop.Worker, stop: threading.Event) -> None:
     """A byte from the parent says that there is work; the end, that it is gone: the part is finished, and all ends."""
 
     def listen() -> None:
-        while sys.stdin.buffer.read(1):
+        # Not through `sys.stdin`, whose lock the interpreter could not get at its end.
+        while os.read(_STANDARD_INPUT, 4096):
             working.wake()
         stop.set()
 
     threading.Thread(target=listen, daemon=True).start()
+
+
+_STANDARD_INPUT = 0
 
 
 class Beside:
@@ -201,7 +217,7 @@ class Beside:
         assert process.stdin is not None
         # One that is dead already is `_keep`'s to find.
         with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(self._sent)
+            process.stdin.write(len(self._sent).to_bytes(8) + self._sent)
             process.stdin.flush()
             os.set_blocking(process.stdin.fileno(), False)
             with self._lock:
