@@ -164,7 +164,6 @@ class Settings:
     attach_s3_region: str = _field("", "Region of their buckets.")
     attach_s3_access_key_id: str = _field("", "Access key for them, which needs to read and to list.")
     attach_s3_secret_access_key: Secret = _field("", "Secret of that access key.")
-    attach_s3_ca_file: str = _field("", "CA file for that endpoint's certificate; empty: the system's.")
     attach_s3_allow_http: bool = _field(False, "Allow plain http to that endpoint. For tests only.")
 
     # Storage

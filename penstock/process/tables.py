@@ -35,7 +35,6 @@ def open_attached(
         region=settings.attach_s3_region,
         access_key_id=settings.attach_s3_access_key_id,
         secret_access_key=settings.attach_s3_secret_access_key,
-        ca_file=settings.attach_s3_ca_file,
         allow_http=settings.attach_s3_allow_http,
     )
     return attached.AttachedTable(lakes.open_lake(settings), community_uuid, defined, access)

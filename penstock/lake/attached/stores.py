@@ -27,7 +27,6 @@ class Access:
         endpoint_url: the server; empty: AWS.
         region: of the buckets.
         access_key_id, secret_access_key: both or neither.
-        ca_file: CA file for the server's certificate; empty: the system's.
         allow_http: allow plain http; for tests.
     """
 
@@ -35,7 +34,6 @@ class Access:
     region: str = ""
     access_key_id: str = ""
     secret_access_key: Secret = dataclasses.field(default_factory=lambda: Secret(""))
-    ca_file: str = ""
     allow_http: bool = False
 
     @functools.cached_property
@@ -77,7 +75,8 @@ class Access:
                 endpoint_url=self.endpoint_url or None,
                 aws_access_key_id=self.access_key_id or None,
                 aws_secret_access_key=self.secret_access_key.reveal() or None,
-                verify=self.ca_file or None,
+                # As Polars and delta-rs, which take no CA file by any option.
+                verify=os.environ.get("SSL_CERT_FILE") or None,
                 config=path_style,
             )
 
@@ -167,7 +166,7 @@ def _in_folder(table: str) -> Iterator[Found]:
     def refuse(error: OSError) -> None:
         raise error  # a folder that cannot be read is not an empty one
 
-    for folder, folders, names in os.walk(root, followlinks=True, onerror=refuse):
+    for folder, folders, names in os.walk(root, onerror=refuse):
         folders[:] = sorted(name for name in folders if _is_shown(name))
         for name in names:
             if _is_data(name):
