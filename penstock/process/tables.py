@@ -40,9 +40,11 @@ def open_attached(
     return attached.AttachedTable(lakes.open_lake(settings), community_uuid, defined, access)
 
 
-def attach(settings: settings_module.Settings, community_uuid: str, defined: definition.Definition) -> None:
-    """Makes a new community's events those of a table that is there. Raises StorageError `lake_failed`."""
-    definition.write(lakes.open_lake(settings).table(community_uuid), defined)
+def attach(settings: settings_module.Settings, community_uuid: str, looked_at: attached.AttachedTable) -> None:
+    """Makes a new community's events those of a table that was looked at. Raises StorageError `lake_failed`."""
+    folder = lakes.open_lake(settings).table(community_uuid)
+    definition.write(folder, looked_at.defined)
+    looked_at.hand_over(folder)
 
 
 def attached_to(settings: settings_module.Settings, community_uuid: str) -> definition.Definition | None:

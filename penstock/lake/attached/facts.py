@@ -12,61 +12,17 @@ from typing import Any
 import polars as pl
 
 from penstock import errors
-from penstock.lake.attached import columns, faults, footers, stores, times
+from penstock.lake.attached import columns, faults, footers, ledger, stores, times
 from penstock.lake.attached.formats import listing
 
 _THREADS = 8
 """Files looked at at once: most of the time is waiting, where they lie in S3."""
 
+_STORE_AFTER = 8
+"""Footers that a process reads before it stores what it learnt."""
+
 ROW_BYTES = 16
 """Least bytes a value is said to weigh: what a string's view takes."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class RowGroup:
-    """A row group, or all of a small file.
-
-    Attributes:
-        start, end: its rows.
-        first_us, last_us: no event of it lies outside.
-    """
-
-    start: int
-    end: int
-    first_us: int
-    last_us: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Shape:
-    """What files of equal columns share.
-
-    Attributes:
-        schema: Polars types of the file's own columns.
-        nodes: the same as the footer has them, with ids.
-        leaves: of the schema, in order.
-    """
-
-    schema: Mapping[str, pl.DataType]
-    nodes: tuple[footers.Node, ...]
-    leaves: tuple[columns.Leaf, ...]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Facts:
-    """Of one file.
-
-    Attributes:
-        rows: events.
-        shape: its columns.
-        bytes: uncompressed, of each of the shape's leaves.
-        groups: its row groups.
-    """
-
-    rows: int
-    shape: Shape
-    bytes: tuple[int, ...]
-    groups: tuple[RowGroup, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,45 +38,64 @@ class Time:
     dtype: pl.DataType
 
 
-TimeOf = Callable[[Shape], Time | None]
+TimeOf = Callable[[ledger.Shape], Time | None]
 """Where files of a shape have their time; None: nowhere."""
 
 
 class Book:
-    """Facts of files, each found out once. Safe from several threads.
+    """ledger.Facts of files, each found out once. Safe from several threads.
 
     Args:
         access: how S3 is reached.
+        kept: where other processes' findings are.
     """
 
-    def __init__(self, access: stores.Access) -> None:
+    def __init__(self, access: stores.Access, kept: ledger.Ledger) -> None:
         self._access = access
+        self._ledger = kept
         self._lock = threading.Lock()
-        self._known: dict[stores.Found, Facts] = {}
-        self._shapes: dict[Any, Shape] = {}
+        self._known: dict[stores.Found, ledger.Facts] = {}
+        self._shapes: dict[Any, ledger.Shape] = {}
 
-    def of(self, entries: Sequence[listing.Entry], time_of: TimeOf, *, by_tag: bool) -> list[Facts]:
+    def of(
+        self, entries: Sequence[listing.Entry], time_of: TimeOf, *, by_tag: bool, is_first: bool = False
+    ) -> list[ledger.Facts]:
         """The facts of files.
+
+        Args:
+            is_first: nothing was attached yet: nothing is kept, and nothing that is kept is asked.
 
         Raises:
             Conflict: `attached_file_changed`.
             StorageError: `attached_table_unreadable`.
         """
 
-        def one(entry: listing.Entry) -> Facts:
+        def one(entry: listing.Entry) -> ledger.Facts:
             known = self._known.get(entry.file)
             return known or self._look(entry, time_of, by_tag=by_tag)
 
-        if all(entry.file in self._known for entry in entries):
-            return [self._known[entry.file] for entry in entries]
+        wanted = [entry.file for entry in entries]
+        if not is_first and not all(file in self._known for file in wanted):
+            # Another process may have looked at these files already.
+            with self._lock:
+                self._known = {**self._ledger.load(wanted, self._shape_of), **self._known}
+        missing = sum(file not in self._known for file in wanted)
+        if not missing:
+            return [self._known[file] for file in wanted]
         with concurrent.futures.ThreadPoolExecutor(_THREADS, thread_name_prefix="attached") as pool:
             found = list(pool.map(one, entries))
         with self._lock:
             # Only these: a service that runs for months would else keep those of all files there ever were.
-            self._known = {entry.file: facts for entry, facts in zip(entries, found, strict=True)}
+            self._known = dict(zip(wanted, found, strict=True))
+        if missing >= _STORE_AFTER and not is_first:
+            self.store(self._ledger)
         return found
 
-    def _look(self, entry: listing.Entry, time_of: TimeOf, *, by_tag: bool) -> Facts:
+    def store(self, kept: ledger.Ledger) -> None:
+        """Keeps what is known."""
+        kept.store(self._known)
+
+    def _look(self, entry: listing.Entry, time_of: TimeOf, *, by_tag: bool) -> ledger.Facts:
         uri = entry.file.uri
         stores.check_same(entry.file, self._access, by_tag=by_tag)
         try:
@@ -133,21 +108,25 @@ class Book:
         except (pl.exceptions.PolarsError, OSError) as error:
             raise faults.unreadable(uri, error) from error
         shape = self._shape(schema, footer.columns)
-        return Facts(
+        return ledger.Facts(
             rows=footer.rows,
             shape=shape,
             bytes=_bytes(shape, footer),
             groups=self._groups(entry, footer, time_of(shape)),
         )
 
-    def _shape(self, schema: Mapping[str, pl.DataType], nodes: tuple[footers.Node, ...]) -> Shape:
-        key = (tuple(schema.items()), nodes)
+    def _shape(self, schema: Mapping[str, pl.DataType], nodes: tuple[footers.Node, ...]) -> ledger.Shape:
         with self._lock:
-            if key not in self._shapes:
-                self._shapes[key] = Shape(schema=schema, nodes=nodes, leaves=tuple(columns.leaves(schema)))
-            return self._shapes[key]
+            return self._shape_of(schema, nodes)
 
-    def _groups(self, entry: listing.Entry, footer: footers.Footer, time: Time | None) -> tuple[RowGroup, ...]:
+    def _shape_of(self, schema: Mapping[str, pl.DataType], nodes: tuple[footers.Node, ...]) -> ledger.Shape:
+        """Equal columns are one object, by which views are kept. Wants the lock."""
+        key = (tuple(schema.items()), nodes)
+        if key not in self._shapes:
+            self._shapes[key] = ledger.Shape(schema=schema, nodes=nodes, leaves=tuple(columns.leaves(schema)))
+        return self._shapes[key]
+
+    def _groups(self, entry: listing.Entry, footer: footers.Footer, time: Time | None) -> tuple[ledger.RowGroup, ...]:
         starts = [0]
         for group in footer.groups:
             starts.append(starts[-1] + group.rows)
@@ -157,7 +136,7 @@ class Book:
         elif None in bounds:
             bounds = self._from_values(entry, time, starts)
         return tuple(
-            RowGroup(start=start, end=end, first_us=both[0], last_us=both[1])
+            ledger.RowGroup(start=start, end=end, first_us=both[0], last_us=both[1])
             for start, end, both in zip(starts, starts[1:], bounds, strict=False)
             if end > start and both is not None
         )
@@ -216,7 +195,7 @@ def _unit(nodes: Sequence[footers.Node], path: Sequence[str]) -> Any:
     return None
 
 
-def _bytes(shape: Shape, footer: footers.Footer) -> tuple[int, ...]:
+def _bytes(shape: ledger.Shape, footer: footers.Footer) -> tuple[int, ...]:
     """Uncompressed bytes of each leaf: a list's and a map's are those of all that is inside."""
     places = {leaf.path: place for place, leaf in enumerate(shape.leaves)}
     found = [ROW_BYTES * footer.rows] * len(places)

@@ -10,7 +10,7 @@ import polars as pl
 from penstock import errors
 from penstock.fields import types
 from penstock.fields.types import FieldType
-from penstock.lake.attached import columns, definition, facts, faults, footers, times
+from penstock.lake.attached import columns, definition, facts, faults, footers, ledger, times
 from penstock.lake.attached.columns import Path
 from penstock.lake.attached.formats import listing
 
@@ -62,9 +62,9 @@ class Views:
         self._defined = defined
         self._named = named
         self._constants = {name: listing.DTYPES[kind] for name, kind in constants.items()}
-        self._known: dict[int, tuple[facts.Shape, View]] = {}
+        self._known: dict[int, tuple[ledger.Shape, View]] = {}
 
-    def of(self, shape: facts.Shape) -> View:
+    def of(self, shape: ledger.Shape) -> View:
         """The view of a shape. Raises ConfigurationError `attached_table_unsupported`."""
         known = self._known.get(id(shape))
         if known is None:
@@ -73,11 +73,11 @@ class Views:
             self._known[id(shape)] = known
         return known[1]
 
-    def time_of(self, shape: facts.Shape) -> facts.Time | None:
+    def time_of(self, shape: ledger.Shape) -> facts.Time | None:
         """Where files of a shape have their time."""
         return self.of(shape).time
 
-    def _leaves(self, shape: facts.Shape) -> dict[Path, columns.Leaf]:
+    def _leaves(self, shape: ledger.Shape) -> dict[Path, columns.Leaf]:
         if self._named is None:
             found = {leaf.path: leaf for leaf in shape.leaves}
         else:

@@ -15,7 +15,7 @@ from penstock import errors
 from penstock.base import instants
 from penstock.fields import types
 from penstock.lake import catalog, layout, location, snapshots
-from penstock.lake.attached import columns, facts, faults, schemas, stores, times
+from penstock.lake.attached import columns, facts, faults, ledger, schemas, stores, times
 from penstock.lake.attached.formats import listing
 from penstock.lake.files import DataFile
 
@@ -46,7 +46,7 @@ class Source:
     """
 
     entry: listing.Entry
-    facts: facts.Facts
+    facts: ledger.Facts
     view: schemas.View
 
 
@@ -85,7 +85,7 @@ class Attached(snapshots.Snapshot):
             pass
         return faults.unreadable("of this community", error)
 
-    def groups(self, file: DataFile) -> Sequence[facts.RowGroup]:
+    def groups(self, file: DataFile) -> Sequence[ledger.RowGroup]:
         """The row groups of a file."""
         return self.sources[file.path].facts.groups
 
@@ -238,7 +238,7 @@ def _number_within(column: pl.Expr, first_us: int, last_us: int) -> pl.Expr:
 def make(
     root: str,
     listed: listing.Listing,
-    found: Sequence[facts.Facts],
+    found: Sequence[ledger.Facts],
     views: schemas.Views,
     schema: schemas.Schema,
     access: stores.Access,

@@ -226,11 +226,10 @@ def _as_os_errors(uri: str) -> Iterator[None]:
         raise OSError(5, f"S3 cannot be reached: {error}", uri) from error
 
 
-def hive_values(uri: str, table: str) -> dict[str, str | None]:
-    """The columns that the folders of a file's path name: `region=eu-1/day=7`."""
-    below = uri.removeprefix(table.rstrip("/")).strip("/").split("/")[:-1]
+def hive_values(uri: str) -> dict[str, str | None]:
+    """The columns that the folders of a file's path name: `region=eu-1/day=7`. All of its path, as DuckDB does."""
     found: dict[str, str | None] = {}
-    for part in below:
+    for part in uri.split("/")[:-1]:
         name, equals, value = part.partition("=")
         if equals and name:
             plain = urllib.parse.unquote(value)

@@ -14,7 +14,7 @@ import polars as pl
 from penstock import errors
 from penstock.fields.types import FieldType
 from penstock.lake import location, pins, table
-from penstock.lake.attached import definition, facts, faults, schemas, snapshots, stores
+from penstock.lake.attached import definition, facts, faults, ledger, schemas, snapshots, stores
 from penstock.lake.attached.formats import delta, iceberg, listing, parquet
 from penstock.lake.files import DataFile, Written
 
@@ -38,7 +38,7 @@ class AttachedTable(table.EventTable):
         super().__init__(lake, community_uuid)
         self.defined = defined
         self._access = access
-        self._book = facts.Book(access)
+        self._book = facts.Book(access, ledger.Ledger(self.folder, defined.time))
         self._made: dict[int, snapshots.Attached] = {}
         self._making = threading.Lock()
 
@@ -76,9 +76,13 @@ class AttachedTable(table.EventTable):
             what `snapshot` and `schemas.check` raise.
         """
         listed = self._listed(None)
-        views, found, schema = self._looked_at(listed)
+        views, found, schema = self._looked_at(listed, is_first=True)
         schemas.check([views.of(each.shape) for each in found], schema, self.defined)
-        return self._make(listed)
+        return snapshots.make(self.root, listed, found, views, schema, self._access)
+
+    def hand_over(self, folder: location.Location) -> None:
+        """Keeps what a look at the table found out in a community's folder, where its own processes ask for it."""
+        self._book.store(ledger.Ledger(folder, self.defined.time))
 
     def adopt_log_properties(self) -> None:
         """Nothing: the log is not ours."""
@@ -140,9 +144,11 @@ class AttachedTable(table.EventTable):
         self._made[listed.version] = made
         return made
 
-    def _looked_at(self, listed: listing.Listing) -> tuple[schemas.Views, list[facts.Facts], schemas.Schema]:
+    def _looked_at(
+        self, listed: listing.Listing, *, is_first: bool = False
+    ) -> tuple[schemas.Views, list[ledger.Facts], schemas.Schema]:
         views = schemas.Views(self.defined, listed.columns, listed.constants)
-        found = self._book.of(listed.entries, views.time_of, by_tag=listed.by_tag)
+        found = self._book.of(listed.entries, views.time_of, by_tag=listed.by_tag, is_first=is_first)
         seen = {id(each.shape): views.of(each.shape) for each in found}
         return views, found, schemas.of(list(seen.values()), listed.columns, self.defined)
 

@@ -37,7 +37,10 @@ def files(world: World, tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
     frame = pl.DataFrame({"time": at, "n": range(100), "src": [{"ip": f"10.0.0.{n}"} for n in range(100)]})
     frame.write_parquet(folder / "a.parquet", row_group_size=30)
     defined = definition.Definition(table=str(folder), type=definition.TableType.PARQUET, names={"src.ip": "source.ip"})
-    tables.attach(world.services.settings, world.acme.uuid, defined)
+    settings = world.services.settings
+    looked_at = tables.open_attached(settings, world.acme.uuid, defined)
+    looked_at.check()
+    tables.attach(settings, world.acme.uuid, looked_at)
     return folder
 
 

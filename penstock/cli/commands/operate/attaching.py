@@ -13,8 +13,9 @@ from penstock.cli import output
 from penstock.cli.commands import local, operator
 from penstock.cli.options import administering
 from penstock.control import communities
+from penstock.fields import mapping
 from penstock.lake import table
-from penstock.lake.attached import definition, mapping, stores, times
+from penstock.lake.attached import definition, stores, times
 from penstock.lake.read import plan, scan
 from penstock.process import tables
 
@@ -38,7 +39,7 @@ def community_attach(options: administering.CommunityAttach) -> None:
     with operator.database() as database, database.begin() as tx:
         made = communities.create(tx, name=options.name, now=now)
         # Before the community can be seen: whoever sees it finds the table.
-        tables.attach(settings, made.uuid, wanted)
+        tables.attach(settings, made.uuid, looked_at)
         operator.record(
             tx,
             "community.attached",

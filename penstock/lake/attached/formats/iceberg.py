@@ -42,7 +42,8 @@ def read(table: str, catalog: str | None, version: int | None, access: stores.Ac
         raise errors.NotFound(
             "snapshot_not_found", f"Snapshot {version} of {table} was expired.", "Run the search again."
         )
-    schema = opened.schema() if version is None else opened.schemas()[snapshot.schema_id] if snapshot else None
+    # The schema of its time; snapshots of old writers do not name theirs.
+    schema = None if version is None or snapshot is None else opened.schemas().get(snapshot.schema_id)
     named = _columns(opened, schema or opened.schema(), pyiceberg)
     if snapshot is None:
         return _listing(NO_SNAPSHOT, [], named)

@@ -146,13 +146,13 @@ def common_types(entries: Sequence[Mapping[str, Any]]) -> tuple[dict[str, str], 
     return types, [{name: settled(name, one.get(name)) for name in types} for one in entries]
 
 
-def hive_constants(paths: Iterable[str], table: str) -> tuple[dict[str, str], list[dict[str, Any]]]:
+def hive_constants(paths: Iterable[str]) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """The columns that the folders of a table's files name, with their types.
 
     A column is of integers if all of its values are, written as integers are: `007` is text, since a number would
     lose its zeros.
     """
-    found = [stores.hive_values(path, table) for path in paths]
+    found = [stores.hive_values(path) for path in paths]
     names = dict.fromkeys(name for one in found for name in one)
     whole = {name: all(_is_whole(one[name]) for one in found if one.get(name) is not None) for name in names}
     return common_types(

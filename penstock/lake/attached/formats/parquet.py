@@ -27,7 +27,7 @@ def read(table: str, access: stores.Access) -> listing.Listing:
             f"{table} holds no Parquet file.",
             "Name the folder or prefix whose files end in .parquet; --type delta or iceberg for tables of those.",
         )
-    types, constants = listing.hive_constants([file.uri for file in found], table)
+    types, constants = listing.hive_constants([file.uri for file in found])
     entries = tuple(listing.Entry(file=file, constants=own) for file, own in zip(found, constants, strict=True))
     return listing.Listing(version=_version(found), entries=entries, by_tag=True, constants=types, columns=None)
 

@@ -17,9 +17,9 @@ import pytest
 from support import attached
 
 from penstock import errors, query
-from penstock.fields import values
+from penstock.fields import mapping, values
 from penstock.fields.types import FieldType
-from penstock.lake.attached import mapping, times
+from penstock.lake.attached import facts, footers, ledger, stores, times
 from penstock.lake.read import plan, scan, unsorted
 
 NONE_AT = "0001-01-01T00:00:00Z"
@@ -362,6 +362,36 @@ def test_a_snapshot_is_kept_while_files_come(lake: Any, security_lake: pathlib.P
     again.forget([], -1)
     with pytest.raises(errors.NotFound, match="kept no more"):
         lake.attach(security_lake).snapshot(before.version)
+
+
+def test_what_one_process_found_out_spares_another_the_footers(
+    lake: Any, security_lake: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of columns of every type; of a file that changed, and after damage, the footer is asked."""
+    monkeypatch.setattr(facts, "_STORE_AFTER", 1)
+    types = {"m": pl.Map(pl.String, pl.Int64), "c": pl.Categorical(), "z": pl.Null(), "d": pl.Decimal(38, 2)}
+    frame = pl.DataFrame({name: [None] for name in types}, schema=types).with_columns(time=pl.lit(FIRST_DAY_MS))
+    frame.write_parquet(security_lake / "types.parquet")
+    table = lake.attach(security_lake)
+    table.hand_over(table.root)
+    first = table.snapshot()
+    lines = lake.lines(first)
+    asked: list[int] = []
+    read = footers.read
+    monkeypatch.setattr(footers, "read", lambda size, ranges: asked.append(size) or read(size, ranges))
+    again = lake.attach(security_lake)
+    assert again.snapshot().columns == first.columns
+    assert len(asked) == 5  # a look before it is attached asks all files
+    assert lake.lines(again.snapshot()) == lines
+    other = type(again)(str(lake.folder), "acme", again.defined, stores.Access())
+    assert lake.lines(other.snapshot()) == lines
+    frame.write_parquet(security_lake / "types.parquet", compression="uncompressed")
+    assert type(again)(str(lake.folder), "acme", again.defined, stores.Access()).snapshot().rows == 601
+    assert len(asked) == 6
+    kept = pathlib.Path(again.root, ledger.NAME)
+    kept.write_bytes(kept.read_bytes()[:-1])
+    assert type(again)(str(lake.folder), "acme", again.defined, stores.Access()).snapshot().rows == 601
+    assert len(asked) == 11
 
 
 @pytest.mark.parametrize(
