@@ -16,9 +16,11 @@ import polars as pl
 import pytest
 from support import attached
 
-from penstock import errors, query
+from penstock import errors, query, testing
 from penstock.fields import mapping, values
 from penstock.fields.types import FieldType
+from penstock.intake import ingest
+from penstock.lake import table as own_table
 from penstock.lake.attached import facts, footers, ledger, stores, times
 from penstock.lake.read import plan, scan, unsorted
 
@@ -451,3 +453,26 @@ def test_numbers_and_statistics_agree_on_the_time() -> None:
             )
             own = pl.select(times.expression(pl.lit(series), dtype)).to_series().to_list()
             assert found in (None, tuple(own))
+
+
+def test_an_export_is_that_of_the_same_files_taken_in(lake: Any, made: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """Value for value and type for type: to attach a table and to ingest it are two ways to one file."""
+    files = []
+    for number, file in enumerate(sorted(made.rglob("part-0.parquet"))):
+        frame = pl.read_parquet(file, hive_partitioning=False).drop("traffic")  # intake rejects NaN
+        frame = frame.with_columns(
+            when=pl.col("time").cast(pl.Datetime("ms", "UTC")), blob=pl.col("class_uid").cast(pl.Decimal(20, 3))
+        )
+        files.append(tmp_path / f"{number}.parquet")
+        frame.filter(pl.col("time").is_not_null()).write_parquet(files[-1])
+    folder = tmp_path / "same"
+    folder.mkdir()
+    for file in files:
+        file.rename(folder / file.name)
+    own = own_table.EventTable(str(tmp_path / "own"), "00000000-0000-4000-8000-000000000001")
+    taken = ingest.ingest(own, sorted(map(str, folder.iterdir())), clock=testing.ManualClock(), time_field="when")
+    assert (taken.rejected, taken.untimed) == (0, 0)
+    snapshot = lake.attach(folder, time="when").snapshot()
+    fields = sorted(snapshot.columns)
+    assert taken.accepted == snapshot.rows > 500
+    assert lake.lines(snapshot, fields=fields) == lake.lines(own.snapshot(), fields=fields)
