@@ -100,7 +100,7 @@ class Book:
         stores.check_same(entry.file, self._access, by_tag=by_tag)
         try:
             footer = footers.read(entry.file.bytes, lambda a, b: stores.read_range(uri, a, b, self._access))
-            schema = dict(scan(uri, self._access).collect_schema())
+            schema = dict(scan([uri], self._access).collect_schema())
         except footers.Damaged as error:
             raise errors.StorageError(
                 "attached_table_unreadable", f"{uri} cannot be read: {error}.", "Get an undamaged copy of the file."
@@ -146,7 +146,7 @@ class Book:
         moment = times.expression(columns.column(time.path), time.dtype)
         us = (pl.lit(None, pl.Int64) if moment is None else moment).fill_null(times.FIRST_US)
         try:
-            rows = scan(entry.file.uri, self._access)
+            rows = scan([entry.file.uri], self._access)
             for name, value in entry.constants.items():
                 if name == time.path[0]:
                     rows = rows.with_columns(pl.lit(value, time.dtype).alias(name))
@@ -162,10 +162,10 @@ class Book:
         return bounds
 
 
-def scan(uri: str, access: stores.Access, **how: Any) -> pl.LazyFrame:
-    """A file's own columns, and nothing that its path says."""
-    options = access.options if stores.is_s3(uri) else None
-    return pl.scan_parquet(uri, hive_partitioning=False, glob=False, storage_options=options, **how)
+def scan(uris: Sequence[str], access: stores.Access, **how: Any) -> pl.LazyFrame:
+    """The own columns of files that have the same, and nothing that their paths say."""
+    options = access.options if stores.is_s3(uris[0]) else None
+    return pl.scan_parquet(list(uris), hive_partitioning=False, glob=False, storage_options=options, **how)
 
 
 def _from_statistics(footer: footers.Footer, group: footers.Group, time: Time | None) -> tuple[int, int] | None:

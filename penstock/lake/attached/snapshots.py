@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -104,7 +106,7 @@ class Attached(snapshots.Snapshot):
     def instants(self, file: DataFile, start: int, end: int) -> pl.Series:
         """The @timestamp of rows [start, end) of a file, in microseconds since 1970."""
         moment = self._moment(self.sources[file.path]).alias(types.TIMESTAMP)
-        rows = self._rows(file, start=start, end=end).with_columns(moment).select(types.TIMESTAMP)
+        rows = self._rows([file], rows=(start, end)).with_columns(moment).select(types.TIMESTAMP)
         return rows.collect(engine="streaming").to_series()
 
     def scan(
@@ -128,14 +130,23 @@ class Attached(snapshots.Snapshot):
             overflow_of: fields whose misfits OVERFLOW shows; None: all.
         """
         frames = []
-        for file in files:
-            frames.append(self._one(file, names, row_name, first_row, within, rows, overflow_of))
-            first_row += file.rows
+        for alike in self.alike(files):
+            frames.append(self._one(alike, names, row_name, first_row, within, rows, overflow_of))
+            first_row += sum(file.rows for file in alike)
         return frames[0] if len(frames) == 1 else pl.concat(frames)
+
+    def alike(self, files: Sequence[DataFile]) -> list[list[DataFile]]:
+        """The files, neighbours of equal columns and constants together: Polars reads those as one."""
+
+        def kind(file: DataFile) -> tuple[int, tuple[tuple[str, Any], ...]]:
+            source = self.sources[file.path]
+            return id(source.view), tuple(source.entry.constants.items())
+
+        return [list(group) for _, group in itertools.groupby(files, key=kind)]
 
     def _one(
         self,
-        file: DataFile,
+        files: Sequence[DataFile],
         names: Collection[str],
         row_name: str | None,
         first_row: int,
@@ -143,9 +154,8 @@ class Attached(snapshots.Snapshot):
         rows: tuple[int, int] | None,
         overflow_of: Collection[str] | None,
     ) -> pl.LazyFrame:
-        source = self.sources[file.path]
-        start, end = rows or (0, file.rows)
-        frame = self._rows(file, row_name=row_name, first_row=first_row, start=start, end=end)
+        source = self.sources[files[0].path]
+        frame = self._rows(files, row_name=row_name, first_row=first_row, rows=rows)
         if within is not None:
             frame = frame.filter(_within(source, self._moment(source), *within))
         chosen = [self._field(source, name, overflow_of).alias(name) for name in sorted(names)]
@@ -153,13 +163,19 @@ class Attached(snapshots.Snapshot):
         return frame.with_columns(chosen).select(*([row_name] if row_name else []), *sorted(names))
 
     def _rows(
-        self, file: DataFile, *, row_name: str | None = None, first_row: int = 0, start: int, end: int
+        self,
+        files: Sequence[DataFile],
+        *,
+        row_name: str | None = None,
+        first_row: int = 0,
+        rows: tuple[int, int] | None,
     ) -> pl.LazyFrame:
-        """Rows of a file with its own columns and its constants."""
-        source = self.sources[file.path]
-        frame = facts.scan(file.path, self.access, row_index_name=row_name, row_index_offset=first_row)
-        if (start, end) != (0, file.rows):
-            frame = frame.slice(start, end - start)
+        """Rows of files that are alike, with their own columns and their constants."""
+        source = self.sources[files[0].path]
+        uris = [file.path for file in files]
+        frame = facts.scan(uris, self.access, row_index_name=row_name, row_index_offset=first_row)
+        if rows is not None and rows != (0, files[0].rows):
+            frame = frame.slice(rows[0], rows[1] - rows[0])
         types_ = self.listed.constants
         own = [pl.lit(v, listing.DTYPES[types_[n]]).alias(n) for n, v in source.entry.constants.items()]
         return frame.with_columns(own) if own else frame

@@ -11,8 +11,12 @@ from collections.abc import Sequence
 
 from penstock import query
 from penstock.lake import catalog, table
+from penstock.lake.attached import snapshots
 from penstock.lake.files import DataFile
 from penstock.lake.read import needed, plan
+
+_ATTACHED_FILES = 64
+"""Files of an attached table that are read at once, at most: each may be a scan of its own, with threads of its own."""
 
 _AHEAD_FILES = 16
 """Files that are fetched before somebody waits for them, at most."""
@@ -25,6 +29,8 @@ def held(snapshot: table.Snapshot, files: Sequence[DataFile]) -> contextlib.Abst
 
 def fits(snapshot: table.Snapshot, files: Sequence[DataFile], file: DataFile) -> bool:
     """Whether a file may be read at once with others: what is held must not fill the cache."""
+    if isinstance(snapshot, snapshots.Attached):
+        return len(files) < _ATTACHED_FILES
     folder = snapshot.folder
     if not folder.is_remote:
         return True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -31,34 +32,49 @@ def read_slice(
     names = wanted + [types.OVERFLOW] * bool(overflow) or [types.TIMESTAMP]
     # The events' order needs their time, whatever is asked for.
     read = [*dict.fromkeys([*names, types.TIMESTAMP])]
-    frames = [_piece(snapshot, piece, slice_, read, overflow, predicate) for piece in slice_.pieces]
+    frames = [
+        _pieces(snapshot, pieces, slice_, read, overflow, predicate) for pieces in _together(snapshot, slice_.pieces)
+    ]
     frame = pl.concat(frames) if len(frames) > 1 else frames[0]
     if not frame[types.TIMESTAMP].is_sorted():
         frame = frame.sort(types.TIMESTAMP, maintain_order=True)
     return frame.select(names)
 
 
-def _piece(
+def _together(snapshot: snapshots.Attached, pieces: Sequence[plan.Piece]) -> Iterator[list[plan.Piece]]:
+    """The pieces in order, neighbours together that are whole files with the same columns: one read, not hundreds."""
+    files = snapshot.files_by_path
+    for is_whole, run in itertools.groupby(pieces, key=lambda piece: piece.rows == files[piece.file].rows):
+        own = list(run)
+        if not is_whole:
+            yield from ([piece] for piece in own)
+            continue
+        for alike in snapshot.alike([files[piece.file] for piece in own]):
+            yield own[: len(alike)]
+            own = own[len(alike) :]
+
+
+def _pieces(
     snapshot: snapshots.Attached,
-    piece: plan.Piece,
+    pieces: Sequence[plan.Piece],
     slice_: plan.Slice,
     names: list[str],
     overflow: list[str],
     predicate: query.Predicate,
 ) -> pl.DataFrame:
-    """The matching events of one piece, in the order of their rows."""
-    file = snapshot.files_by_path[piece.file]
-    held = snapshot.fields_of([file])[0]
+    """The matching events of pieces that are read as one, in the order of files and rows."""
+    files = [snapshot.files_by_path[piece.file] for piece in pieces]
+    held = snapshot.fields_of(files[:1])[0]
     own = predicate.within(held.columns, held.overflow)
     if own.constant is False:
         return pl.DataFrame(schema={name: layout.dtype(name, snapshot.columns) for name in names})
     is_judged = types.OVERFLOW in own.columns
     rows = snapshot.scan(
-        [file],
+        files,
         {*names, *own.columns},
         row_name=_ROW,
         within=(slice_.first_us, slice_.last_us),
-        rows=(piece.offset, piece.offset + piece.rows),
+        rows=(pieces[0].offset, pieces[0].offset + pieces[0].rows) if len(pieces) == 1 else None,
         # The query may look at others' misfits than those that are written.
         overflow_of=None if is_judged else overflow,
     )

@@ -375,7 +375,7 @@ def test_what_one_process_found_out_spares_another_the_footers(
     frame = pl.DataFrame({name: [None] for name in types}, schema=types).with_columns(time=pl.lit(FIRST_DAY_MS))
     frame.write_parquet(security_lake / "types.parquet")
     table = lake.attach(security_lake)
-    table.hand_over(table.root)
+    table.hand_over(table.folder)
     first = table.snapshot()
     lines = lake.lines(first)
     asked: list[int] = []
@@ -390,7 +390,7 @@ def test_what_one_process_found_out_spares_another_the_footers(
     frame.write_parquet(security_lake / "types.parquet", compression="uncompressed")
     assert type(again)(str(lake.folder), "acme", again.defined, stores.Access()).snapshot().rows == 601
     assert len(asked) == 6
-    kept = pathlib.Path(again.root, ledger.NAME)
+    kept = pathlib.Path(again.folder.disk, ledger.NAME)
     kept.write_bytes(kept.read_bytes()[:-1])
     assert type(again)(str(lake.folder), "acme", again.defined, stores.Access()).snapshot().rows == 601
     assert len(asked) == 11
