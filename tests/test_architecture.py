@@ -260,6 +260,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "cli.options",
         "control",
         "errors",
+        "fields",
         "lake",
         "lake.read",
         "process",
