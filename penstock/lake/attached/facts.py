@@ -130,7 +130,9 @@ class Book:
         starts = [0]
         for group in footer.groups:
             starts.append(starts[-1] + group.rows)
-        bounds = [_from_statistics(footer, group, time) for group in footer.groups]
+        # A constant goes before a column of its name, and so before that column's statistics.
+        is_constant = time is not None and time.path[0] in entry.constants
+        bounds = [None if is_constant else _from_statistics(footer, group, time) for group in footer.groups]
         if time is None:
             bounds = [(times.FIRST_US, times.FIRST_US)] * len(footer.groups)
         elif None in bounds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -19,6 +20,10 @@ from penstock.lake.attached.formats import delta, iceberg, listing, parquet
 from penstock.lake.files import DataFile, Written
 
 _KEPT_IN_MEMORY = 4
+_SLOW_SECONDS = 1.0
+"""A look at the table that takes so long is not taken for every request: a prefix of 100,000 objects is 100 calls."""
+
+_FRESH_SECONDS = 60.0
 
 
 class AttachedTable(table.EventTable):
@@ -41,6 +46,7 @@ class AttachedTable(table.EventTable):
         self._book = facts.Book(access, ledger.Ledger(self.folder, defined.time))
         self._made: dict[int, snapshots.Attached] = {}
         self._making = threading.Lock()
+        self._last: tuple[float, listing.Listing] | None = None  # until when it is fresh
 
     def snapshot(self, version: int | None = None) -> snapshots.Attached:
         """The newest table, or what it was when `keep` pinned the version.
@@ -57,7 +63,7 @@ class AttachedTable(table.EventTable):
                 return made
             listed = self._kept(version) or self._listed(version)
         else:
-            listed = self._listed(None)
+            listed = self._newest_listed()
         with self._making:
             return self._made.get(listed.version) or self._make(listed)
 
@@ -123,6 +129,17 @@ class AttachedTable(table.EventTable):
         """Forgets kept snapshots that nobody pins any more. The table's own files are never touched."""
         with table.translated(self.folder):
             pins.forget(self.folder, pinned_versions, self.folder.now() - keep_seconds)
+
+    def _newest_listed(self) -> listing.Listing:
+        """The newest version; where a look at the table is slow, it serves for ten times as long as it took."""
+        now = time.monotonic()
+        if self._last is not None and now < self._last[0]:
+            return self._last[1]
+        listed = self._listed(None)
+        took_seconds = time.monotonic() - now
+        fresh_seconds = min(10 * took_seconds, _FRESH_SECONDS) if took_seconds >= _SLOW_SECONDS else 0.0
+        self._last = (now + took_seconds + fresh_seconds, listed)
+        return listed
 
     def _listed(self, version: int | None) -> listing.Listing:
         where = self.defined.table

@@ -47,6 +47,8 @@ def bounds(least: int, most: int, dtype: pl.DataType) -> tuple[int, int] | None:
 
     The statistics are of the column's integers as they lie in the file.
     """
+    if most < least:
+        return None  # unsigned integers beyond the signed ones
     if isinstance(dtype, pl.Datetime | pl.Date):
         series = pl.Series([least, most], dtype=pl.Int64)
         # As the file has them: Polars reads seconds and milliseconds in its own units, but says which.

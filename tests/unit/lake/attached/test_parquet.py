@@ -9,6 +9,7 @@ import os
 import pathlib
 import random
 import shutil
+import types
 from typing import Any
 
 import duckdb
@@ -22,6 +23,7 @@ from penstock.fields.types import FieldType
 from penstock.intake import ingest
 from penstock.lake import table as own_table
 from penstock.lake.attached import facts, footers, ledger, stores, times
+from penstock.lake.attached import table as attached_table
 from penstock.lake.read import plan, scan, unsorted
 
 NONE_AT = "0001-01-01T00:00:00Z"
@@ -371,8 +373,8 @@ def test_what_one_process_found_out_spares_another_the_footers(
 ) -> None:
     """Also of columns of every type; of a file that changed, and after damage, the footer is asked."""
     monkeypatch.setattr(facts, "_STORE_AFTER", 1)
-    types = {"m": pl.Map(pl.String, pl.Int64), "c": pl.Categorical(), "z": pl.Null(), "d": pl.Decimal(38, 2)}
-    frame = pl.DataFrame({name: [None] for name in types}, schema=types).with_columns(time=pl.lit(FIRST_DAY_MS))
+    kinds = {"m": pl.Map(pl.String, pl.Int64), "c": pl.Categorical(), "z": pl.Null(), "d": pl.Decimal(38, 2)}
+    frame = pl.DataFrame({name: [None] for name in kinds}, schema=kinds).with_columns(time=pl.lit(FIRST_DAY_MS))
     frame.write_parquet(security_lake / "types.parquet")
     table = lake.attach(security_lake)
     table.hand_over(table.folder)
@@ -438,6 +440,37 @@ def test_what_is_no_parquet_file_is_said(lake: Any, tmp_path: pathlib.Path, cont
     with pytest.raises(errors.PenstockError) as raised:
         lake.attach(tmp_path / "a.parquet")
     assert raised.value.code in ("attached_table_unreadable", "attached_table_empty")
+
+
+def test_a_partition_named_as_the_time_column_is_the_time(lake: Any, tmp_path: pathlib.Path) -> None:
+    """As in DuckDB, the folder's value goes before the file's; its statistics are of the other one."""
+    for day in ("2024-01-01", "2024-01-02"):
+        folder = tmp_path / "t" / f"when={day}"
+        folder.mkdir(parents=True)
+        pl.DataFrame({"when": [0, 1], "n": [1, 2]}).write_parquet(folder / "a.parquet")
+    snapshot = lake.attach(tmp_path / "t", time="when").snapshot()
+    day = plan.TimeRange.of((FIRST_DAY_MS + DAY_MS) * 1000, (FIRST_DAY_MS + 2 * DAY_MS) * 1000)
+    assert lake.events(snapshot, time_range=day) == [
+        {"@timestamp": "2024-01-02T00:00:00Z", "when": "2024-01-02", "n": n} for n in (1, 2)
+    ]
+
+
+def test_unsigned_seconds_after_2038_are_in_order(lake: Any, tmp_path: pathlib.Path) -> None:
+    frame = pl.DataFrame({"time": pl.Series([2**31 + 9, 5, 2**31 + 3], dtype=pl.UInt32), "n": [0, 1, 2]})
+    frame.write_parquet(tmp_path / "a.parquet", row_group_size=2)
+    assert [e["n"] for e in lake.events(lake.attach(tmp_path / "a.parquet").snapshot(), max_rows=1)] == [1, 2, 0]
+
+
+def test_a_slow_look_serves_for_a_while(
+    lake: Any, security_lake: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = lake.attach(security_lake)
+    seconds = iter([0.0, 3.0, 32.0, 34.0, 34.0])  # a look takes 3 s; then 29 s and 31 s later
+    monkeypatch.setattr(attached_table, "time", types.SimpleNamespace(monotonic=lambda: next(seconds)))
+    before = table.snapshot().version
+    (security_lake / "late.parquet").write_bytes(next(security_lake.rglob("part-0.parquet")).read_bytes())
+    assert table.snapshot().version == before
+    assert table.snapshot().version != before
 
 
 def test_numbers_and_statistics_agree_on_the_time() -> None:
