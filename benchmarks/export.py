@@ -559,7 +559,7 @@ def main() -> None:
     parser.add_argument("--contenders", default=",".join(CONTENDERS), help="of " + ", ".join(RUNNERS))
     parser.add_argument("--no-check", action="store_true", help="do not compare the outputs")
     parser.add_argument("--json", type=pathlib.Path, default=BENCH / "export.json")
-    parser.add_argument("--chart", type=pathlib.Path, default=BENCH / "export.svg", help="docs/export-speed.svg is one")
+    parser.add_argument("--chart", type=pathlib.Path, default=BENCH / "export.svg", help="where the chart is drawn")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--out", help=argparse.SUPPRESS)
     asked = parser.parse_args()

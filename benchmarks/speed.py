@@ -3,6 +3,7 @@
     python benchmarks/speed.py                    1 M events, three rounds: three minutes on a quiet machine
     python benchmarks/speed.py --events 4000000 --rounds 5 --rows default,text,served
     python benchmarks/speed.py --stream wide --events 200000
+    python benchmarks/speed.py --events 4000000 --rounds 5 --chart docs/export-speed.svg
 
 A home is made in a temporary folder and filled by `penstock generate`. In each round all contenders take turns, each a
 process of its own: `penstock dump` as users type it, and the shortest script for ClickHouse (chdb) and for Polars. The
@@ -184,6 +185,9 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--stream", default="narrow", choices=tuple(STREAMS), help="of sample events")
+    parser.add_argument(
+        "--chart", type=pathlib.Path, help="draws the exports as bars, as docs/export-speed.svg has them"
+    )
     parser.add_argument("--rows", default=",".join([*WORKLOADS, "served", "starts"]))
     asked = parser.parse_args()
     print("| | whole process | work alone | asked | |", "|---|---|---|---|---|", sep="\n", flush=True)
@@ -192,7 +196,52 @@ def main() -> int:
         for line in measured(pathlib.Path(name), asked):
             print(line, flush=True)
             is_missed |= "missed" in line
+    if asked.chart:
+        asked.chart.write_text(chart_of(MEASURED, asked.events))
     return int(is_missed)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One row's medians in seconds, by contender."""
+
+    what: str
+    whole: dict[str, float]
+    alone: dict[str, float]
+
+
+MEASURED: list[Measured] = []
+"""Rows measured so far, for the chart."""
+
+COLORS = {"ours": "#0b6e4f", "clickhouse": "#e0a100", "polars": "#3e7cb1"}
+BAR_PIXELS = 380
+
+
+def chart_of(rows: Sequence[Measured], events: int) -> str:
+    """An SVG of bars: seconds, a group a row, whose longest fills the width. Dark is work alone, pale the rest of the
+    whole process, its start for the most part."""
+    drawn, y = [], 44
+    for row in rows:
+        y += 22
+        drawn.append(f'<text x="8" y="{y}" font-weight="bold">{row.what.replace("&", "&amp;")}</text>')
+        y += 8
+        longest = max(row.whole.values())
+        for name, color in COLORS.items():
+            alone, whole = row.alone[name], max(row.whole[name], row.alone[name])
+            widths = [BAR_PIXELS * seconds / longest for seconds in (alone, whole)]
+            drawn.append(f'<text x="84" y="{y + 12}" text-anchor="end">{name}</text>')
+            drawn.append(f'<rect x="92" y="{y}" width="{widths[1]:.1f}" height="15" fill="{color}" opacity="0.35"/>')
+            drawn.append(f'<rect x="92" y="{y}" width="{widths[0]:.1f}" height="15" fill="{color}"/>')
+            drawn.append(f'<text x="{98 + widths[1]:.1f}" y="{y + 12}">{alone:.2f} of {whole:.2f} s</text>')
+            y += 19
+    head = (
+        f'<text x="8" y="20" font-size="15">Seconds for {events / 1e6:g} million events (shorter is better)</text>'
+        '<text x="8" y="40">dark: the work alone; pale: the rest of the whole process, most of it its start</text>'
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="{y + 12}" font-family="sans-serif" '
+        f'font-size="12"><rect width="100%" height="100%" fill="white"/>{head}{"".join(drawn)}</svg>\n'
+    )
 
 
 def measured(folder: pathlib.Path, asked: argparse.Namespace) -> Iterator[str]:
@@ -291,10 +340,14 @@ def compared(
             whole[name].append(took)
     if len(set(events.values())) > 1:
         raise SystemExit(f"{workload.what}: not as many events: {events}")
+    whole_seconds, alone_seconds = (
+        {name: statistics.median(seconds) for name, seconds in found.items()} for found in (whole, alone)
+    )
+    MEASURED.append(Measured(what=workload.what, whole=whole_seconds, alone=alone_seconds))
     lines = []
     for peer, least in workload.asked.items():
-        ratios = [statistics.median(found[peer]) / statistics.median(found["ours"]) for found in (whole, alone)]
-        seconds = [statistics.median(found["ours"]) for found in (whole, alone)]
+        ratios = [found[peer] / found["ours"] for found in (whole_seconds, alone_seconds)]
+        seconds = [found["ours"] for found in (whole_seconds, alone_seconds)]
         lines.append(
             f"| {workload.what}, against {peer} | {ratios[0]:.2f} × ({seconds[0]:.2f} s) "
             f"| {ratios[1]:.2f} × ({seconds[1]:.2f} s) | ≥ {least:g} × | {verdict(min(ratios) >= least)} |"
