@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import threading
@@ -41,14 +42,13 @@ class Cluster:
         self._address = address
         self._cpus = cpus
         self._connecting = threading.Lock()
+        self._compute: Any = None
 
     def submit(self, task_uuid: str, number: int, sealed: bytes) -> Any:
         """Gives a shard out. Raises NotReady `engine_unavailable`."""
-        ray = self._connected()
+        self._connected()
         try:
-            # No tries of Ray's own: the coordinator counts them. By name, nothing of ours is pickled but plain values.
-            compute = ray.remote(num_cpus=self._cpus, max_retries=0, retry_exceptions=False)(node.compute)
-            return compute.options(name=f"penstock shard {number}").remote(task_uuid, number, self._cpus, sealed)
+            return self._compute.options(name=f"penstock shard {number}").remote(task_uuid, number, self._cpus, sealed)
         except Exception as error:
             raise self._unavailable(error) from error
 
@@ -105,6 +105,10 @@ class Cluster:
 
         with self._connecting:
             if not ray.is_initialized():
+                self._compute = None
+                # A client that has lost its cluster takes itself for connected still, and would not connect again.
+                with contextlib.suppress(Exception):
+                    ray.shutdown()
                 try:
                     # The nodes' output stays in their logs: ours are events, one a line.
                     ray.init(
@@ -116,6 +120,10 @@ class Cluster:
                     )
                 except Exception as error:
                     raise self._unavailable(error) from error
+            if self._compute is None:
+                # Once a connection: each is registered with the cluster. No tries of Ray's own: the coordinator counts
+                # them. The function goes by its name, and nothing of ours is pickled but plain values.
+                self._compute = ray.remote(num_cpus=self._cpus, max_retries=0, retry_exceptions=False)(node.compute)
         return ray
 
     def _unavailable(self, error: Exception) -> errors.NotReady:
