@@ -54,7 +54,7 @@ def test_exports_are_exact_though_a_link_is_cut_and_a_worker_is_killed(
     more = {
         **house.ceph_settings(),
         "PENSTOCK_ENGINE_SECRET": base64.b64encode(os.urandom(32)).decode(),
-        "PENSTOCK_SHARD_SLICES": "2",
+        "PENSTOCK_SHARD_SLICES": "8",
         "PENSTOCK_LAKE_PATH": str(tmp_path / "home" / "lake"),
         "PENSTOCK_ACTIVE_EXPORTS_PER_COMMUNITY": "3",
         "PENSTOCK_LEASE_SECONDS": "5",

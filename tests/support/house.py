@@ -211,7 +211,10 @@ def opened_house(home: pathlib.Path, database_url: str, sizes: dict[str, int], m
 
 
 def ceph_settings() -> dict[str, str]:
-    """The settings of the Ceph that PENSTOCK_TEST_CEPH names, with a bucket made for these tests."""
+    """The settings of the Ceph that PENSTOCK_TEST_CEPH names, with a bucket made for these tests.
+
+    PENSTOCK_TEST_CEPH_BUCKET names one that is there already.
+    """
     endpoint = os.environ.get("PENSTOCK_TEST_CEPH", "")
     if not endpoint:
         if os.environ.get("CI") == "true":
@@ -221,7 +224,7 @@ def ceph_settings() -> dict[str, str]:
     from botocore.config import Config
 
     ca = os.environ["PENSTOCK_TEST_CEPH_CA"]
-    bucket = f"crashes-{os.getpid()}-{time.time_ns()}"
+    bucket = os.environ.get("PENSTOCK_TEST_CEPH_BUCKET", "") or f"crashes-{os.getpid()}-{time.time_ns()}"
     client = boto3.client(
         "s3",
         endpoint_url=endpoint,
@@ -231,7 +234,8 @@ def ceph_settings() -> dict[str, str]:
         region_name="us-east-1",
         config=Config(signature_version="s3v4", request_checksum_calculation="when_required"),
     )
-    client.create_bucket(Bucket=bucket)
+    if "PENSTOCK_TEST_CEPH_BUCKET" not in os.environ:
+        client.create_bucket(Bucket=bucket)
     client.close()
     return {
         "PENSTOCK_STORAGE": "s3",
