@@ -43,7 +43,8 @@ def ray_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[house.House]
 @pytest.fixture(scope="module")
 def cluster(ray_house: house.House) -> Iterator[ray_cluster.Cluster]:
     with ray_cluster.started(ray_house.environment) as made:
-        made.second = made.add()
+        made.add()
+        made.add()
         yield made
 
 
@@ -154,8 +155,7 @@ def test_a_node_that_is_lost_costs_its_shards_only(
     task_uuid, used_before = ray_house.start(), ray_house.used_bytes()
 
     def lose() -> None:
-        ray_cluster.until(lambda: cluster.shards(cluster.second))
-        cluster.remove(cluster.second)
+        cluster.remove(ray_cluster.until(lambda: next((node for node in cluster.nodes if cluster.shards(node)), None)))
 
     losing = threading.Thread(target=lose)
     losing.start()

@@ -35,17 +35,18 @@ class Cluster:
 
     Attributes:
         address: for `ray_address`.
-        second: the node that was added; None before.
+        nodes: those that were added. The head computes nothing, so that each of them may be lost.
     """
-
-    second: Any = None
 
     def __init__(self, cluster: Any) -> None:
         self._cluster = cluster
         self.address: str = cluster.address
+        self.nodes: list[Any] = []
 
     def add(self, cpus: int = 1) -> Any:
-        return self._cluster.add_node(num_cpus=cpus, object_store_memory=NODE_MEMORY, include_dashboard=False)
+        node = self._cluster.add_node(num_cpus=cpus, object_store_memory=NODE_MEMORY, include_dashboard=False)
+        self.nodes.append(node)
+        return node
 
     def remove(self, node: Any) -> None:
         """As a power cut does it."""
@@ -68,8 +69,8 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def started(environment: Mapping[str, str], *, cpus: int = 1) -> Iterator[Cluster]:
-    """A head with one node; the nodes' settings are those of `environment` that nodes need."""
+def started(environment: Mapping[str, str]) -> Iterator[Cluster]:
+    """A head without nodes; the nodes' settings are those of `environment` that nodes need."""
     needed()
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
@@ -87,7 +88,7 @@ def started(environment: Mapping[str, str], *, cpus: int = 1) -> Iterator[Cluste
 
         made = RayCluster(
             initialize_head=True,
-            head_node_args={"num_cpus": cpus, "object_store_memory": NODE_MEMORY, "include_dashboard": False},
+            head_node_args={"num_cpus": 0, "object_store_memory": NODE_MEMORY, "include_dashboard": False},
         )
         try:
             yield Cluster(made)
