@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pathlib
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from support import house
 
 from penstock import worker
-from penstock.control import exports
+from penstock.control import exports, limits
 from penstock.evidence import manifest
 from penstock.export import engines
 from penstock.export.engines import threads
@@ -139,3 +141,38 @@ def test_a_plan_of_one_stream_stays_so_when_the_engine_changes(small_house: hous
     assert small_house.content(task_uuid) == expected
     plan = json.loads(small_house.export(task_uuid).plan_json or "{}")
     assert sorted(plan) == ["max_bytes", "max_rows"]  # what a worker of an earlier version understands
+
+
+def test_a_worker_drives_as_many_exports_at_once_as_it_is_told(tmp_path: pathlib.Path, database_url: str) -> None:
+    together = threading.Barrier(2, timeout=30)
+
+    class Meeting(threads.Threads):
+        def run(self, *given: Any, **more: Any) -> Any:
+            together.wait()
+            return super().run(*given, **more)
+
+    more = {"PENSTOCK_EXPORT_THREADS": "2", "PENSTOCK_ACTIVE_EXPORTS_PER_COMMUNITY": "2"}
+    with house.opened_house(tmp_path / "home", database_url, house.SMALL, more) as made:
+        tasks = [made.start(), made.start()]
+        working = worker.Worker(made.opened, engine=Meeting(threads=1, upload_threads=1))
+        working.start()
+        deadline = time.monotonic() + 60
+        while not all(made.export(task).status.is_final for task in tasks):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        working.stop()
+        assert [made.export(task).status for task in tasks] == ["FINISHED", "FINISHED"]
+
+
+def test_shards_that_the_quota_has_no_room_for_end_the_export_and_leave_nothing(small_house: house.House) -> None:
+    whole = finished(small_house, sharding())[1]
+    with small_house.opened.database.begin() as tx:
+        own = limits.Overrides(quota_bytes_per_month=int(2.5 * len(whole)))
+        limits.set_for_community(tx, small_house.community_uuid, own)
+    assert small_house.content(finished(small_house, sharding())[0]) == whole
+    task_uuid = small_house.start()
+    run(small_house, sharding())
+    export = small_house.export(task_uuid)
+    assert (export.status, export.error_code) == ("FAILED", "monthly_quota_exceeded")
+    assert small_house.used_bytes() == 2 * len(whole)
+    assert list(small_house.opened.store.list_unfinished()) == []
