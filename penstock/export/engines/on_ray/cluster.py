@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -13,13 +14,24 @@ from typing import Any
 import structlog
 
 from penstock import errors
-from penstock.export.engines.on_ray import node
 from penstock.export.shards import coordinator
 
 log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 1.0
 """How long a shard that is to stop may take to do so by itself; then its process is killed."""
+
+_BEGIN = """
+def compute(task_uuid, number, cpus, sealed):
+    import os
+    from penstock.process import environment
+    environment.prepare()
+    os.environ.setdefault("POLARS_MAX_THREADS", str(cpus))
+    from penstock.export.engines.on_ray import node
+    return node.compute(task_uuid, number, cpus, sealed)
+"""
+"""What a process of Ray's runs. A text, since Ray loads the module of a function before it calls it, and Polars reads
+when it is loaded how many threads it may have: all of a node's cores, for each of its shards, would be too many."""
 
 _FETCH_SECONDS = 60.0
 """How long an answer that is ready may take to come here."""
@@ -93,7 +105,8 @@ class Cluster:
 
     def close(self) -> None:
         """Leaves the cluster; idempotent. Its shards end then."""
-        if is_installed():
+        # Not loaded, if only to say that it was not used.
+        if "ray" in sys.modules:
             import ray
 
             with self._connecting:
@@ -122,8 +135,10 @@ class Cluster:
                     raise self._unavailable(error) from error
             if self._compute is None:
                 # Once a connection: each is registered with the cluster. No tries of Ray's own: the coordinator counts
-                # them. The function goes by its name, and nothing of ours is pickled but plain values.
-                self._compute = ray.remote(num_cpus=self._cpus, max_retries=0, retry_exceptions=False)(node.compute)
+                # them.
+                begin: dict[str, Any] = {"__name__": "penstock_shard"}
+                exec(_BEGIN, begin)  # noqa: S102 - a text of this module
+                self._compute = ray.remote(num_cpus=self._cpus, max_retries=0, retry_exceptions=False)(begin["compute"])
         return ray
 
     def _unavailable(self, error: Exception) -> errors.NotReady:
