@@ -12,7 +12,6 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import heapq
 import os
 import pathlib
 import re
@@ -24,10 +23,8 @@ from typing import BinaryIO
 
 from penstock import errors
 from penstock.fields import types
-from penstock.lake.location import bucket, cache, faults, mirror
+from penstock.lake.location import bucket, cache, faults, mirror, touches
 from penstock.lake.location.contract import LOG, Entry, Stored
-
-TOUCHED = "_touched"
 
 _FOOTER = ".footer"
 _FOOTER_BYTES = 65_536
@@ -247,11 +244,11 @@ class S3:
         return self._cache.has(self._copy(name))
 
     def data_files(self) -> Iterator[Entry]:
-        touches = _Touches(self.list(TOUCHED))
+        noted = touches.Touches(self.list(touches.FOLDER))
         entries = (self._entry(found) for found in self._bucket.objects(self._prefix))
         data = [entry for entry in entries if _DATA.fullmatch(entry.name)]
         for entry in sorted(data, key=lambda entry: os.path.basename(entry.name)):
-            yield dataclasses.replace(entry, modified=max(entry.modified, touches.latest(entry.name)))
+            yield dataclasses.replace(entry, modified=max(entry.modified, noted.latest(entry.name)))
 
     def refresh(self, names: Sequence[str]) -> None:
         with self._lock:
@@ -268,7 +265,7 @@ class S3:
             self._touch(names)
 
     def forget_touches(self, instant: float) -> None:
-        self.delete([entry.name for entry in self.list(TOUCHED) if entry.modified < instant])
+        self.delete([entry.name for entry in self.list(touches.FOLDER) if entry.modified < instant])
 
     def explain(self, error: Exception) -> tuple[str, str]:
         reason = (str(error).splitlines() or [""])[0]
@@ -301,7 +298,7 @@ class S3:
     def _touch(self, names: Sequence[str]) -> None:
         order = sorted(os.path.basename(name) for name in names)
         if order:
-            self._bucket.put(f"{self._prefix}{TOUCHED}/{order[0]}~{order[-1]}", b"")
+            self._bucket.put(f"{self._prefix}{touches.FOLDER}/{order[0]}~{order[-1]}", b"")
 
     def _fetch_footer(self, name: str, open_file: Callable[[int], BinaryIO]) -> int:
         key = self._prefix + name
@@ -333,25 +330,3 @@ class _Draft:
 def _footer_length(end: bytes) -> int:
     """Bytes of a Parquet file's footer, from its last eight: the length of what stands before them; four letters."""
     return int.from_bytes(end[:4], "little") + 8
-
-
-class _Touches:
-    """What `touch` noted. Asked in file order."""
-
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        spans = []
-        for entry in entries:
-            first, _, last = entry.name.removeprefix(f"{TOUCHED}/").partition("~")
-            spans.append((first, last, entry.modified))
-        self._waiting = sorted(spans, reverse=True)
-        self._begun: list[tuple[float, str]] = []  # a heap: the latest first, and where each ends
-
-    def latest(self, name: str) -> float:
-        """When a data file was last in use, seconds since 1970; 0 if nothing is noted."""
-        order = os.path.basename(name)
-        while self._waiting and self._waiting[-1][0] <= order:
-            _, last, modified = self._waiting.pop()
-            heapq.heappush(self._begun, (-modified, last))
-        while self._begun and self._begun[0][1] < order:
-            heapq.heappop(self._begun)
-        return -self._begun[0][0] if self._begun else 0.0

@@ -10,7 +10,7 @@ import pytest
 
 from penstock import errors, settings
 from penstock.lake import location
-from penstock.lake.location import ahead, faults, s3
+from penstock.lake.location import ahead, faults, s3, touches
 from penstock.process import lakes, tables
 from penstock.storage.s3 import error_table
 
@@ -55,8 +55,8 @@ def test_a_full_bucket_is_told_as_a_full_disk_is() -> None:
 def test_a_file_is_as_young_as_the_last_time_that_it_was_in_use() -> None:
     noted = [("b", "d", 10.0), ("c", "f", 7.0), ("c", "c", 12.0), ("x", "x", 1.0)]
     entries = [location.Entry(name=f"_touched/{first}~{last}", bytes=0, modified=at) for first, last, at in noted]
-    touches = s3._Touches(entries)
-    ages = {name: touches.latest(f"{name}.parquet"[: len(name)]) for name in "abcdefgx"}
+    noted_uses = touches.Touches(entries)
+    ages = {name: noted_uses.latest(f"{name}.parquet"[: len(name)]) for name in "abcdefgx"}
     assert ages == {"a": 0.0, "b": 10.0, "c": 12.0, "d": 10.0, "e": 7.0, "f": 7.0, "g": 0.0, "x": 1.0}
 
 
