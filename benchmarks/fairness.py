@@ -27,7 +27,7 @@ from penstock.lake import table
 from penstock.samples import generate
 from penstock.storage import opening
 
-ALONE = 12
+ALONE = 8
 
 
 def main() -> None:
