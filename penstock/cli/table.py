@@ -284,9 +284,9 @@ COMMANDS = (
         "operate.attaching",
         "Create a community over a table that somebody else writes; it is only read, and nothing is copied.",
         (
-            "penstock community attach lake --table /data/events --type delta --time eventTime",
-            "penstock community attach ocsf --table s3://security-lake/ext/ --type parquet --map ecs.map",
-            "penstock community attach warehouse --table sec.events --type iceberg --catalog prod",
+            "penstock community attach lake --table /data/t --type delta --time eventTime",
+            "penstock community attach sl --table s3://lake/ext --type parquet --map m.map",
+            "penstock community attach w --table sec.events --type iceberg --catalog prod",
         ),
     ),
     Command(
