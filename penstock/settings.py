@@ -152,6 +152,10 @@ class Settings:
         4, "Shards of one export that are computed at once: its share of the cluster.", least=1
     )
     export_threads: int = _field(1, "Exports a worker drives at once; more than 1 for a cluster.", least=1)
+    small_export_events: int = _field(
+        1_000_000,
+        "Exports of so many events at most have a thread of their own: none waits for a large one. 0: none has.",
+    )
 
     # Workers
     lease_seconds: float = _field(15.0, "A worker that does not renew for this long has lost its export.", least=0.001)

@@ -72,6 +72,7 @@ class Worker:
             open_services, sweeper_id=f"{self.worker_id}-sweeper", should_stop=self._shutdown.is_set, step=step
         )
         self._tidying = tidying.Tidying(open_services, should_stop=self._shutdown.is_set)
+        self._small_events = open_services.settings.small_export_events
         self._threads: list[threading.Thread] = []
         self._without_key: dict[str, float] = {}
         self._looking = threading.Lock()
@@ -85,6 +86,7 @@ class Worker:
         loops: tuple[tuple[str, Callable[[], bool], float, bell.Bell], ...] = (
             *[("search", self._run_search_in_turn, poll_seconds, self._bell)] * self._services.settings.search_threads,
             *[("export", self.run_export, poll_seconds, self._bell)] * self._services.settings.export_threads,
+            *[("small-export", self._run_small_export, poll_seconds, self._bell)] * bool(self._small_events),
             ("sweep", self._sweep, self._services.settings.sweep_seconds, self._last_bell),
             ("tidy", self._tidy, self._services.settings.tidy_seconds, self._last_bell),
         )
@@ -160,15 +162,15 @@ class Worker:
                 return False
         return self.run_search()
 
-    def run_export(self) -> bool:
-        """Claims and drives one export; False if there was none."""
+    def run_export(self, *, most_events: int | None = None) -> bool:
+        """Claims and drives one export, of so many events at most if that is given; False if there was none."""
         now, lease_seconds = self._services.clock.now(), self._services.settings.lease_seconds
         skip = self._skipped()
         with self._services.database.read() as tx:
-            if not exports.has_work(tx, now, skip=skip):
+            if not exports.has_work(tx, now, skip=skip, most_events=most_events):
                 return False
         with self._services.database.begin() as tx:
-            claim = exports.claim(tx, self.worker_id, now, lease_seconds, skip=skip)
+            claim = exports.claim(tx, self.worker_id, now, lease_seconds, skip=skip, most_events=most_events)
         if claim is None:
             return False
         self._step("claimed")
@@ -177,6 +179,10 @@ class Worker:
         if run.lacks_key:
             self._without_key[claim.task_uuid] = self._services.clock.monotonic() + WITHOUT_KEY_SECONDS
         return True
+
+    def _run_small_export(self) -> bool:
+        """Beside a large one, which may take an hour: who asks for little waits for little."""
+        return self.run_export(most_events=self._small_events)
 
     def _skipped(self) -> list[str]:
         """Exports whose key this process does not have, for a while."""

@@ -16,9 +16,17 @@ _EXPORTS = tables.exports
 
 
 def claim(
-    tx: sa.Connection, worker_id: str, now: dt.datetime, lease_seconds: float, *, skip: Collection[str] = ()
+    tx: sa.Connection,
+    worker_id: str,
+    now: dt.datetime,
+    lease_seconds: float,
+    *,
+    skip: Collection[str] = (),
+    most_events: int | None = None,
 ) -> records.Claim | None:
-    """Takes the oldest export that waits or whose lease has run out, but none of `skip`; None if there is none.
+    """Takes the oldest export that waits or whose lease has run out; None if there is none.
+
+    None of `skip`, and with `most_events` none that is expected to have more.
 
     An export that has used up its attempts or passed its deadline is ended here (FAILED; CANCELED if that was asked
     for) instead of taken; if an upload in a customer's bucket must be cleared away first, it is left to the sweeper.
@@ -26,7 +34,7 @@ def claim(
     `now` is the database's time (`control.schema.clock`); one that is wrong costs attempts, never correctness.
     """
     # In a loop: one dead export at the head of the queue must not hide the healthy ones behind it.
-    while (export := oldest(tx, _claimable(now, skip))) is not None:
+    while (export := oldest(tx, _claimable(now, skip, most_events))) is not None:
         verdict = ending.verdict(export, now)
         if verdict is not None:
             ending.end_as(tx, export, verdict, now)
@@ -35,9 +43,11 @@ def claim(
     return None
 
 
-def has_work(tx: sa.Connection, now: dt.datetime, *, skip: Collection[str] = ()) -> bool:
+def has_work(
+    tx: sa.Connection, now: dt.datetime, *, skip: Collection[str] = (), most_events: int | None = None
+) -> bool:
     """Whether `claim` would find something."""
-    return leases.is_there(tx, fencing.WORK, _claimable(now, skip))
+    return leases.is_there(tx, fencing.WORK, _claimable(now, skip, most_events))
 
 
 def renew(
@@ -130,8 +140,10 @@ def oldest(tx: sa.Connection, *which: sa.ColumnElement[bool]) -> records.Export 
     return None if row is None else reading.record_of(row._mapping)
 
 
-def _claimable(now: dt.datetime, skip: Collection[str]) -> sa.ColumnElement[bool]:
+def _claimable(now: dt.datetime, skip: Collection[str], most_events: int | None) -> sa.ColumnElement[bool]:
     # A worker that met one would have to end it at once, and with that erase the credentials that the abort needs.
     for_the_sweeper = sa.and_(ending.is_dead(now), ending.NEEDS_CLEARING)
     free = sa.and_(leases.is_free(fencing.WORK, now), sa.not_(for_the_sweeper))
-    return sa.and_(free, _EXPORTS.c.task_uuid.not_in(skip)) if skip else free
+    if skip:
+        free = sa.and_(free, _EXPORTS.c.task_uuid.not_in(skip))
+    return free if most_events is None else sa.and_(free, _EXPORTS.c.expected_events <= most_events)
