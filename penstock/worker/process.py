@@ -37,6 +37,10 @@ STOP_SECONDS = loop.STOP_SECONDS + 2.0
 PACE = pacing.Pace(first_seconds=1.0, longest_seconds=60.0)
 """Of starting a worker again that died; from the beginning for one that lived longer than the longest pause."""
 
+AFTER_AN_END_SECONDS = 60.0
+"""Before one is started again that ended in order: who stops a service may signal all its processes at once (systemd
+does), and this one drains its requests meanwhile."""
+
 _MAIN = """
 from penstock.process import environment
 environment.prepare()
@@ -195,9 +199,13 @@ class Beside:
                 process.stdin.close()
             if self._stopping.is_set():
                 return
-            deaths = 1 if time.monotonic() - began > PACE.longest_seconds else deaths + 1
-            pause = PACE.pause_seconds(deaths)
-            log.error("worker_died", pid=process.pid, exit_code=code, starts_again_in_seconds=round(pause, 1))
+            if code == 0:
+                pause = AFTER_AN_END_SECONDS
+                log.info("worker_ended", pid=process.pid, starts_again_in_seconds=pause)
+            else:
+                deaths = 1 if time.monotonic() - began > PACE.longest_seconds else deaths + 1
+                pause = PACE.pause_seconds(deaths)
+                log.error("worker_died", pid=process.pid, exit_code=code, starts_again_in_seconds=round(pause, 1))
             if self._stopping.wait(pause):
                 return
             self._begin()

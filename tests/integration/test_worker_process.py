@@ -147,6 +147,19 @@ def test_a_worker_that_cannot_start_is_tried_again_with_pauses(
     assert pid is None
 
 
+def test_a_worker_that_ended_in_order_is_not_started_at_once(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever stops a service may signal all of its processes: none is to begin new work meanwhile."""
+    monkeypatch.setattr(process, "PACE", pacing.Pace(first_seconds=0.01, longest_seconds=0.02))
+    beside = process.Beside(settings.Settings(home=tmp_path), command=(sys.executable, "-c", ""))
+    with capture_logs() as logs:
+        beside.start()
+        until(lambda: logs)
+        beside.stop()
+    assert [(entry["event"], entry["starts_again_in_seconds"]) for entry in logs] == [("worker_ended", 60.0)]
+
+
 def test_a_worker_that_does_not_end_is_killed(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "STOP_SECONDS", 0.1)
     program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
