@@ -14,9 +14,18 @@ from penstock.control import database
 from penstock.control.schema import tables
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def own_url(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> str:
+    """A database of this test's own: other tests share one, and could not read what this one leaves."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'own.db'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url
+
+
 @pytest.fixture
-def small_house(tmp_path: pathlib.Path, database_url: str) -> Iterator[house.House]:
-    with house.opened_house(tmp_path / "home", database_url, house.SMALL, {}) as made:
+def small_house(tmp_path: pathlib.Path, own_url: str) -> Iterator[house.House]:
+    with house.opened_house(tmp_path / "home", own_url, house.SMALL, {}) as made:
         yield made
 
 
@@ -31,15 +40,13 @@ def migrate_as_a_later_version_would(url: str) -> None:
     later.close()
 
 
-def test_an_export_goes_on_while_a_later_version_migrates_the_tables(
-    small_house: house.House, database_url: str
-) -> None:
+def test_an_export_goes_on_while_a_later_version_migrates_the_tables(small_house: house.House, own_url: str) -> None:
     _, expected = small_house.steps_of_an_undisturbed_export()
     used_before, task_uuid, seen = small_house.used_bytes(), small_house.start(), []
 
     def step(name: str) -> None:
         if name == "record 3 done":
-            migrate_as_a_later_version_would(database_url)
+            migrate_as_a_later_version_would(own_url)
             seen.append(name)
 
     worker.Worker(small_house.opened, step=step).run_pending()
@@ -50,7 +57,7 @@ def test_an_export_goes_on_while_a_later_version_migrates_the_tables(
     second = small_house.start()
     worker.Worker(small_house.opened).run_pending()
     assert small_house.export(second).status == "FINISHED"
-    late = database.Database(database_url)
+    late = database.Database(own_url)
     for act in (late.migrate, late.check):
         with pytest.raises(errors.ConfigurationError) as refused:
             act()
