@@ -125,7 +125,9 @@ def own_postgresql(tmp_path: pathlib.Path) -> Iterator[Callable[[str], str]]:
         pytest.skip("no PostgreSQL: scripts/postgresql.sh start, then set PENSTOCK_TEST_POSTGRESQL")
     # its server's user must reach it, which it cannot below pytest's own folder
     folder = pathlib.Path("/tmp") / f"penstock-pg-{os.getpid()}"
-    environment = {**os.environ, "D": str(folder), "PORT": "7499"}
+    # A port for each of the processes that run tests: what is started by one must never answer another.
+    port = 7490 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+    environment = {**os.environ, "D": str(folder), "PORT": str(port)}
 
     def run(verb: str) -> str:
         for _ in range(20):  # right after a crash, old backends may still hold the shared memory
