@@ -1,0 +1,13 @@
+"""Tests that share a server or a port run in one process: pytest-xdist keeps their group together."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.xdist_group("of_this_test")
+def test_a_group_is_kept_together(request: pytest.FixtureRequest) -> None:
+    """xdist goes by a suffix of the id. pytest 9.2 does not show it: all groups were run apart, in silence."""
+    if not getattr(request.config.option, "loadgroup", False):
+        pytest.skip("one process runs all tests: no group can be torn")
+    assert request.node.nodeid.endswith("@of_this_test")
