@@ -91,6 +91,8 @@ def test_thirty_days_leave_no_more_than_fifteen(tmp_path: pathlib.Path) -> None:
                     seen[day] = measured(made)
                     seen[day]["memory, in 32 MiB"] = resident_bytes() >> 25
     assert seen[30].pop("memory, in 32 MiB") <= seen[15].pop("memory, in 32 MiB") + 1
+    # Other tests of this process leave a few open, which come and go; one a day would be fifteen.
+    assert seen[30].pop("descriptors") <= seen[15].pop("descriptors") + 5
     assert seen[30] == seen[15]
     assert seen[15]["log of the database"] == 0
     assert 0 < seen[15]["exports"] <= 10
