@@ -12,7 +12,6 @@ import dataclasses
 import datetime as dt
 import gc
 import pathlib
-import signal
 import socket
 import sys
 import threading
@@ -92,7 +91,11 @@ def serve(
     with _prepared(settings, with_tls=tls, worker_of=_beside if worker else None) as (server, sockets, listening):
         _settle()
         (announce or _print)(listening)
-        with _quiet_signals(), contextlib.suppress(SystemExit):  # with which uvicorn says that it could not start
+        # uvicorn raises a captured signal again once it has shut down; that must not end the process unclean.
+        with (
+            worker_process.stopped_by_signals(),
+            contextlib.suppress(SystemExit),
+        ):  # with which uvicorn says that it could not start
             server.run(sockets=sockets)
         if not server.started:
             raise _not_started("its parts could not be started")
@@ -230,14 +233,3 @@ def _reachable(host: str) -> str:
     if host in _ANY_ADDRESS:
         return "localhost"
     return f"[{host}]" if ":" in host else host
-
-
-@contextlib.contextmanager
-def _quiet_signals() -> Iterator[None]:
-    """uvicorn raises a captured signal again once it has shut down; here that must not end the process unclean."""
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
