@@ -10,6 +10,9 @@ INSTALL = echo 'Setting up: downloading packages and compiling four modules take
 	$(BIN)/pip install -c constraints.txt --progress-bar on --no-build-isolation --config-settings editable_mode=compat
 PYTEST ?= $(BIN)/pytest -n 2 --dist loadgroup
 
+# The tests and the demo start hundreds of processes, each of which would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint types types-js sanitize bench soak chaos serve format clean
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -31,6 +32,10 @@ STOP_SECONDS = 15.0
 FAULT_WAIT_SECONDS = 1.0
 """After a fault of the database or a surprise, a loop waits this long before it looks again."""
 
+
+SMALL_NICENESS, NICENESS = 11, 13
+"""Of the threads that drive small exports, and of all others but those that wait for searches. The API goes first, then
+searches (`searches.child.NICENESS`). Not more: clients that ask without a pause must not take all of the machine."""
 
 WITHOUT_KEY_SECONDS = 10.0
 """A worker that cannot open an export's secrets leaves it to others for so long: one of them may know the key. Then it
@@ -82,18 +87,21 @@ class Worker:
         """Starts the threads and returns."""
         # A search process takes a second to start, which the first search would wait for.
         self._children.warm()
-        poll_seconds = self._services.settings.poll_seconds
-        loops: tuple[tuple[str, Callable[[], bool], float, bell.Bell], ...] = (
-            *[("search", self._run_search_in_turn, poll_seconds, self._bell)] * self._services.settings.search_threads,
-            *[("export", self.run_export, poll_seconds, self._bell)] * self._services.settings.export_threads,
-            *[("small-export", self._run_small_export, poll_seconds, self._bell)] * bool(self._small_events),
-            ("sweep", self._sweep, self._services.settings.sweep_seconds, self._last_bell),
-            ("tidy", self._tidy, self._services.settings.tidy_seconds, self._last_bell),
+        settings = self._services.settings
+        search = ("search", self._run_search_in_turn, settings.poll_seconds, self._bell, 0)
+        export = ("export", self.run_export, settings.poll_seconds, self._bell, NICENESS)
+        small = ("small-export", self._run_small_export, settings.poll_seconds, self._bell, SMALL_NICENESS)
+        loops: tuple[tuple[str, Callable[[], bool], float, bell.Bell, int], ...] = (
+            *[search] * settings.search_threads,
+            *[export] * settings.export_threads,
+            *[small] * bool(self._small_events),
+            ("sweep", self._sweep, settings.sweep_seconds, self._last_bell, NICENESS),
+            ("tidy", self._tidy, settings.tidy_seconds, self._last_bell, NICENESS),
         )
-        for name, work, idle_seconds, wakes in loops:
+        for name, *arguments in loops:
             name = f"penstock-{name}"
             # Daemons: one that hangs in a call to a silent store must not keep the process from ending.
-            thread = threading.Thread(target=self._loop, args=(work, idle_seconds, wakes), name=name, daemon=True)
+            thread = threading.Thread(target=self._loop, args=arguments, name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
         log.info("worker_started", worker_id=self.worker_id)
@@ -202,8 +210,10 @@ class Worker:
         self._tidying.tidy()
         return False
 
-    def _loop(self, work: Callable[[], bool], idle_seconds: float, wakes: bell.Bell) -> None:
+    def _loop(self, work: Callable[[], bool], idle_seconds: float, wakes: bell.Bell, niceness: int) -> None:
         """The one place of the worker that catches everything: a surprise must not end the loop."""
+        with contextlib.suppress(OSError):
+            os.nice(niceness)  # on Linux of this thread, and of those that it starts: an export's encoders, a search
         while not self._shutdown.is_set():
             rings = wakes.rings
             try:

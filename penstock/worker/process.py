@@ -28,9 +28,6 @@ from penstock.worker import loop
 
 log = structlog.get_logger(__name__)
 
-NICENESS = 10
-"""Of the worker beside an API: who polls a task waits for a core behind nobody's encoding. Searches add theirs."""
-
 STOP_SECONDS = loop.STOP_SECONDS + 2.0
 """Most that `Beside.stop` takes; a worker that has not ended by then is killed, and its leases run out."""
 
@@ -91,8 +88,6 @@ def main() -> None:
     if not sent or len(sent) < size:  # the parent died just now
         return
     settings = _with_secrets(pickle.loads(sent))  # noqa: S301 - from our own parent
-    with contextlib.suppress(OSError):
-        os.nice(NICENESS)
     logs.configure(settings)
     with stopped_by_signals() as stop, services.opened(settings) as opened:
         run(opened, stop, lambda working: _listen(working, stop))

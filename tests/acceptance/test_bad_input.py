@@ -12,6 +12,7 @@ import hashlib
 import json
 import pathlib
 import subprocess
+import time
 import xml.etree.ElementTree as ElementTree
 from typing import Any
 
@@ -194,6 +195,7 @@ def test_an_expired_url_and_a_changed_one_are_denied(hasty_customer: Any) -> Non
     answer = httpx.get(task.download_url, headers=key)
     assert answer.status_code == 200
     while answer.status_code == 200 and dt.datetime.now(dt.UTC) < task.expire_at + dt.timedelta(seconds=20):
+        time.sleep(0.05)
         answer = httpx.get(task.download_url, headers=key)
     assert (answer.status_code, xml_of(answer)["Code"]) == (403, "AccessDenied")
     assert xml_of(answer)["Message"] == "Request has expired"

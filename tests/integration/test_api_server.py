@@ -75,6 +75,7 @@ def until(http: httpx.Client, path: str, done: Any) -> dict[str, Any]:
         answer: dict[str, Any] = http.get(path).json()
         if done(answer):
             return answer
+        time.sleep(0.02)
     raise AssertionError(answer)
 
 

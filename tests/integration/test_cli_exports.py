@@ -9,6 +9,7 @@ import re
 import stat
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -69,7 +70,7 @@ def test_interrupted_request_is_asked_about_and_its_key_is_kept(
     assert ran.code == 130
     (task,) = re.findall(r"The export was started. Task UUID: (\S+)", ran.err)
     while penstock("status", task, "--json").out.count("FINISHED") == 0:
-        pass
+        time.sleep(0.05)
     assert penstock("download", task, "-o", "x.gz").code == 0
 
 

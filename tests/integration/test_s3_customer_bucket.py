@@ -160,7 +160,7 @@ def test_both_clients_export_into_the_bucket_and_download_from_it(
         "S3_ENDPOINT_URL": customer.endpoint_url,
         "S3_SSE_C_KEY": OWN_KEY.base64,
     }
-    interval = "0" if program == "official" else "0.1"
+    interval = "1" if program == "official" else "0.1"
     ended = threading.Event()
 
     def keep_working() -> None:

@@ -21,7 +21,8 @@ from penstock.base import pacing
 from penstock.base.secret import Secret
 from penstock.control import apikeys, communities, secrets, states
 from penstock.process import services
-from penstock.worker import process
+from penstock.worker import loop, process
+from penstock.worker.searches import child
 
 JOBS = "/v1/sic/conf/events/search/jobs"
 
@@ -46,13 +47,13 @@ def tenant(opened: services.Services) -> tuple[str, str]:
     return community, token
 
 
-def workers_of(pid: int) -> list[int]:
-    """Children of a process that are workers."""
+def workers_of(pid: int, program: bytes = b"worker.main()") -> list[int]:
+    """Children of a process that are workers, or run another program."""
     found = []
     for folder in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             parent = int(folder.joinpath("stat").read_text().rpartition(")")[2].split()[1])
-            if parent == pid and b"worker.main()" in folder.joinpath("cmdline").read_bytes():
+            if parent == pid and program in folder.joinpath("cmdline").read_bytes():
                 found.append(int(folder.name))
     return found
 
@@ -82,10 +83,21 @@ def service(tmp_path: pathlib.Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @linux
-def test_a_worker_has_a_process_that_lets_the_api_go_first(service: subprocess.Popen[str]) -> None:
+def test_the_api_goes_before_searches_and_they_before_exports(
+    service: subprocess.Popen[str],
+) -> None:
     (worker,) = workers_of(service.pid)
     own = os.getpriority(os.PRIO_PROCESS, service.pid)
-    assert os.getpriority(os.PRIO_PROCESS, worker) == min(19, own + process.NICENESS)
+
+    def niceness(pid: int) -> set[int]:
+        """Of a process's threads, above the service's."""
+        tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
+        return {os.getpriority(os.PRIO_PROCESS, int(task.name)) - own for task in tasks}
+
+    (search,) = workers_of(worker, child.__name__.encode())
+    until(lambda: niceness(search) == {child.NICENESS})
+    assert 0 < child.NICENESS < loop.SMALL_NICENESS < loop.NICENESS
+    assert niceness(worker) == {0, loop.SMALL_NICENESS, loop.NICENESS}
     # Niceness counts within a session only, where Linux shares the cores among sessions first.
     assert os.getsid(worker) == os.getsid(service.pid)
     assert os.getpgid(worker) != os.getpgid(service.pid)  # a Ctrl-C at the terminal reaches the service alone

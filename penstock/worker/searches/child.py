@@ -27,8 +27,8 @@ from penstock.settings import Settings
 from penstock.worker.searches import found
 
 LENGTH = struct.Struct(">Q")
-NICENESS = 5
-"""A search lets the API's answers go first."""
+NICENESS = 10
+"""A search lets the API's answers go first, and goes before exports (`loop.NICENESS`)."""
 
 TELL_SECONDS = 0.5
 """How long a search runs before it says how far it is, and how often it says so."""
@@ -46,10 +46,10 @@ Answer = found.Found | tuple[str, dict[str, object]]
 def main() -> None:
     """Answers requests until standard input ends."""
     parent = os.getppid()
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
         pathlib.Path("/proc/self/oom_score_adj").write_text(_OUT_OF_MEMORY_FIRST)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not get in between
     tables: dict[tuple[str, str], table.EventTable] = {}

@@ -86,10 +86,16 @@ export default function searchPage({ params, signal }) {
     fill(found, total(done.total, `events in ${rangeWords(at.from, at.to).replace(/^L/, "the l")}`, `counted in ${f.lasts(milliseconds / 1e3)}`, done));
     ready();
     last = { uuid: done.uuid, total: done.total, community: session.community };
-    await Promise.all([
-      panel.show(done.uuid, signal),
-      api.histogram(done.uuid, signal).then((counted) => { last.histogram = counted; chart.show(counted, true); }),
-      api.events(done.uuid, FIRST_EVENTS, 0, signal).then(({ items }) => { last.events = items; table.show(items, done.total); }),
+    await load(done.total);
+  }
+  /** What the last search found, and whatever of it was not there yet when the page went on. */
+  function load(total) {
+    const of = last;
+    const histogram = of.histogram ?? api.histogram(of.uuid, signal), events = of.events ?? api.events(of.uuid, FIRST_EVENTS, 0, signal).then(({ items }) => items);
+    return Promise.all([
+      panel.show(of.uuid, signal),
+      Promise.resolve(histogram).then((counted) => { of.histogram = counted; chart.show(counted, true); }),
+      Promise.resolve(events).then((items) => { of.events = items; table.show(items, total ?? items.length); }),
     ]);
   }
 
@@ -119,13 +125,10 @@ export default function searchPage({ params, signal }) {
   /** The query is refused: what the search before found stays, without Export. */
   function refuse(problem) {
     query.refuse(problem);
-    if (last?.events && last.community === session.community) {
-      fill(found, total(last.total, "events of the search before", "", null));
-      ready();
-      chart.show(last.histogram, true);
-      table.show(last.events, last.events.length);
-      panel.show(last.uuid, signal);
-    } else end(null);
+    if (last?.community !== session.community) return end(null);
+    fill(found, total(last.total, "events of the search before", "", null));
+    ready();
+    load(null).catch((error) => { if (!api.isAbort(error)) end(null); });
   }
 
   start().catch((error) => {
