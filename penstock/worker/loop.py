@@ -35,7 +35,7 @@ FAULT_WAIT_SECONDS = 1.0
 
 SMALL_NICENESS, NICENESS = 11, 13
 """Of the threads that drive small exports, and of all others but those that wait for searches. The API goes first, then
-searches (`searches.child.NICENESS`). Not more: clients that ask without a pause must not take all of the machine."""
+searches (`searches.children.NICENESS`). Not more: clients that ask without a pause must not take all of the machine."""
 
 WITHOUT_KEY_SECONDS = 10.0
 """A worker that cannot open an export's secrets leaves it to others for so long: one of them may know the key. Then it

@@ -22,7 +22,7 @@ from penstock.base.secret import Secret
 from penstock.control import apikeys, communities, secrets, states
 from penstock.process import services
 from penstock.worker import loop, process
-from penstock.worker.searches import child
+from penstock.worker.searches import child, children
 
 JOBS = "/v1/sic/conf/events/search/jobs"
 
@@ -95,8 +95,8 @@ def test_the_api_goes_before_searches_and_they_before_exports(
         return {os.getpriority(os.PRIO_PROCESS, int(task.name)) - own for task in tasks}
 
     (search,) = workers_of(worker, child.__name__.encode())
-    until(lambda: niceness(search) == {child.NICENESS})
-    assert 0 < child.NICENESS < loop.SMALL_NICENESS < loop.NICENESS
+    until(lambda: niceness(search) == {children.NICENESS})
+    assert 0 < children.NICENESS < loop.SMALL_NICENESS < loop.NICENESS
     assert niceness(worker) == {0, loop.SMALL_NICENESS, loop.NICENESS}
     # Niceness counts within a session only, where Linux shares the cores among sessions first.
     assert os.getsid(worker) == os.getsid(service.pid)

@@ -27,9 +27,6 @@ from penstock.settings import Settings
 from penstock.worker.searches import found
 
 LENGTH = struct.Struct(">Q")
-NICENESS = 10
-"""A search lets the API's answers go first, and goes before exports (`loop.NICENESS`)."""
-
 TELL_SECONDS = 0.5
 """How long a search runs before it says how far it is, and how often it says so."""
 
@@ -47,7 +44,6 @@ def main() -> None:
     """Answers requests until standard input ends."""
     parent = os.getppid()
     with contextlib.suppress(OSError):
-        os.nice(NICENESS)
         pathlib.Path("/proc/self/oom_score_adj").write_text(_OUT_OF_MEMORY_FIRST)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     answers = os.fdopen(os.dup(1), "wb")

@@ -23,7 +23,10 @@ from penstock import settings as settings_module
 from penstock.control import searches
 from penstock.worker.searches import child, found
 
-_MAIN = f"from {child.__name__} import main; main()"
+NICENESS = 10
+"""A search lets the API's answers go first, and goes before exports (`loop.NICENESS`)."""
+
+_MAIN = f"import os; os.nice({NICENESS}); from {child.__name__} import main; main()"
 """Not `-m`: the package imports the module, which would then be there twice."""
 
 CHECK_SECONDS = 0.05
