@@ -30,14 +30,18 @@ def open_attached(
     settings: settings_module.Settings, community_uuid: str, defined: definition.Definition
 ) -> attached.AttachedTable:
     """A table that somebody else writes, as a community's. Nothing is read or written yet."""
-    access = stores.Access(
+    return attached.AttachedTable(lakes.open_lake(settings), community_uuid, defined, access_of(settings))
+
+
+def access_of(settings: settings_module.Settings) -> stores.Access:
+    """How attached tables in S3 are reached."""
+    return stores.Access(
         endpoint_url=settings.attach_s3_endpoint_url,
         region=settings.attach_s3_region,
         access_key_id=settings.attach_s3_access_key_id,
         secret_access_key=settings.attach_s3_secret_access_key,
         allow_http=settings.attach_s3_allow_http,
     )
-    return attached.AttachedTable(lakes.open_lake(settings), community_uuid, defined, access)
 
 
 def attach(settings: settings_module.Settings, community_uuid: str, looked_at: attached.AttachedTable) -> None:

@@ -1,14 +1,21 @@
-"""Exports on a real Ray cluster of two nodes, into Ceph: the bytes of `threads`, whatever dies, and no secret left."""
+"""Exports on a real Ray cluster of two nodes, from a lake in Ceph and from attached tables, into Ceph.
+
+They have the bytes of `threads`, whatever dies, and leave no secret. (`test_ray_hosts` has a lake in a folder.)
+"""
 
 from __future__ import annotations
 
 import base64
 import dataclasses
+import gzip
 import os
+import pathlib
 import threading
 import time
 from collections.abc import Iterator
 
+import deltalake
+import polars as pl
 import pytest
 import structlog
 from support import house, ray_cluster
@@ -17,6 +24,7 @@ from penstock import worker
 from penstock.control import exports
 from penstock.export import engines
 from penstock.export.engines import threads
+from penstock.process import tables
 
 pytestmark = [pytest.mark.ray, pytest.mark.ceph, pytest.mark.xdist_group("ray")]
 
@@ -29,20 +37,28 @@ class Died(BaseException):
 def ray_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[house.House]:
     ray_cluster.needed()
     home = tmp_path_factory.mktemp("ray") / "home"
-    more = {
-        **house.ceph_settings(),
+    more = house.ceph_settings()
+    more |= {
         "PENSTOCK_ENGINE": "ray",
         "PENSTOCK_ENGINE_SECRET": base64.b64encode(os.urandom(32)).decode(),
         "PENSTOCK_SHARD_SLICES": "2",
-        "PENSTOCK_LAKE_PATH": str(home / "lake"),
+        "PENSTOCK_LAKE_PATH": f"s3://{more['PENSTOCK_S3_BUCKET']}/lake",
+        "PENSTOCK_ATTACH_S3_ENDPOINT_URL": more["PENSTOCK_S3_ENDPOINT_URL"],
+        "PENSTOCK_ATTACH_S3_REGION": "us-east-1",
+        "PENSTOCK_ATTACH_S3_ACCESS_KEY_ID": more["PENSTOCK_S3_ACCESS_KEY_ID"],
+        "PENSTOCK_ATTACH_S3_SECRET_ACCESS_KEY": more["PENSTOCK_S3_SECRET_ACCESS_KEY"],
     }
-    with house.opened_house(home, "", house.LARGE, more) as made:
-        yield made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", more["PENSTOCK_S3_CA_FILE"])  # of attached tables, here and on the nodes
+        with house.opened_house(home, "", house.LARGE, more) as made:
+            yield made
 
 
 @pytest.fixture(scope="module")
 def cluster(ray_house: house.House) -> Iterator[ray_cluster.Cluster]:
-    with ray_cluster.started(ray_house.environment) as made:
+    # One cache for both nodes, as for nodes of one machine; the worker has another.
+    own = {"PENSTOCK_LAKE_CACHE_PATH": str(ray_house.home / "cache-of-nodes")}
+    with ray_cluster.started(ray_house.environment | own) as made:
         made.add()
         made.add()
         yield made
@@ -69,6 +85,42 @@ def test_a_cluster_writes_the_bytes_of_threads(ray_house: house.House, engine: e
     ray_house.assert_exact(task_uuid, expected, used_before)
     with ray_house.opened.database.read() as tx:
         assert len(exports.list_parts(tx, task_uuid)) > 3
+
+
+@pytest.mark.parametrize("kind", ["parquet", "delta"])
+def test_a_cluster_reads_an_attached_table_as_threads_do(
+    ray_house: house.House, engine: engines.Engine, tmp_path: pathlib.Path, kind: str
+) -> None:
+    """Every row group covers all of the time, and some values live in the overflow: what costs and tells most."""
+    frame = _theirs()
+    table = str(tmp_path) if kind == "parquet" else f"s3://{ray_house.opened.settings.s3_bucket}/theirs"
+    if kind == "parquet":
+        frame[:30_000].write_parquet(tmp_path / "a.parquet", row_group_size=8_000)
+        frame[30_000:].with_columns(late=pl.lit(7)).write_parquet(tmp_path / "b.parquet", row_group_size=8_000)
+    else:
+        access = tables.access_of(ray_house.opened.settings)
+        deltalake.write_deltalake(table, frame, storage_options={**access.options, "conditional_put": "etag"})
+    theirs = house.attached(ray_house, kind, table, kind)
+    assert theirs.job.total == len(frame)
+    written = []
+    for one in (threads.Threads(threads=2, upload_threads=2), engine):
+        task_uuid = theirs.start()
+        worker.Worker(theirs.opened, engine=one).run_export()
+        assert theirs.export(task_uuid).status == "FINISHED"
+        written.append(theirs.content(task_uuid))
+    assert written[0] == written[1]
+    assert len(gzip.decompress(written[1]).splitlines()) == len(frame)
+
+
+def _theirs() -> pl.DataFrame:
+    at = pl.int_range(50_000, eager=True) * 7_919 % 50_000
+    return pl.DataFrame(
+        {
+            "time": int(house.START.timestamp()) + at * 9,
+            "message": [f"login {n % 7} failed" for n in range(50_000)],
+            "source.port": [float("nan") if n % 1_000 == 0 else n / 8 for n in range(50_000)],
+        }
+    )
 
 
 def test_a_shard_whose_process_is_killed_is_computed_again_and_no_other(

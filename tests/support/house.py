@@ -19,6 +19,7 @@ import pytest
 from penstock import settings, storage, worker
 from penstock.base import clock as clocks
 from penstock.control import apikeys, communities, exports, limits, quota, searches, secrets
+from penstock.lake.attached import definition
 from penstock.process import services, tables
 from penstock.samples import generate
 
@@ -152,6 +153,39 @@ class House:
         assert list(self.opened.store.list_unfinished()) == []
 
 
+def attached(made: House, name: str, table: str, kind: str) -> House:
+    """The same service with a community over somebody else's table in place of its own."""
+    with made.opened.database.begin() as tx:
+        community = communities.create(tx, name=name, now=made.opened.clock.now())
+    loaded = made.opened.settings
+    defined = definition.Definition(table=table, type=definition.TableType(kind))
+    looked_at = tables.open_attached(loaded, community.uuid, defined)
+    looked_at.check()
+    tables.attach(loaded, community.uuid, looked_at)
+    job = _searched(made.opened, community.uuid, made.api_key_uuid)
+    return dataclasses.replace(made, community_uuid=community.uuid, job=job)
+
+
+def _searched(opened: services.Services, community_uuid: str, api_key_uuid: str) -> searches.SearchJob:
+    """A search job over all of a community's events, done."""
+    with opened.database.begin() as tx:
+        job = searches.create(
+            tx,
+            term="",
+            earliest_time="",
+            latest_time="",
+            earliest=EARLIEST,
+            latest=LATEST,
+            community_uuids=[community_uuid],
+            created_by=api_key_uuid,
+            now=opened.clock.now(),
+            ttl_seconds=86_400,
+        )
+    worker.Worker(opened).run_pending()
+    with opened.database.read() as tx:
+        return searches.get(tx, job.uuid, None)
+
+
 def steps_in(printed: str) -> list[str]:
     """The steps that a crashing worker has printed, each once."""
     steps = [line.removeprefix("step: ") for line in printed.splitlines() if line.startswith("step: ")]
@@ -182,22 +216,7 @@ def opened_house(home: pathlib.Path, database_url: str, sizes: dict[str, int], m
             community = communities.create(tx, name="crashes", now=now, limits=None)
             key, _ = apikeys.create(tx, communities=[community.uuid], permissions=["ADMIN"], name="k", now=now)
         generate.generate(tables.open_table(loaded, community.uuid), events=sizes["events"], seed=3, start=START)
-        with opened.database.begin() as tx:
-            job = searches.create(
-                tx,
-                term="",
-                earliest_time="",
-                latest_time="",
-                earliest=EARLIEST,
-                latest=LATEST,
-                community_uuids=[community.uuid],
-                created_by=key.uuid,
-                now=now,
-                ttl_seconds=86_400,
-            )
-        worker.Worker(opened).run_pending()
-        with opened.database.read() as tx:
-            job = searches.get(tx, job.uuid, None)
+        job = _searched(opened, community.uuid, key.uuid)
         assert job.total == sizes["events"]
         yield House(
             home=home,

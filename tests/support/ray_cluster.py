@@ -16,7 +16,7 @@ import pytest
 NODE_MEMORY = 80 << 20
 """Bytes of a node's object store; Ray wants 75 MB."""
 
-NEEDED_ON_NODES = ("LAKE_PATH", "STORAGE", "S3_", "ENGINE_SECRET", "PART_BYTES")
+NEEDED_ON_NODES = ("LAKE_", "STORAGE", "S3_", "ATTACH_S3_", "ENGINE_SECRET", "PART_BYTES")
 """Beginnings of the settings that a node has; neither database nor master key is among them."""
 
 

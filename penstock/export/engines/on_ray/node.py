@@ -42,6 +42,8 @@ def service_of(settings: settings_module.Settings) -> dict[str, str]:
         "s3_bucket": settings.s3_bucket,
         "s3_prefix": settings.s3_prefix,
         "s3_endpoint_url": settings.s3_endpoint_url,
+        "lake_s3_endpoint_url": settings.lake_s3_endpoint_url,
+        "attach_s3_endpoint_url": settings.attach_s3_endpoint_url,
     }
 
 

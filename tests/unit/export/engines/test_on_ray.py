@@ -106,6 +106,8 @@ def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.Mo
         ("lake_path", "/elsewhere"),
         ("s3_bucket", "other"),
         ("s3_prefix", "other"),
+        ("lake_s3_endpoint_url", "https://other"),
+        ("attach_s3_endpoint_url", "https://other"),
         ("version", "0.0"),
         ("protocol", "0"),
     ],
