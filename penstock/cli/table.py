@@ -290,6 +290,14 @@ COMMANDS = (
         ),
     ),
     Command(
+        "community detach",
+        OPERATE,
+        "administering",
+        "operate.attaching",
+        "Take an attached table off its community. The table is not touched; finished exports stay until they expire.",
+        ("penstock community detach lake", "penstock community detach lake --cancel"),
+    ),
+    Command(
         "community show",
         OPERATE,
         "administering",

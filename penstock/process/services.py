@@ -73,12 +73,13 @@ class Services:
         return vault.Vault(self.master_keys, opening.open_wrapping_keys(self.settings, self.store))
 
     def table(self, community_uuid: str) -> table.EventTable:
-        """The community's event table; made when first used. One object each, since it keeps the newest snapshot."""
-        known = self._tables.get(community_uuid)
-        if known is not None:  # opened once: whether it is attached is asked of the lake
-            return known
-        # `setdefault` of a dict is one step: of two threads that come first at once, both get the same table.
-        return self._tables.setdefault(community_uuid, table_opening.open_table(self.settings, community_uuid))
+        """The community's event table; made when first used. One object each, since it keeps the newest snapshot.
+
+        Raises:
+            Conflict: `community_detached`.
+            StorageError: `lake_failed`.
+        """
+        return table_opening.kept(self._tables, community_uuid, self.settings, community_uuid)
 
     def customer_store(self, bucket: storage.CustomerBucket, *, patience_seconds: float = math.inf) -> storage.Store:
         """A store in a customer's bucket; see `opening.open_customer_store`.

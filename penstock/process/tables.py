@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+from typing import TypeVar
+
 from penstock import settings as settings_module
 from penstock.lake import table
 from penstock.lake.attached import definition, stores
 from penstock.lake.attached import table as attached
 from penstock.process import lakes
 
+K = TypeVar("K")
+
 
 def open_table(settings: settings_module.Settings, community_uuid: str) -> table.EventTable:
     """The community's event table; made on first use, unless it is attached.
 
     Raises:
+        Conflict: `community_detached`.
         StorageError: `lake_failed`: what is attached is not known.
     """
     defined = attached_to(settings, community_uuid)
@@ -24,6 +30,24 @@ def open_table(settings: settings_module.Settings, community_uuid: str) -> table
         keep_bytes=settings.disk_keep_bytes,
         batch_ttl_seconds=settings.batch_id_ttl_seconds,
     )
+
+
+def kept(
+    opened: MutableMapping[K, table.EventTable], key: K, settings: settings_module.Settings, community_uuid: str
+) -> table.EventTable:
+    """The community's event table out of those that a process has open, or opened now. Raises as `open_table`.
+
+    One object for each, since it keeps the newest snapshot; another one when another table was attached.
+    """
+    known = opened.get(key)
+    if known is not None and (not isinstance(known, attached.AttachedTable) or known.is_current()):
+        return known
+    made = open_table(settings, community_uuid)
+    if known is None:
+        # One step: of two threads that come first at once, both get the same table.
+        return opened.setdefault(key, made)
+    opened[key] = made
+    return made
 
 
 def open_attached(
@@ -45,12 +69,25 @@ def access_of(settings: settings_module.Settings) -> stores.Access:
 
 
 def attach(settings: settings_module.Settings, community_uuid: str, looked_at: attached.AttachedTable) -> None:
-    """Makes a new community's events those of a table that was looked at. Raises StorageError `lake_failed`."""
+    """Makes a community's events those of a table that was looked at; a new community, or one whose table was detached.
+
+    Raises StorageError `lake_failed`.
+    """
     folder = lakes.open_lake(settings).table(community_uuid)
     definition.write(folder, looked_at.defined)
     looked_at.hand_over(folder)
 
 
+def detach(settings: settings_module.Settings, community_uuid: str) -> None:
+    """Ends that the community's events are an attached table; idempotent. Raises StorageError `lake_failed`."""
+    attached.detach(lakes.open_lake(settings).table(community_uuid))
+
+
 def attached_to(settings: settings_module.Settings, community_uuid: str) -> definition.Definition | None:
-    """What the community's events are attached to; None if they are Penstock's own. Raises StorageError."""
+    """What the community's events are attached to; None if they are Penstock's own.
+
+    Raises:
+        Conflict: `community_detached`.
+        StorageError: `lake_failed`.
+    """
     return definition.read(lakes.open_lake(settings).table(community_uuid))

@@ -43,6 +43,8 @@ class Tidying:
             except table.Stopped:
                 return
             except errors.PenstockError as error:
+                if error.code == "community_detached":
+                    continue
                 log.warning("tidying_failed", community=community_uuid, code=error.code, detail=error.detail)
 
     def _table(self, community_uuid: str) -> None:

@@ -53,6 +53,21 @@ def test_attach_then_dump_list_and_show(penstock: Any, theirs: pathlib.Path, tmp
     assert [place.name for place in theirs.iterdir()] == ["a.parquet"]
 
 
+def test_detach_then_nothing_is_read(penstock: Any, theirs: pathlib.Path) -> None:
+    attach = ("community", "attach", "short", "--table", "theirs", "--type", "parquet")
+    assert penstock(*attach).code == 0
+    made = json.loads(penstock("community", "show", "short", "--json").out)
+    ran = penstock("community", "detach", "short", "--json")
+    assert (ran.code, json.loads(ran.out)["uuid"]) == (0, made["uuid"])
+    listed = json.loads(penstock("community", "list", "--json").out)
+    assert {"detached": True} in [each["attached"] for each in listed]
+    for words in (["community", "show", "short"], ["dump", "--community", "short", "-o", "d.gz"]):
+        assert "[community_detached]" in penstock(*words).err
+    assert "[community_not_attached]" in penstock("community", "detach", "acme").err
+    assert json.loads(penstock(*attach, "--json").out)["uuid"] == made["uuid"]
+    assert penstock("community", "detach", "short").code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

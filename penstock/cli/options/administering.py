@@ -30,7 +30,7 @@ class CommunityCreate:
 class CommunityAttach:
     """Options of `penstock community attach`."""
 
-    name: Annotated[str, declare.argument(metavar="NAME", help="Name of the new community; unique.")]
+    name: Annotated[str, declare.argument(metavar="NAME", help="Name of the new community, or of a detached one.")]
     table: Annotated[
         str,
         declare.option(
@@ -52,6 +52,17 @@ class CommunityAttach:
         str | None,
         declare.option("--catalog", metavar="NAME", help="Catalogue of pyiceberg's configuration (Iceberg only)."),
     ] = None
+    as_json: shared.Json = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CommunityDetach:
+    """Options of `penstock community detach`."""
+
+    community: Annotated[str, declare.argument(metavar="COMMUNITY", help="Name or UUID.")]
+    cancel: Annotated[
+        bool, declare.option("--cancel", help="Cancel its exports that wait or run; else they are a refusal.")
+    ] = False
     as_json: shared.Json = False
 
 

@@ -20,7 +20,7 @@ from penstock.control.exports.ending import (
 )
 from penstock.control.exports.leasing import claim, forgive, has_work, release, renew, wait
 from penstock.control.exports.progress import record_part, record_plan, record_progress, record_upload
-from penstock.control.exports.reading import count_active, get, list_for_job, list_parts, list_tasks
+from penstock.control.exports.reading import active_of, count_active, get, list_for_job, list_parts, list_tasks
 from penstock.control.exports.records import (
     CancelRequested,
     Claim,
@@ -53,6 +53,7 @@ __all__ = [
     "Part",
     "Renewal",
     "StartedExport",
+    "active_of",
     "canceled",
     "check",
     "claim",

@@ -113,7 +113,12 @@ def canceled(tx: sa.Connection, claim: records.Claim, now: dt.datetime) -> None:
 
 
 def request_cancel(
-    tx: sa.Connection, task_uuid: str, communities: Collection[str] | None, by: str, now: dt.datetime
+    tx: sa.Connection,
+    task_uuid: str,
+    communities: Collection[str] | None,
+    by: str,
+    now: dt.datetime,
+    by_type: str = "apikey",
 ) -> records.Export:
     """Asks for an export to be canceled; idempotent. Returns the export as it then is.
 
@@ -142,7 +147,7 @@ def request_cancel(
             status=export.status.value,
         )
     if export.cancel_requested_at is None:
-        _record_cancel_request(tx, export, by, now)
+        _record_cancel_request(tx, export, by, by_type, now)
     if export.worker_id is None and not _may_have_upload_at_customer(export):
         end_as(tx, export, Verdict(status=_STATUS.CANCELED), now)
     elif export.worker_id is None:  # it rests after a fault: the next worker is to come at once
@@ -150,7 +155,7 @@ def request_cancel(
     return reading.get(tx, task_uuid, None)
 
 
-def _record_cancel_request(tx: sa.Connection, export: records.Export, by: str, now: dt.datetime) -> None:
+def _record_cancel_request(tx: sa.Connection, export: records.Export, by: str, by_type: str, now: dt.datetime) -> None:
     tx.execute(
         _EXPORTS.update()
         .where(_EXPORTS.c.task_uuid == export.task_uuid)
@@ -160,7 +165,7 @@ def _record_cancel_request(tx: sa.Connection, export: records.Export, by: str, n
         tx,
         now=now,
         actor=by,
-        actor_type="apikey",
+        actor_type=by_type,
         action="export.cancel_requested",
         community_uuid=export.community_uuid,
         object_uuid=export.task_uuid,

@@ -77,6 +77,13 @@ def list_parts(tx: sa.Connection, task_uuid: str) -> tuple[records.Part, ...]:
     return tuple(records.Part(**row._mapping) for row in rows)
 
 
+def active_of(tx: sa.Connection, community_uuid: str) -> list[str]:
+    """The task UUIDs of a community's exports that are PENDING or RUNNING, oldest first."""
+    mine = (_EXPORTS.c.community_uuid == community_uuid) & _EXPORTS.c.status.in_(states.ACTIVE)
+    query = sa.select(_EXPORTS.c.task_uuid).where(mine).order_by(_EXPORTS.c.created_at, _EXPORTS.c.task_uuid)
+    return list(tx.execute(query).scalars())
+
+
 def count_active(tx: sa.Connection) -> dict[states.ExportStatus, int]:
     """How many exports are PENDING and RUNNING, over all communities: for metrics."""
     rows = tx.execute(

@@ -5,7 +5,7 @@ worker, and read with `results_of` (newest events, common values) and as `Search
 worker tells what there is so far.
 """
 
-from penstock.control.searches.ending import cancel, delete, delete_expired, fail, finish
+from penstock.control.searches.ending import cancel, delete, delete_expired, end_all_of, fail, finish
 from penstock.control.searches.leasing import (
     MAX_ATTEMPTS,
     claim,
@@ -35,6 +35,7 @@ __all__ = [
     "delete",
     "delete_expired",
     "delete_expired_results",
+    "end_all_of",
     "fail",
     "finish",
     "forgive",

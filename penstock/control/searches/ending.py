@@ -104,6 +104,27 @@ def delete(tx: sa.Connection, job_uuid: str, communities: Collection[str] | None
     tx.execute(_JOBS.delete().where(_JOBS.c.uuid == job_uuid))
 
 
+def end_all_of(tx: sa.Connection, community_uuid: str, by: str, by_type: str, now: dt.datetime) -> int:
+    """Ends all search jobs that read a community's events: canceled, expired, and without what they found. How many.
+
+    Exports that they have started stay.
+    """
+    mine = sa.select(_LINKS.c.job_uuid).where(_LINKS.c.community_uuid == community_uuid)
+    tx.execute(
+        _JOBS.update()
+        .where(_JOBS.c.uuid.in_(mine), _JOBS.c.status.in_(states.search_sources(states.SearchStatus.CANCELED)))
+        .values(
+            {"status": states.SearchStatus.CANCELED, "canceled_at": now, "canceled_by": by, "canceled_by_type": by_type}
+            | {"ended_at": now}
+            | leases.UNHELD
+        )
+    )
+    tx.execute(tables.search_results.delete().where(tables.search_results.c.job_uuid.in_(mine)))
+    return tx.execute(
+        _JOBS.update().where(_JOBS.c.uuid.in_(mine), _JOBS.c.expires_at > now).values(expires_at=now)
+    ).rowcount
+
+
 def delete_expired(tx: sa.Connection, now: dt.datetime, keep_seconds: int = 86_400) -> int:
     """Deletes jobs that expired more than `keep_seconds` ago; how many. For the sweeper; idempotent."""
     return tx.execute(_JOBS.delete().where(_JOBS.c.expires_at <= now - dt.timedelta(seconds=keep_seconds))).rowcount

@@ -5,14 +5,19 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Mapping
+from typing import Any
 
 import orjson
 
 from penstock import errors
+from penstock.lake.attached import faults
 from penstock.lake.location import Location
 
 NAME = "_attached.json"
 """In the community's folder of the lake. Where it is, the community's events are somebody else's table."""
+
+_DETACHED = {"detached": True}
+"""What stands there once the table was taken off. With no file, whoever looks next would make a table of our own."""
 
 
 class TableType(enum.StrEnum):
@@ -49,8 +54,17 @@ class Definition:
 
 def write(folder: Location, definition: Definition) -> None:
     """Makes the community's folder one of an attached table. StorageError."""
+    _write(folder, dataclasses.asdict(definition))
+
+
+def write_detached(folder: Location) -> None:
+    """Replaces the definition: from now on `read` raises `community_detached`. Idempotent. StorageError."""
+    _write(folder, _DETACHED)
+
+
+def _write(folder: Location, content: Mapping[str, Any]) -> None:
     try:
-        folder.write(NAME, orjson.dumps(dataclasses.asdict(definition)))
+        folder.write(NAME, orjson.dumps(content))
     except OSError as error:
         raise errors.StorageError(
             "lake_failed", f"{folder.root} cannot be written: {error.strerror}.", "Look at the disk's space and rights."
@@ -61,11 +75,14 @@ def read(folder: Location) -> Definition | None:
     """The definition in a community's folder; None where the events are Penstock's own.
 
     Raises:
+        Conflict: `community_detached`.
         StorageError: it is there and cannot be read (`lake_failed`), or nobody can say whether it is there. Never
             taken for a table of our own.
     """
     try:
         stored = orjson.loads(folder.read(NAME))
+        if stored == _DETACHED:
+            raise faults.detached()
         return Definition(**{**stored, "type": TableType(stored["type"])})
     except FileNotFoundError:
         return None

@@ -20,6 +20,15 @@ def refused() -> errors.ReadOnly:
     )
 
 
+def detached() -> errors.Conflict:
+    """Of a community whose table was taken off."""
+    return errors.Conflict(
+        "community_detached",
+        "The community's table was detached: it has no events now.",
+        "The operator can attach a table under the same name: penstock community attach.",
+    )
+
+
 def gone(uri: str) -> errors.Conflict:
     """A file of a pinned snapshot is not there any more."""
     return errors.Conflict(

@@ -67,6 +67,16 @@ class AttachedTable(table.EventTable):
         with self._making:
             return self._made.get(listed.version) or self._make(listed)
 
+    def is_current(self) -> bool:
+        """Whether the community's events are still what this object reads; else it must be opened again.
+
+        Raises:
+            Conflict: `community_detached`.
+            StorageError: `lake_failed`: nobody can say.
+        """
+        # Asked each time: it is one small file, and a look at the table itself costs more.
+        return definition.read(self.folder) == self.defined
+
     def keep(self, kept: table.Snapshot) -> None:
         """Keeps a snapshot readable by its version: the list of its files, as they are now. Raises StorageError."""
         assert isinstance(kept, snapshots.Attached)
@@ -174,6 +184,16 @@ class AttachedTable(table.EventTable):
             return listing.Listing.from_json(orjson.loads(zlib.decompress(self.folder.read(_name(version)))))
         except (FileNotFoundError, zlib.error, ValueError, KeyError, TypeError):
             return None
+
+
+def detach(folder: location.Location) -> None:
+    """Ends that a community's events are an attached table: what was kept of it in the community's folder goes.
+
+    The table itself is not touched. Idempotent. Raises StorageError.
+    """
+    definition.write_detached(folder)
+    with table.translated(folder):
+        folder.delete([ledger.NAME, *(entry.name for entry in folder.list(pins.FOLDER))])
 
 
 def _name(version: int) -> str:

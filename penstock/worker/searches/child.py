@@ -83,10 +83,7 @@ def _answer(
     settings = dataclasses.replace(settings, **secrets)
 
     def table_of(community_uuid: str) -> table.EventTable:
-        place = (settings.resolved_lake_path, community_uuid)
-        if place not in tables:
-            tables[place] = table_opening.open_table(settings, community_uuid)
-        return tables[place]
+        return table_opening.kept(tables, (settings.resolved_lake_path, community_uuid), settings, community_uuid)
 
     try:
         return found.find(job, table_of, tell)

@@ -12,7 +12,10 @@ import polars as pl
 import pytest
 from api_world import JOBS, KEY, NOON, World, problem
 
-from penstock import storage
+from penstock import errors, storage
+from penstock.cli.commands.operate import attaching
+from penstock.cli.options import administering
+from penstock.control import audit, communities, exports
 from penstock.evidence import manifest
 from penstock.lake.attached import definition
 from penstock.process import tables
@@ -90,6 +93,82 @@ def test_upkeep_leaves_the_files_alone_and_forgets_lists_that_nobody_needs(
     tidying.Tidying(world.services, should_stop=lambda: False).tidy()
     assert not list((folder / "_snapshots").iterdir())
     assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in files.iterdir()} == before
+
+
+@pytest.fixture
+def operator(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The terminal of acme's home, whose clock is the service's; acme's name."""
+    monkeypatch.setenv("PENSTOCK_HOME", str(world.services.settings.home))
+    world.clock.advance((dt.datetime.now(dt.UTC) - world.clock.now()).total_seconds())
+    with world.services.database.read() as tx:
+        return communities.get(tx, world.acme.uuid).name
+
+
+EVER = {"earliest_time": "2020-01-01T00:00:00Z"}
+
+
+def test_a_detached_table_is_gone_for_all_but_finished_exports(
+    world: World, operator: str, files: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in files.iterdir()}
+    job = world.done_search("", **EVER)
+    kept = world.finished_export(job, {"s3": {"sse_customer_key": KEY}})
+    waiting, running = world.export(job).json()["task_uuid"], world.search("", **EVER)
+    with pytest.raises(errors.Conflict, match=waiting) as raised:
+        attaching.community_detach(administering.CommunityDetach(community=operator))
+    assert raised.value.code == "community_exports_active"
+    assert world.export(job).status_code == 409  # active still: nothing has changed
+    attaching.community_detach(administering.CommunityDetach(community=operator, cancel=True))
+    assert f"{operator} is detached; 2 search jobs ended, 1 exports are canceled" in capsys.readouterr().out
+    assert world.get(f"/v1/tasks/{waiting}").json()["status"] == "CANCELED"
+    assert world.get(f"{JOBS}/{running}").json()["status"] == 3
+    problem(world.post(JOBS, json={"term": "", **EVER, "latest_time": "now"}), 409, "community_detached")
+    problem(world.get(f"/v1/communities/{world.acme.uuid}/fields"), 409, "community_detached")
+    problem(world.post(f"/v1/communities/{world.acme.uuid}/events", content=b"{}"), 409, "community_detached")
+    assert gzip.decompress(fetch(world, kept["attributes"]["download_url"])).count(b"\n") == 100
+    folder = pathlib.Path(world.services.settings.resolved_lake_path, world.acme.uuid)
+    assert [place.name for place in folder.rglob("*") if place.is_file()] == [definition.NAME]
+    assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in files.iterdir()} == before
+    tidying.Tidying(world.services, should_stop=lambda: False).tidy()
+    attaching.community_detach(administering.CommunityDetach(community=operator))  # once more does no harm
+    with world.services.database.read() as tx:
+        filters = audit.Filters(communities=[world.acme.uuid], action="community.")
+        found = [entry.detail["exports_canceled"] for entry in audit.list_entries(tx, filters, 10, 0)[0]]
+    assert found == [0, 1]
+
+
+def test_another_table_is_attached_under_the_name_of_a_detached_one(
+    world: World, operator: str, files: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    job = world.done_search("", **EVER)
+    late = world.export(job).json()["task_uuid"]
+    tables.detach(world.services.settings, world.acme.uuid)  # as if it had started while the command ran
+    world.worker.run_pending()
+    with world.services.database.read() as tx:
+        assert exports.get(tx, late, None).error_code == "community_detached"
+    attaching.community_detach(administering.CommunityDetach(community=operator))
+    world.clock.advance(5)  # which has stood still meanwhile
+    other = tmp_path / "other"
+    other.mkdir()
+    pl.DataFrame({"time": [NOON], "who": ["jo"]}).write_parquet(other / "x.parquet")
+    wanted = administering.CommunityAttach(name=operator, table=str(other), type="parquet")
+    attaching.community_attach(wanted)
+    problem(world.export(job), 409, "search_job_expired")
+    again = world.done_search("", **EVER)
+    assert world.get(f"{JOBS}/{again}").json()["total"] == 1  # by the same key, and the same child process
+    task = world.finished_export(again, {"s3": {"sse_customer_key": KEY}, "fields": ["who"]})
+    assert gzip.decompress(fetch(world, task["attributes"]["download_url"])) == b'{"who":"jo"}\n'
+    with pytest.raises(errors.Conflict) as raised:
+        attaching.community_attach(wanted)
+    assert raised.value.code == "community_name_taken"
+
+
+def test_events_of_our_own_are_not_detached(world: World, operator: str) -> None:
+    world.ingest([{"n": 1}])
+    with pytest.raises(errors.UsageError) as raised:
+        attaching.community_detach(administering.CommunityDetach(community=operator))
+    assert raised.value.code == "community_not_attached"
+    assert world.get(f"/v1/communities/{world.acme.uuid}/fields").status_code == 200
 
 
 def test_a_file_that_vanished_is_said_and_no_place_is_named(world: World, files: pathlib.Path) -> None:

@@ -15,7 +15,6 @@ from penstock.cli.commands.operate import attaching
 from penstock.cli.options import administering
 from penstock.control import apikeys, communities, limits
 from penstock.control import audit as audit_log
-from penstock.process import tables as event_tables
 
 
 def community_create(options: administering.CommunityCreate) -> None:
@@ -45,15 +44,13 @@ def community_list(options: administering.CommunityList) -> None:
     with operator.database() as database, database.read() as tx:
         found = communities.list_all(tx)
     settings = local.settings()
-    attached = {each.uuid: event_tables.attached_to(settings, each.uuid) for each in found}
+    attached = {each.uuid: attaching.attachment(settings, each.uuid) for each in found}
     if options.as_json:
-        output.emit_json(
-            [{**dataclasses.asdict(each), "attached": attaching.as_json(attached[each.uuid])} for each in found]
-        )
+        output.emit_json([{**dataclasses.asdict(each), "attached": attached[each.uuid].as_json} for each in found])
         return
     tables.table(
         ["NAME", "UUID", "CREATED", "EVENTS"],
-        [[each.name, each.uuid, each.created_at, attaching.kind(attached[each.uuid])] for each in found],
+        [[each.name, each.uuid, each.created_at, attached[each.uuid].called] for each in found],
     )
 
 

@@ -1,4 +1,4 @@
-"""`penstock community attach` and `show`: communities over tables that somebody else writes."""
+"""`penstock community attach`, `detach` and `show`: communities over tables that somebody else writes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import datetime as dt
 import pathlib
 from typing import Any
 
+import sqlalchemy as sa
+
 from penstock import errors, query
+from penstock import settings as settings_module
 from penstock.base import instants
 from penstock.cli import output
 from penstock.cli.commands import local, operator
 from penstock.cli.options import administering
-from penstock.control import communities
+from penstock.control import communities, exports, searches
 from penstock.fields import mapping
 from penstock.lake import table
 from penstock.lake.attached import definition, stores, times
@@ -23,7 +26,7 @@ _NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
 def community_attach(options: administering.CommunityAttach) -> None:
-    """Looks at the table, then creates the community.
+    """Looks at the table, then creates the community, or takes the one of this name whose table was detached.
 
     Raises:
         UsageError: `unknown_format`, `invalid_map`, `file_not_readable`.
@@ -37,7 +40,7 @@ def community_attach(options: administering.CommunityAttach) -> None:
     snapshot = looked_at.check()
     now = dt.datetime.now(dt.UTC)
     with operator.database() as database, database.begin() as tx:
-        made = communities.create(tx, name=options.name, now=now)
+        made, is_new = _community(tx, settings, options.name, now)
         # Before the community can be seen: whoever sees it finds the table.
         tables.attach(settings, made.uuid, looked_at)
         operator.record(
@@ -48,13 +51,72 @@ def community_attach(options: administering.CommunityAttach) -> None:
             detail={"name": made.name, "type": str(wanted.type), "table": wanted.table},
             now=now,
         )
-    facts = _facts(made, wanted, snapshot)
+    facts = _facts(made, Attachment(wanted), snapshot)
     if options.as_json:
         output.emit_json(facts)
         return
     output.say(f"Community {made.name} attached: {made.uuid}")
     _show(facts)
-    output.say(f"Let a key reach it: penstock apikey grant --community {made.name}")
+    if is_new:
+        output.say(f"Let a key reach it: penstock apikey grant --community {made.name}")
+
+
+def community_detach(options: administering.CommunityDetach) -> None:
+    """Ends that a community's events are an attached table.
+
+    Its search jobs end and expire, what is known of the table goes; keys, limits, quota, audit and finished exports
+    stay. Idempotent.
+
+    Raises:
+        NotFound: `community_not_found`.
+        UsageError: `community_not_attached`.
+        Conflict: `community_exports_active`, without `--cancel`.
+    """
+    settings = local.settings()
+    by = local.operator()
+    with operator.database() as database, database.begin() as tx:
+        # The database's time, by which the service's processes tell whether a search job has expired.
+        now = database.time.now() or dt.datetime.now(dt.UTC)
+        found = communities.by_name_or_uuid(tx, options.community)
+        if attachment(settings, found.uuid).as_json is None:
+            raise errors.UsageError(
+                "community_not_attached",
+                f"The events of {found.name} are Penstock's own, and no attached table.",
+                "penstock community list says which are attached.",
+            )
+        active = exports.active_of(tx, found.uuid)
+        if active and not options.cancel:
+            raise errors.Conflict(
+                "community_exports_active",
+                f"{len(active)} exports of {found.name} wait or run, {active[0]} among them.",
+                "Wait until they have ended, or cancel them with --cancel.",
+            )
+        for task_uuid in active:
+            exports.request_cancel(tx, task_uuid, None, by=by, by_type="operator", now=now)
+        ended = searches.end_all_of(tx, found.uuid, by=by, by_type="operator", now=now)
+        detail = {"name": found.name, "exports_canceled": len(active), "search_jobs_ended": ended}
+        operator.record(
+            tx, "community.detached", community_uuid=found.uuid, object_uuid=found.uuid, detail=detail, now=now
+        )
+        # Last: what cannot be taken off leaves all as it was.
+        tables.detach(settings, found.uuid)
+    if options.as_json:
+        output.emit_json({"uuid": found.uuid, **detail})
+        return
+    output.say(f"Community {found.name} is detached; {ended} search jobs ended, {len(active)} exports are canceled.")
+
+
+def _community(
+    tx: sa.Connection, settings: settings_module.Settings, name: str, now: dt.datetime
+) -> tuple[communities.Community, bool]:
+    """A new community, or the one of this name that was detached; whether it is new."""
+    try:
+        return communities.create(tx, name=name, now=now), True
+    except errors.Conflict as taken:
+        uuid = taken.extra["community_uuid"]
+        if not attachment(settings, uuid).is_detached:
+            raise
+        return communities.get(tx, uuid), False
 
 
 def community_show(options: administering.CommunityShow) -> None:
@@ -63,21 +125,46 @@ def community_show(options: administering.CommunityShow) -> None:
     with operator.database() as database, database.read() as tx:
         found = communities.by_name_or_uuid(tx, options.community)
     snapshot = tables.open_table(settings, found.uuid).snapshot()
-    facts = _facts(found, tables.attached_to(settings, found.uuid), snapshot)
+    facts = _facts(found, attachment(settings, found.uuid), snapshot)
     if options.as_json:
         output.emit_json(facts)
     else:
         _show(facts)
 
 
-def kind(attached: definition.Definition | None) -> str:
-    """What a community's events are, in few words."""
-    return "own" if attached is None else f"attached {attached.called()}"
+@dataclasses.dataclass(frozen=True, slots=True)
+class Attachment:
+    """What a community's events are.
+
+    Attributes:
+        definition: of its table; None: they are Penstock's own, or there are none.
+        is_detached: there are none, since its table was detached.
+    """
+
+    definition: definition.Definition | None
+    is_detached: bool = False
+
+    @property
+    def called(self) -> str:
+        """In few words."""
+        if self.is_detached:
+            return "detached"
+        return "own" if self.definition is None else f"attached {self.definition.called()}"
+
+    @property
+    def as_json(self) -> dict[str, Any] | None:
+        """For programs."""
+        if self.is_detached:
+            return {"detached": True}
+        return None if self.definition is None else dataclasses.asdict(self.definition)
 
 
-def as_json(attached: definition.Definition | None) -> dict[str, Any] | None:
-    """The same for programs."""
-    return None if attached is None else dataclasses.asdict(attached)
+def attachment(settings: settings_module.Settings, community_uuid: str) -> Attachment:
+    """What a community's events are. StorageError `lake_failed`."""
+    try:
+        return Attachment(tables.attached_to(settings, community_uuid))
+    except errors.Conflict:
+        return Attachment(None, is_detached=True)
 
 
 def _definition(options: administering.CommunityAttach) -> definition.Definition:
@@ -112,19 +199,17 @@ def _text(path: pathlib.Path) -> str:
         ) from error
 
 
-def _facts(
-    community: communities.Community, attached: definition.Definition | None, snapshot: table.Snapshot
-) -> dict[str, Any]:
+def _facts(community: communities.Community, attached: Attachment, snapshot: table.Snapshot) -> dict[str, Any]:
     """What both commands say, as JSON values."""
     timeless = 0
-    if attached is not None:
+    if attached.definition is not None:
         # All that stands at the first instant there is, where no real event is.
         first = plan.TimeRange.of(times.FIRST_US, times.FIRST_US + 1)
         timeless = scan.count(snapshot, first, query.compile(query.parse(""), snapshot.query_columns))
     files = [file for file in snapshot.files if file.last_us > times.FIRST_US]
     return {
         **dataclasses.asdict(community),
-        "attached": as_json(attached),
+        "attached": attached.as_json,
         "snapshot": snapshot.version,
         "events": snapshot.rows,
         "events_without_time": timeless,

@@ -88,9 +88,11 @@ def _service_store(settings: settings_module.Settings) -> storage.Store:
     return opening.open_service_bucket(settings, clock=clocks.SystemClock())
 
 
-@functools.cache
 def _table(settings: settings_module.Settings, community_uuid: str) -> table.EventTable:
-    return tables.open_table(settings, community_uuid)
+    return tables.kept(_tables, community_uuid, settings, community_uuid)
+
+
+_tables: dict[str, table.EventTable] = {}
 
 
 def _box(settings: settings_module.Settings, secret: bytes, task_uuid: str) -> sealing.Box:
