@@ -54,7 +54,17 @@ def open_attached(
     settings: settings_module.Settings, community_uuid: str, defined: definition.Definition
 ) -> attached.AttachedTable:
     """A table that somebody else writes, as a community's. Nothing is read or written yet."""
-    return attached.AttachedTable(lakes.open_lake(settings), community_uuid, defined, access_of(settings))
+    return attached.AttachedTable(
+        lakes.open_lake(settings), community_uuid, defined, access_of(settings), closed=_closed(settings)
+    )
+
+
+def _closed(settings: settings_module.Settings) -> str:
+    """Where our own lake lies, as attached tables would name it."""
+    if settings.lake_bucket is None:
+        return settings.resolved_lake_path
+    is_same = (settings.lake_s3_endpoint_url or settings.s3_endpoint_url) == settings.attach_s3_endpoint_url
+    return "/".join(("s3:/", *filter(None, settings.lake_bucket))) if is_same else ""
 
 
 def access_of(settings: settings_module.Settings) -> stores.Access:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import gzip
 import io
 import pathlib
 from collections.abc import Iterator
@@ -88,6 +90,42 @@ def test_a_delta_table_is_read_with_the_keys_of_the_environment(
     found = lake.events(snapshot, "half:1", max_rows=90)
     assert [event["n"] for event in found] == sorted(range(250, 500), key=lambda n: FRAME["time"][n])
     assert {event["day"] for event in found} == {"2026-03-01"}
+
+
+def test_an_iceberg_table_is_read_whole_from_s3(
+    bucket: Any, lake: attached.Lake, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Metadata, manifests and data with the keys of the settings, whatever the table's own properties say."""
+    sql = pytest.importorskip("pyiceberg.catalog.sql", reason="pip install 'penstock[iceberg]'")
+    client, name = bucket
+    own = access(access_key_id="test", secret_access_key=Secret("testtest"))
+    how = {"uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": f"s3://{name}/w"}
+    writer = sql.SqlCatalog("writer", **how, **own.iceberg, **{"py-io-impl": "support.iceberg_writer.Writing"})
+    writer.create_namespace("sec")
+    table = writer.create_table("sec.events", schema=FRAME[:0].to_arrow().schema)
+    table.append(FRAME[:300].to_arrow())
+    with table.update_schema() as update:
+        update.rename_column("n", "number")
+    table.append(FRAME[300:].rename({"n": "number"}).to_arrow())
+    table.delete("number < 100")
+    of_folder = lake.attach(table.location(), "iceberg", access=own)
+    expected = lake.lines(of_folder.snapshot())
+    left = FRAME.filter(pl.col("n") >= 100).sort("time")
+    found = [(event["number"], event["message"]) for event in lake.events(of_folder.snapshot(), max_rows=120)]
+    assert found == list(zip(left["n"], left["message"], strict=True))
+    assert lake.lines(lake.attach(table.metadata_location, "iceberg", access=own).snapshot()) == expected
+    packed = gzip.compress(client.get_object(Bucket=name, Key=table.metadata_location.split("/", 3)[3])["Body"].read())
+    client.put_object(Bucket=name, Key="w/old.metadata.json.gz", Body=packed)
+    assert lake.lines(lake.attach(f"s3://{name}/w/old.metadata.json.gz", "iceberg", access=own).snapshot()) == expected
+    # Who writes the table does not say which server is asked, and shown that we have keys.
+    with table.transaction() as change:
+        change.set_properties({"s3.endpoint": "https://127.0.0.1:9"})
+    assert lake.lines(of_folder.snapshot()) == expected
+    wrong = dataclasses.replace(own, secret_access_key=Secret("wrong"))
+    with pytest.raises(errors.StorageError, match="SignatureDoesNotMatch") as raised:
+        lake.attach(table.location(), "iceberg", access=wrong)
+    assert raised.value.code == "attached_table_unreadable"
+    writer.engine.dispose()
 
 
 def test_wrong_keys_and_missing_buckets_are_said(bucket: Any, lake: attached.Lake) -> None:

@@ -31,6 +31,7 @@ class Lake:
         names: Mapping[str, str] | None = None,
         catalog: str | None = None,
         access: stores.Access | None = None,
+        closed: str = "",
     ) -> table.AttachedTable:
         """An attached table, after the look that `penstock community attach` takes."""
         where = str(place) if catalog else stores.normal(str(place))
@@ -41,6 +42,7 @@ class Lake:
                 table=where, type=definition.TableType(kind), time=time, catalog=catalog, names=names or {}
             ),
             access or stores.Access(),
+            closed=closed,
         )
         made.check()
         return made

@@ -57,6 +57,14 @@ def unsupported(what: str, hint: str) -> errors.ConfigurationError:
     return errors.ConfigurationError("attached_table_unsupported", what, hint)
 
 
+def elsewhere(uri: str) -> errors.ConfigurationError:
+    """A table says that its files lie where none of its can lie."""
+    return unsupported(
+        f"The table names {uri} as a file of its own, which is a file of this machine or of Penstock's lake.",
+        "Ask those who write the table what they mean; make a copy that has its files with it.",
+    )
+
+
 def unreadable(table: str, error: BaseException) -> errors.StorageError:
     """The table does not answer, or is none."""
     reason = (str(error).splitlines() or [""])[0]

@@ -9,7 +9,7 @@ import os
 import pathlib
 import threading
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from penstock.base.secret import Secret
@@ -142,6 +142,16 @@ def read_range(uri: str, start: int, end: int, access: Access) -> bytes:
     return content
 
 
+def read_whole(uri: str, access: Access) -> bytes:
+    """All bytes of a file. Raises OSError."""
+    if not is_s3(uri):
+        return pathlib.Path(uri).read_bytes()
+    bucket, key = _split(uri)
+    with _as_os_errors(uri):
+        content: bytes = access.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return content
+
+
 def list_files(table: str, access: Access) -> list[Found]:
     """All Parquet files below a folder or a prefix, or the one file itself, by their names.
 
@@ -235,6 +245,36 @@ def hive_values(uri: str) -> dict[str, str | None]:
             plain = urllib.parse.unquote(value)
             found[urllib.parse.unquote(name)] = None if plain == "__HIVE_DEFAULT_PARTITION__" else plain
     return found
+
+
+def check_place(uris: Iterable[str], table: str | None, closed: str) -> None:
+    """Refuses files that a table must not have: whoever writes a table says where its files lie.
+
+    Args:
+        table: the table's address; None: its files may lie anywhere.
+        closed: a folder or prefix of which no file may be: Penstock's own lake, where other communities' events are.
+            Empty: none.
+
+    Raises:
+        ConfigurationError: `attached_table_unsupported`.
+    """
+    only_s3 = table is not None and is_s3(table)
+    closed_s3 = f"{closed.rstrip('/')}/" if is_s3(closed) else ""
+    closed_folder = os.path.join(os.path.realpath(closed), "") if closed and not closed_s3 else ""
+    real: dict[str, str] = {}  # of folders: a link may lead there
+    for uri in uris:
+        if is_s3(uri):
+            if closed_s3 and uri.startswith(closed_s3):
+                raise faults.elsewhere(uri)
+            continue
+        if only_s3:
+            raise faults.elsewhere(uri)
+        folder, name = os.path.split(uri)
+        if folder not in real:
+            real[folder] = os.path.realpath(folder)
+        place = os.path.realpath(uri) if os.path.islink(uri) else os.path.join(real[folder], name)
+        if closed_folder and place.startswith(closed_folder):
+            raise faults.elsewhere(uri)
 
 
 def check_same(file: Found, access: Access, *, by_tag: bool) -> None:

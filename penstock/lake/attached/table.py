@@ -29,6 +29,9 @@ _FRESH_SECONDS = 60.0
 class AttachedTable(table.EventTable):
     """An event table that is read only. Safe from several threads and processes.
 
+    Args:
+        closed: where no file of the table may lie, see `stores.check_place`.
+
     Attributes:
         defined: what is attached.
     """
@@ -39,8 +42,11 @@ class AttachedTable(table.EventTable):
         community_uuid: str | uuid.UUID,
         defined: definition.Definition,
         access: stores.Access,
+        *,
+        closed: str = "",
     ) -> None:
         super().__init__(lake, community_uuid)
+        self._closed = closed
         self.defined = defined
         self._access = access
         self._book = facts.Book(access, ledger.Ledger(self.folder, defined.time))
@@ -152,6 +158,12 @@ class AttachedTable(table.EventTable):
         return listed
 
     def _listed(self, version: int | None) -> listing.Listing:
+        listed = self._read(version)
+        place = None if self.defined.catalog else self.defined.table
+        stores.check_place((entry.file.uri for entry in listed.entries), place, self._closed)
+        return listed
+
+    def _read(self, version: int | None) -> listing.Listing:
         where = self.defined.table
         match self.defined.type:
             case definition.TableType.PARQUET:

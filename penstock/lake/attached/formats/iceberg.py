@@ -49,6 +49,8 @@ def read(table: str, catalog: str | None, version: int | None, access: stores.Ac
         return _listing(NO_SNAPSHOT, [], named)
     try:
         tasks = list(opened.scan(snapshot_id=snapshot.snapshot_id).plan_files())
+    except errors.PenstockError:
+        raise
     except Exception as error:  # as above
         raise faults.unreadable(table, error) from error
     return _listing(snapshot.snapshot_id, [_file(task, table) for task in tasks], named)
@@ -71,9 +73,9 @@ def _open(table: str, catalog: str | None, access: stores.Access) -> Any:
         from pyiceberg.catalog import load_catalog
 
         return load_catalog(catalog, **access.iceberg).load_table(table)
-    from pyiceberg.table import StaticTable
+    from penstock.lake.attached.formats import iceberg_files  # which needs pyiceberg
 
-    return StaticTable.from_metadata(_metadata(table, access), access.iceberg)
+    return iceberg_files.opened(_metadata(table, access), access)
 
 
 def _metadata(table: str, access: stores.Access) -> str:

@@ -17,6 +17,7 @@ import pytest
 from penstock import errors
 from penstock.fields.types import FieldType
 from penstock.fields.values import render_timestamp
+from penstock.lake.attached import stores
 
 
 def frame(day: int, region: str | None, events: int = 40) -> pl.DataFrame:
@@ -66,6 +67,39 @@ def as_duckdb_reads(root: pathlib.Path, version: int | None = None) -> list[dict
             }
             found.append((us, path, row, {k: v for k, v in event.items() if v is not None}))
     return [event for *_, event in sorted(found, key=lambda each: each[:3])]
+
+
+def test_files_of_other_communities_are_no_files_of_a_table(lake: Any, tmp_path: pathlib.Path) -> None:
+    """A log may name any file; whoever writes it must not read what the service may read."""
+    place = lake.folder / "other" / "x.parquet"
+    place.parent.mkdir()
+    (tmp_path / "link").symlink_to(place.parent)
+    table = tmp_path / "theirs"
+    deltalake.write_deltalake(str(table), pl.DataFrame({"time": [1], "n": [1]}))
+    log = table / "_delta_log" / f"{0:020d}.json"
+    mine = next(table.glob("*.parquet")).name
+    place.write_bytes((table / mine).read_bytes())
+    plain = log.read_text()
+    for named in (place, tmp_path / "link" / "x.parquet"):
+        log.write_text(plain.replace(mine, str(named)))
+        assert lake.attach(table, "delta").snapshot().rows == 1  # so that the refusal is of the place alone
+        with pytest.raises(errors.ConfigurationError, match=r"x\.parquet") as raised:
+            lake.attach(table, "delta", closed=str(lake.folder))
+        assert raised.value.code == "attached_table_unsupported"
+    log.write_text(plain)
+    assert lake.attach(table, "delta", closed=str(lake.folder)).snapshot().rows == 1
+
+
+def test_a_table_in_s3_has_no_files_of_this_machine_nor_of_our_lake() -> None:
+    stores.check_place(["s3://b/t/x", "s3://lake-2/x"], "s3://b/t", "s3://lake")
+    stores.check_place(["/data/x", "s3://b/x"], "/data", "")
+    for uris, table in (
+        (["s3://b/t/x", "/etc/x"], "s3://b/t"),
+        (["s3://lake/c/x"], "s3://b/t"),
+        (["s3://lake/c"], None),
+    ):
+        with pytest.raises(errors.ConfigurationError):
+            stores.check_place(uris, table, "s3://lake")
 
 
 def test_partition_columns_of_others_are_honoured(lake: Any, place: pathlib.Path) -> None:
