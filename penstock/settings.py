@@ -140,7 +140,8 @@ class Settings:
 
     # Engines (docs/engines.md). Of shards the worker holds at most 2 x shards_in_flight x (5 MiB + part_bytes).
     engine: Literal["threads", "ray"] = _field(
-        "threads", "What computes exports: threads of the worker, or a Ray cluster (extra `ray`, needs `storage = s3`)."
+        "threads",
+        "What computes exports and wide searches: the worker, or a Ray cluster (extra `ray`, needs `storage = s3`).",
     )
     ray_address: str = _field("auto", "The cluster: `ray://HOST:10001`, `HOST:6379`, or `auto` for this machine's.")
     engine_secret: Secret = _field(
@@ -149,7 +150,12 @@ class Settings:
     shard_slices: int = _field(16, "Slices of a shard: what is computed as one, and again when it is lost.", least=1)
     shard_cpus: int = _field(1, "CPUs that a shard keeps busy on its node.", least=1)
     shards_in_flight: int = _field(
-        4, "Shards of one export that are computed at once: its share of the cluster.", least=1
+        4, "Shards of one export, or search, that are computed at once: its share of the cluster.", least=1
+    )
+    search_shard_rows: int = _field(
+        4_000_000,
+        "With `engine = ray`: a search that has to look at more events than this is cut into shards of so many. "
+        "0: none is.",
     )
     export_threads: int = _field(1, "Exports a worker drives at once; more than 1 for a cluster.", least=1)
     small_export_events: int = _field(

@@ -153,6 +153,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "evidence",
         "export",
         "export.engines",
+        "fields",
         "lake",
         "lake.read",
         "process",

@@ -60,6 +60,10 @@ class Snapshot:
         """Events in the snapshot."""
         return sum(file.rows for file in self.files)
 
+    def only(self, files: Sequence[DataFile]) -> Snapshot:
+        """The same version with some of its files, given in file order. Its columns are those of all."""
+        return dataclasses.replace(self, files=tuple(files))
+
     def fields_of(self, files: Sequence[DataFile]) -> list[Fields]:
         """The fields that each of some files holds."""
         return self.catalog.of([file.path for file in files])

@@ -59,11 +59,12 @@ def common_values(
     )
 
 
-def _texts(value: Any, prefix: str) -> set[str]:
-    """The values of one event, as the query language writes them."""
+def _texts(value: Any, prefix: str) -> list[str]:
+    """The values of one event, as the query language writes them, each once."""
     items = value if isinstance(value, list) else [value]
-    texts = {_text(item) for item in items if not isinstance(item, (dict, list)) and item is not None}
-    return {text for text in texts if text.startswith(prefix) and len(text) <= MAX_VALUE_LENGTH}
+    # Not a set, whose order differs from process to process: it orders values that are as common as one another.
+    texts = dict.fromkeys(_text(item) for item in items if not isinstance(item, dict | list | None))
+    return [text for text in texts if text.startswith(prefix) and len(text) <= MAX_VALUE_LENGTH]
 
 
 def _text(value: Any) -> str:

@@ -84,7 +84,11 @@ def compute(
         should_stop()
         found.append(scan.newest(snapshot, time_range, query.compile(node, snapshot.query_columns), MAX_EVENTS))
     # Each list is sorted already; merged, it takes one comparison an event.
-    events = list(heapq.merge(*found, key=_newest_first))[:MAX_EVENTS]
+    return of_events(job, list(heapq.merge(*found, key=_newest_first))[:MAX_EVENTS])
+
+
+def of_events(job: searches.SearchJob, events: Sequence[Event]) -> searches.Results:
+    """The results of a job whose newest `MAX_EVENTS` events are these, newest first."""
     return searches.Results(
         # Common values are of all that was read, though fewer are shown.
         events=tuple(values.dumps(dict(event)) for event in events[: job.max_last_events]),
@@ -112,11 +116,13 @@ def _common_values(events: Sequence[Event]) -> tuple[searches.FieldValues, ...]:
     )
 
 
-def _texts(value: Any) -> set[str]:
-    """JSON texts of a value, or of the items of a list: each counts once an event."""
+def _texts(value: Any) -> list[str]:
+    """JSON texts of a value, or of the items of a list, in order: each counts once an event."""
     items = value if isinstance(value, list) else [value]
-    texts = {values.dumps(item) for item in items if item is not None and not isinstance(item, list | dict)}
-    return {text for text in texts if len(text) <= _LONGEST_VALUE}
+    # Not a set, whose order differs from process to process: among values as common as one another the first seen is
+    # shown first.
+    texts = dict.fromkeys(values.dumps(item) for item in items if not isinstance(item, list | dict | None))
+    return [text for text in texts if len(text) <= _LONGEST_VALUE]
 
 
 def shown(text: str) -> str:

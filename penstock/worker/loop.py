@@ -147,7 +147,9 @@ class Worker:
             claim = searchjobs.claim(tx, self.worker_id, now, lease_seconds, most_a_community=most)
         if claim is None:
             return False
-        search_run.SearchRun(self._services, claim, shutdown=self._shutdown, children=self._children).run()
+        search_run.SearchRun(
+            self._services, claim, shutdown=self._shutdown, children=self._children, engine=self._engine
+        ).run()
         return True
 
     def _run_search_in_turn(self) -> bool:

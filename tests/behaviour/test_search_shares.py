@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 
 from penstock import errors, settings, worker
 from penstock.control import communities, searches, secrets, states
+from penstock.export.engines import threads
 from penstock.lake import table
 from penstock.process import services
 from penstock.samples import generate
@@ -92,6 +94,11 @@ class Service:
             self.quiet = communities.create(tx, name="quiet", now=opened.clock.now()).uuid
         events = table.EventTable(opened.settings.resolved_lake_path, self.busy)
         generate.generate(events, events=60_000, seed=1, start=START)
+
+    def add_events(self) -> None:
+        """A second data file."""
+        events = table.EventTable(self.opened.settings.resolved_lake_path, self.busy)
+        generate.generate(events, events=2_000, seed=2, start=START)
 
     def create(self, community: str, term: str) -> str:
         with self.opened.database.begin() as tx:
@@ -186,7 +193,7 @@ def test_a_search_whose_process_dies_says_so_and_the_next_one_runs(service: Serv
 @pytest.mark.parametrize("dies", ["before the answer", "within the request"])
 def test_a_searchs_process_whose_parent_dies_ends_without_a_word(service: Service, dies: str) -> None:
     job = service.get(service.create(service.busy, ""))
-    body = pickle.dumps((service.opened.settings.without_secrets(), job, {}))
+    body = pickle.dumps((service.opened.settings.without_secrets(), job, {}, 0))
     request = child.LENGTH.pack(len(body)) + body
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", children._MAIN], **pipes) as process:  # type: ignore[call-overload]
@@ -207,3 +214,43 @@ def test_a_search_over_a_file_that_cannot_be_read_fails_at_once_without_the_oper
     assert job.status is states.SearchStatus.FAILED
     assert "cannot read the community's events" in (job.error or "")
     assert str(tmp_path) not in (job.error or "")
+
+
+class _Away(threads.Threads):
+    """An engine whose cluster is away, or whose nodes cannot read the lake; for searches."""
+
+    most = 2
+
+    def __init__(self, fault: errors.PenstockError) -> None:
+        super().__init__(threads=1, upload_threads=1)
+        self.fault = fault
+        self.given = self.stopped = 0
+
+    def search_pool(self, job_uuid: str) -> Any:
+        return self
+
+    def submit(self, shard: Any, question: Any) -> int:
+        self.given += 1
+        return self.given
+
+    def wait(self, tickets: Any, timeout_seconds: float) -> Any:
+        raise self.fault
+
+    def stop(self) -> None:
+        self.stopped += 1
+
+
+@pytest.mark.parametrize("service", [{"search_shard_rows": 20_000}], indirect=True)
+def test_a_wide_search_whose_cluster_fails_is_run_by_the_worker_and_one_it_refuses_fails(service: Service) -> None:
+    """The cluster's troubles are the operator's; what the query is to blame for would fail here as well."""
+    service.add_events()
+    for code, fault in (("engine_unavailable", errors.NotReady), ("lake_failed", errors.StorageError)):
+        uuid, engine = service.create(service.busy, "event.category:*"), _Away(fault(code, "No.", "Look."))
+        with structlog.testing.capture_logs() as logs:
+            worker.Worker(service.opened, engine=engine).run_pending()
+        assert service.get(uuid).status is states.SearchStatus.DONE
+        assert (engine.given, engine.stopped) == (2, 1)
+        assert [entry["code"] for entry in logs if entry["event"] == "search_back_on_worker"] == [code]
+    uuid, engine = service.create(service.busy, ""), _Away(errors.InvalidRequest("query_not_computable", "No.", ""))
+    worker.Worker(service.opened, engine=engine).run_pending()
+    assert service.get(uuid).status is states.SearchStatus.FAILED

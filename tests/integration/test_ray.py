@@ -1,13 +1,15 @@
-"""Exports on a real Ray cluster of two nodes, from a lake in Ceph and from attached tables, into Ceph.
+"""Exports and searches on a real Ray cluster of two nodes, of a lake in Ceph and of attached tables; exports into Ceph.
 
-They have the bytes of `threads`, whatever dies, and leave no secret. (`test_ray_hosts` has a lake in a folder.)
+They are what `threads` makes, whatever dies, and leave no secret. (`test_ray_hosts` has a lake in a folder.)
 """
 
 from __future__ import annotations
 
 import base64
 import dataclasses
+import datetime as dt
 import gzip
+import json
 import os
 import pathlib
 import threading
@@ -21,12 +23,19 @@ import structlog
 from support import house, ray_cluster
 
 from penstock import worker
-from penstock.control import exports
+from penstock.control import communities, exports, searches
 from penstock.export import engines
 from penstock.export.engines import threads
-from penstock.process import tables
+from penstock.export.engines.on_ray import node
+from penstock.intake import ingest
+from penstock.process import services, tables
+from penstock.samples import generate
 
 pytestmark = [pytest.mark.ray, pytest.mark.ceph, pytest.mark.xdist_group("ray")]
+
+
+SLOW = "event.category:network OR " + " OR ".join(f"nowhere{number}" for number in range(30))
+"""Some words that are nowhere, so that a shard takes long enough to be killed."""
 
 
 class Died(BaseException):
@@ -71,6 +80,56 @@ def engine(ray_house: house.House, cluster: ray_cluster.Cluster) -> Iterator[eng
     opened.close()
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Searching:
+    """A community whose searches go on the cluster: four data files, each of more events than a shard may have."""
+
+    opened: services.Services
+    community_uuid: str
+    planted: str
+
+    def create(self, term: str) -> str:
+        with self.opened.database.begin() as tx:
+            return searches.create(
+                tx,
+                term=term,
+                earliest_time="",
+                latest_time="",
+                earliest=house.EARLIEST,
+                latest=house.LATEST,
+                community_uuids=[self.community_uuid],
+                created_by="tests",
+                now=self.opened.clock.now(),
+                ttl_seconds=86_400,
+            ).uuid
+
+    def run(self, term: str, engine: engines.Engine) -> tuple[searches.SearchJob, searches.Results | None]:
+        uuid = self.create(term)
+        worker.Worker(self.opened, engine=engine).run_search()
+        with self.opened.database.read() as tx:
+            return searches.get(tx, uuid, None), searches.results_of(tx, uuid, self.opened.clock.now())
+
+
+def _wide(opened: services.Services, community_uuid: str, planted: str = "") -> Searching:
+    own = dataclasses.replace(opened.settings, search_shard_rows=5_000)
+    return Searching(opened=dataclasses.replace(opened, settings=own), community_uuid=community_uuid, planted=planted)
+
+
+@pytest.fixture(scope="module")
+def searching(ray_house: house.House) -> Searching:
+    opened = ray_house.opened
+    with opened.database.begin() as tx:
+        community = communities.create(tx, name="wide", now=opened.clock.now()).uuid
+    planted = f"planted{os.urandom(8).hex()}"
+    events = tables.open_table(opened.settings, community)
+    for day in range(4):
+        start = house.START + dt.timedelta(days=day)
+        generate.generate(events, events=8_000, seed=day, start=start)
+    line = json.dumps({"@timestamp": house.START.isoformat(), "note": planted}).encode()
+    ingest.ingest_stream(events, [line], clock=opened.clock)
+    return _wide(opened, community, planted)
+
+
 @pytest.fixture(scope="module")
 def expected(ray_house: house.House) -> bytes:
     """What `threads` writes."""
@@ -110,6 +169,12 @@ def test_a_cluster_reads_an_attached_table_as_threads_do(
         written.append(theirs.content(task_uuid))
     assert written[0] == written[1]
     assert len(gzip.decompress(written[1]).splitlines()) == len(frame)
+    if kind == "parquet":  # of two files, and so in two shards
+        both = _wide(theirs.opened, theirs.community_uuid)
+        alone, together = (both.run("login", one) for one in (threads.Threads(threads=2, upload_threads=2), engine))
+        assert together[0].total == len(frame)
+        assert together[0].histogram == alone[0].histogram
+        assert together[1] == alone[1]
 
 
 def _theirs() -> pl.DataFrame:
@@ -176,8 +241,49 @@ def test_a_cancel_ends_the_shards_within_two_seconds(
     assert list(ray_house.opened.store.list_unfinished()) == []
 
 
-def test_no_customer_key_is_in_rays_memory_object_store_or_logs(
-    ray_house: house.House, engine: engines.Engine, cluster: ray_cluster.Cluster
+def test_a_wide_search_finds_on_the_cluster_what_the_worker_finds_though_a_process_is_killed(
+    searching: Searching, engine: engines.Engine, cluster: ray_cluster.Cluster
+) -> None:
+    """It goes before exports: these have run on the nodes, in processes that let all others go first for good."""
+    alone, kept_alone = searching.run(SLOW, threads.Threads(threads=1, upload_threads=1))
+    niceness: list[int] = []
+
+    def kill() -> None:
+        victim = ray_cluster.until(cluster.search_shards)[0]
+        niceness.append(os.getpriority(os.PRIO_PROCESS, victim))
+        ray_cluster.kill(victim)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with structlog.testing.capture_logs() as logs:
+        together, kept_together = searching.run(SLOW, engine)
+    killer.join()
+    events = [entry["event"] for entry in logs]
+    assert niceness == [node.SEARCH_NICENESS]
+    assert events.count("search_shard_lost") == 1
+    assert (events.count("search_in_shards"), events.count("search_back_on_worker")) == (1, 0)
+    assert together.total
+    assert (together.totals, together.histogram) == (alone.totals, alone.histogram)
+    assert kept_together == kept_alone
+
+
+def test_a_canceled_search_leaves_the_cluster_within_a_second(
+    searching: Searching, engine: engines.Engine, cluster: ray_cluster.Cluster
+) -> None:
+    uuid = searching.create(" OR ".join(f"nowhere{number}" for number in range(400)))
+    working = threading.Thread(target=worker.Worker(searching.opened, engine=engine).run_search)
+    working.start()
+    ray_cluster.until(cluster.search_shards)
+    with searching.opened.database.begin() as tx:
+        searches.cancel(tx, uuid, None, "tests", searching.opened.clock.now())
+    asked_at = time.monotonic()
+    ray_cluster.until(lambda: not cluster.search_shards())
+    assert time.monotonic() - asked_at < 10  # 1 s; more where the machine is busy
+    working.join()
+
+
+def test_no_customer_key_is_in_rays_memory_object_store_or_logs_and_nothing_of_a_search(
+    ray_house: house.House, engine: engines.Engine, cluster: ray_cluster.Cluster, searching: Searching
 ) -> None:
     import ray
 
@@ -185,8 +291,12 @@ def test_no_customer_key_is_in_rays_memory_object_store_or_logs(
     kept = ray.put(planted * 20_000), ray.remote(_nothing).remote(planted)
     ray_house.start()
     worker.Worker(ray_house.opened, engine=engine).run_export()
+    job, kept_of_it = searching.run(f"note:{searching.planted}", engine)
+    assert job.total == 1
+    assert kept_of_it is not None
+    assert searching.planted in kept_of_it.events[0]
     key, secret = house.MARK.encode(), ray_house.opened.settings.engine_secret.reveal().encode()
-    forbidden = [key, base64.b64encode(key), base64.b64decode(secret)]
+    forbidden = [key, base64.b64encode(key), base64.b64decode(secret), searching.planted.encode()]
     found: set[bytes] = set()
     for pid in cluster.servers():
         for piece in ray_cluster.memory_of(pid):

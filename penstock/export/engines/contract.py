@@ -1,13 +1,17 @@
-"""The interface of engines. One behaviour suite holds them to it: the same work gives the same bytes on each."""
+"""The interface of engines. One behaviour suite holds them to it: the same work gives the same bytes on each.
+
+Engines run exports; one that has other machines looks at a search's shards on them too.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Protocol
 
 from penstock import storage
 from penstock.export import work as works
+from penstock.lake.read import shards
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +35,36 @@ class Target:
     wrapping_key: Callable[[], bytes | None]
 
 
+class SearchPool(Protocol):
+    """Looks at the shards of one search. Used from one thread; no method blocks for longer than it is told to.
+
+    Attributes:
+        most: shards that are worth giving out at once.
+    """
+
+    most: int
+
+    def submit(self, shard: shards.Shard, question: shards.Question) -> Hashable:
+        """Gives a shard out; the ticket names it."""
+        ...
+
+    def wait(self, tickets: Iterable[Hashable], timeout_seconds: float) -> Sequence[Hashable]:
+        """Those of the tickets that are done, at the latest after `timeout_seconds`.
+
+        Raises:
+            NotReady: `engine_unavailable`: the cluster is away, or says nothing.
+        """
+        ...
+
+    def take(self, ticket: Hashable) -> shards.Answer:
+        """What came of a shard that is done. Raises what the shard raised, or coordinator.Lost."""
+        ...
+
+    def stop(self) -> None:
+        """Ends all shards that are under way, within about a second; idempotent. Does not wait. Raises nothing."""
+        ...
+
+
 class Engine(Protocol):
     """Runs exports. Safe from several threads, each with an export of its own.
 
@@ -40,6 +74,10 @@ class Engine(Protocol):
     """
 
     shard_slices: int
+
+    def search_pool(self, job_uuid: str) -> SearchPool | None:
+        """What looks at shards of a search; None: searches are run by the worker itself, just now or ever."""
+        ...
 
     def run(
         self, work: works.Work, target: Target, journal: works.Journal, *, done: Sequence[works.Done] = ()

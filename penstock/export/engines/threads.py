@@ -48,6 +48,9 @@ class Threads:
         pool = _Pool(work, target.put, threads=self._threads, upload_threads=self._upload_threads)
         return coordinator.run(work, target.put, journal, pool, upload_threads=self._upload_threads, done=done)
 
+    def search_pool(self, job_uuid: str) -> None:
+        """None: a search has a process of its own already."""
+
     def close(self) -> None:
         """Nothing is held between runs."""
 

@@ -33,11 +33,12 @@ TELL_SECONDS = 0.5
 _OUT_OF_MEMORY_FIRST = "500"
 """When memory runs out, the kernel ends a search rather than the service."""
 
-Request = tuple[Settings, searches.SearchJob, dict[str, str]]
-"""Settings without secrets, what to search, and the secrets that reading events needs."""
+Request = tuple[Settings, searches.SearchJob, dict[str, str], int]
+"""Settings without secrets, what to search, the secrets that reading events needs, and above how many rows the search
+is only cut (0: never)."""
 
-Answer = found.Found | tuple[str, dict[str, object]]
-"""What was found, or an error: the name of its class and its attributes."""
+Answer = found.Found | found.Wide | tuple[str, dict[str, object]]
+"""What was found, or a search that was cut, or an error: the name of its class and its attributes."""
 
 
 def main() -> None:
@@ -78,7 +79,7 @@ def _now_and_then(send: Callable[[searches.SoFar], None]) -> Callable[[searches.
 def _answer(
     request: Request, tables: dict[tuple[str, str], table.EventTable], tell: Callable[[searches.SoFar], None]
 ) -> Answer:
-    settings, job, told = request
+    settings, job, told, shard_rows = request
     secrets: dict[str, Any] = {name: Secret(text) for name, text in told.items()}
     settings = dataclasses.replace(settings, **secrets)
 
@@ -86,7 +87,7 @@ def _answer(
         return table_opening.kept(tables, (settings.resolved_lake_path, community_uuid), settings, community_uuid)
 
     try:
-        return found.find(job, table_of, tell)
+        return found.find_or_cut(job, table_of, tell, shard_rows=shard_rows)
     except errors.PenstockError as error:
         # Not the exception itself: pickle calls its class with what `args` holds, which is not what ours are made of.
         return type(error).__name__, error.__dict__

@@ -50,7 +50,21 @@ class Children:
         check: Callable[[], None],
         tell: Callable[[searches.SoFar], None] = lambda so_far: None,
     ) -> found.Found:
-        """Runs a search job to its end.
+        """Runs a search job to its end."""
+        answer = self.find_or_cut(settings, job, check, tell, shard_rows=0)
+        assert isinstance(answer, found.Found), "nothing was to be cut"
+        return answer
+
+    def find_or_cut(
+        self,
+        settings: settings_module.Settings,
+        job: searches.SearchJob,
+        check: Callable[[], None],
+        tell: Callable[[searches.SoFar], None],
+        *,
+        shard_rows: int,
+    ) -> found.Found | found.Wide:
+        """As `find`; one that has to look at more than `shard_rows` rows is only cut. 0: none is.
 
         Args:
             check: called every CHECK_SECONDS; what it raises ends the search at once.
@@ -64,14 +78,16 @@ class Children:
         process = self._take()
         try:
             # In clear, on a pipe to a process of our own: who can read that can read our memory.
-            answer = _ask(process, (settings.without_secrets(), job, settings.reading_secrets()), check, tell)
+            answer = _ask(
+                process, (settings.without_secrets(), job, settings.reading_secrets(), shard_rows), check, tell
+            )
         # Whatever was raised, the two no longer agree on what comes next on the pipes: such a process is not used
         # again.
         except BaseException:
             _end(process)
             raise
         self._put(process)
-        if isinstance(answer, found.Found):
+        if isinstance(answer, found.Found | found.Wide):
             return answer
         raise _rebuilt(*answer)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from penstock import query
 from penstock.control import searches
-from penstock.lake import table
-from penstock.lake.read import scan
+from penstock.lake import files, table
+from penstock.lake.read import scan, shards
 from penstock.usecases import results
 
 HISTOGRAM_BUCKETS = 60
@@ -34,6 +34,23 @@ class Found:
     results: searches.Results
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Wide:
+    """A search that is worth an engine: cut, and not begun.
+
+    Attributes:
+        snapshots: community UUID -> version, in the job's order.
+        shards: of all communities, in that order.
+        rows: of all files that the time range touches.
+        stretches: the buckets, all at 0.
+    """
+
+    snapshots: dict[str, int]
+    shards: tuple[shards.Shard, ...]
+    rows: int
+    stretches: scan.Histogram
+
+
 def find(
     job: searches.SearchJob,
     table_of: Callable[[str], table.EventTable],
@@ -47,6 +64,19 @@ def find(
     Raises:
         StorageError: the lake cannot be read.
     """
+    found = find_or_cut(job, table_of, tell, shard_rows=0)
+    assert isinstance(found, Found), "nothing was to be cut"
+    return found
+
+
+def find_or_cut(
+    job: searches.SearchJob,
+    table_of: Callable[[str], table.EventTable],
+    tell: Callable[[searches.SoFar], None],
+    *,
+    shard_rows: int,
+) -> Found | Wide:
+    """As `find`; but a job that has to look at more than `shard_rows` rows is only cut, into shards of so many."""
     node, time_range = results.node_of(job), results.range_of(job)
     # All pinned first, so that totals and newest events of one job are of the same moment.
     snapshots = {community: table_of(community).snapshot() for community in job.community_uuids}
@@ -57,21 +87,32 @@ def find(
         community: sum(file.rows for file in snapshot.files if time_range.touches(file))
         for community, snapshot in snapshots.items()
     }
+    predicates = {name: query.compile(node, snapshot.query_columns) for name, snapshot in snapshots.items()}
+    to_count = snapshots
+    if shard_rows and sum(rows.values()) > shard_rows:
+        chosen = {
+            name: shards.worth_a_look(snapshot, time_range, predicates[name]) for name, snapshot in snapshots.items()
+        }
+        if sum(to_look for each in chosen.values() for _, to_look in each) > shard_rows:
+            return _wide(job, snapshots, chosen, sum(rows.values()), shard_rows)
+        # What was left out once is not asked again.
+        to_count = {name: snapshot.only([file for file, _ in chosen[name]]) for name, snapshot in snapshots.items()}
     totals: dict[str, int] = {}
     buckets: collections.Counter[int] = collections.Counter()
     histogram: dict[str, Any] = {"interval_seconds": 0.0, "counts": []}
 
-    def told(counted: scan.Histogram, looked_at: int) -> None:
-        done = sum(rows[community] for community in totals) + looked_at
-        tell(_so_far(_merged(buckets, counted), done, sum(rows.values())))
+    for community, snapshot in to_count.items():
+        left_out = rows[community] - sum(file.rows for file in snapshot.files if time_range.touches(file))
+        before = sum(rows[each] for each in totals) + left_out
 
-    for community, snapshot in snapshots.items():
-        predicate = query.compile(node, snapshot.query_columns)
-        counted = scan.histogram(snapshot, time_range, predicate, HISTOGRAM_BUCKETS, on_progress=told)
-        histogram = _merged(buckets, counted)
+        def told(counted: scan.Histogram, looked_at: int, before: int = before) -> None:
+            tell(so_far(merged(buckets, counted), before + looked_at, sum(rows.values())))
+
+        counted = scan.histogram(snapshot, time_range, predicates[community], HISTOGRAM_BUCKETS, on_progress=told)
+        histogram = merged(buckets, counted)
         buckets.update(dict(counted.counts))
         totals[community] = sum(number for _, number in counted.counts)
-    tell(_so_far(histogram, sum(rows.values()), sum(rows.values())))
+    tell(so_far(histogram, sum(rows.values()), sum(rows.values())))
     return Found(
         totals=totals,
         snapshots={community: snapshot.version for community, snapshot in snapshots.items()},
@@ -80,12 +121,32 @@ def find(
     )
 
 
-def _merged(before: Mapping[int, int], counted: scan.Histogram) -> dict[str, Any]:
+def _wide(
+    job: searches.SearchJob,
+    snapshots: Mapping[str, table.Snapshot],
+    chosen: Mapping[str, list[tuple[files.DataFile, int]]],
+    rows: int,
+    shard_rows: int,
+) -> Wide:
+    cut: list[shards.Shard] = []
+    for community, snapshot in snapshots.items():
+        cut += shards.cut(snapshot, community, chosen[community], max_rows=shard_rows, first=len(cut))
+    nothing = next(iter(snapshots.values())).only(())
+    anything = query.compile(results.node_of(job), nothing.query_columns)
+    return Wide(
+        snapshots={community: snapshot.version for community, snapshot in snapshots.items()},
+        shards=tuple(cut),
+        rows=rows,
+        stretches=scan.histogram(nothing, results.range_of(job), anything, HISTOGRAM_BUCKETS),
+    )
+
+
+def merged(before: Mapping[int, int], counted: scan.Histogram) -> dict[str, Any]:
     """A histogram as JSON: that of the communities before, and one more over the same stretches."""
     counts = [(start_us, before.get(start_us, 0) + number) for start_us, number in counted.counts]
     return {"interval_seconds": counted.interval_seconds, "counts": counts}
 
 
-def _so_far(histogram: dict[str, Any], looked_at: int, rows: int) -> searches.SoFar:
+def so_far(histogram: dict[str, Any], looked_at: int, rows: int) -> searches.SoFar:
     total = sum(number for _, number in histogram["counts"])
     return searches.SoFar(total=total, share=looked_at / rows if rows else 1.0, histogram=histogram)

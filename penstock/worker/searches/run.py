@@ -12,10 +12,11 @@ import structlog
 from penstock import errors
 from penstock.base import pacing
 from penstock.control import leases, searches
+from penstock.export import engines
 from penstock.process import services
 from penstock.worker import holding, telling
 from penstock.worker.searches import children as children_module
-from penstock.worker.searches import found
+from penstock.worker.searches import found, wide
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +31,7 @@ class SearchRun:
         claim: the hold on the search job.
         shutdown: set when the process must end.
         children: the processes that searches run in.
+        engine: looks at wide searches, if it has other machines.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class SearchRun:
         *,
         shutdown: threading.Event,
         children: children_module.Children,
+        engine: engines.Engine,
     ) -> None:
         self._services = open_services
         self._database = open_services.database
@@ -47,6 +50,7 @@ class SearchRun:
         self._job = claim.job
         self._shutdown = shutdown
         self._children = children
+        self._engine = engine
         self._deadline_seconds = open_services.settings.search_deadline_seconds
         self._began = self._clock.monotonic()
         self._log = log.bind(job_uuid=claim.job.uuid)
@@ -85,7 +89,22 @@ class SearchRun:
             if self._clock.monotonic() - self._began > self._deadline_seconds:
                 raise self._too_slow()
 
-        return self._children.find(self._services.settings, self._job, check, self._tell)
+        settings = self._services.settings
+        pool = self._engine.search_pool(self._job.uuid) if settings.search_shard_rows else None
+        if pool is None:
+            return self._children.find(settings, self._job, check, self._tell)
+        answer = self._children.find_or_cut(
+            settings, self._job, check, self._tell, shard_rows=settings.search_shard_rows
+        )
+        if isinstance(answer, found.Found):
+            return answer
+        self._log.info("search_in_shards", shards=len(answer.shards), rows=answer.rows)
+        try:
+            return wide.find(self._job, answer, pool, check, self._tell, patience_seconds=self._deadline_seconds / 2)
+        # Whatever the cluster lacks, this machine may have, and somebody waits.
+        except (errors.NotReady, errors.StorageError) as error:
+            self._log.warning("search_back_on_worker", code=error.code, detail=error.detail)
+        return self._children.find(settings, self._job, check, self._tell)
 
     def _tell(self, so_far: searches.SoFar) -> None:
         """For those who look at the job meanwhile. A database that is away just now gets the next figures."""

@@ -29,9 +29,22 @@ def compute(task_uuid, number, cpus, sealed):
     os.environ.setdefault("POLARS_MAX_THREADS", str(cpus))
     from penstock.export.engines.on_ray import node
     return node.compute(task_uuid, number, cpus, sealed)
+
+
+def search(job_uuid, number, cpus, sealed):
+    import os
+    from penstock.process import environment
+    environment.prepare()
+    os.environ.setdefault("POLARS_MAX_THREADS", str(cpus))
+    from penstock.export.engines.on_ray import node
+    return node.search(job_uuid, number, sealed)
 """
 """What a process of Ray's runs. A text, since Ray loads the module of a function before it calls it, and Polars reads
 when it is loaded how many threads it may have: all of a node's cores, for each of its shards, would be too many."""
+
+_OF_SEARCHES = {"env_vars": {"SHARDS_OF_PENSTOCK": "searches"}}
+"""Ray keeps processes of another environment apart. One that has computed shards of exports lets all others of its
+machine go first, and could not take that back for a search."""
 
 _FETCH_SECONDS = 60.0
 """How long an answer that is ready may take to come here."""
@@ -55,12 +68,35 @@ class Cluster:
         self._cpus = cpus
         self._connecting = threading.Lock()
         self._compute: Any = None
+        self._search: Any = None
 
     def submit(self, task_uuid: str, number: int, sealed: bytes) -> Any:
         """Gives a shard out. Raises NotReady `engine_unavailable`."""
         self._connected()
         try:
             return self._compute.options(name=f"penstock shard {number}").remote(task_uuid, number, self._cpus, sealed)
+        except Exception as error:
+            raise self._unavailable(error) from error
+
+    def nodes(self) -> dict[str, float]:
+        """The nodes that compute: id -> CPUs. Raises NotReady `engine_unavailable`."""
+        ray = self._connected()
+        try:
+            alive = [node for node in ray.nodes() if node["Alive"]]
+        except Exception as error:
+            raise self._unavailable(error) from error
+        return {node["NodeID"]: cpus for node in alive if (cpus := node["Resources"].get("CPU", 0.0)) >= 1}
+
+    def submit_search(self, node_id: str, job_uuid: str, number: int, sealed: bytes) -> Any:
+        """Gives a search's shard to a node, or to another if that is gone. Raises NotReady `engine_unavailable`.
+
+        It begins at once: it reserves no CPU, which it would wait for until an export's shard ends.
+        """
+        ray = self._connected()
+        try:
+            near = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node_id=node_id, soft=True)
+            named = self._search.options(name=f"penstock search shard {number}", scheduling_strategy=near)
+            return named.remote(job_uuid, number, self._cpus, sealed)
         except Exception as error:
             raise self._unavailable(error) from error
 
@@ -86,15 +122,15 @@ class Cluster:
             raise coordinator.Lost(f"{type(error).__name__}: {first[:200]}") from error
         return kind, answer
 
-    def stop(self, tickets: Sequence[Any]) -> None:
-        """Ends shards: asks, then kills the processes of those that go on after STOP_SECONDS. Raises nothing."""
+    def stop(self, tickets: Sequence[Any], *, grace_seconds: float = STOP_SECONDS) -> None:
+        """Ends shards: asks, then kills the processes of those that go on after `grace_seconds`. Raises nothing."""
         if not tickets:
             return
         try:
             ray = self._connected()
             for ticket in tickets:
                 ray.cancel(ticket, force=False)
-            deadline, left = time.monotonic() + STOP_SECONDS, list(tickets)
+            deadline, left = time.monotonic() + grace_seconds, list(tickets)
             while left and (remaining := deadline - time.monotonic()) > 0:
                 _, left = ray.wait(left, num_returns=len(left), timeout=remaining)
             for ticket in left:
@@ -138,7 +174,9 @@ class Cluster:
                 # them.
                 begin: dict[str, Any] = {"__name__": "penstock_shard"}
                 exec(_BEGIN, begin)  # noqa: S102 - a text of this module
-                self._compute = ray.remote(num_cpus=self._cpus, max_retries=0, retry_exceptions=False)(begin["compute"])
+                once: dict[str, Any] = {"max_retries": 0, "retry_exceptions": False}
+                self._search = ray.remote(num_cpus=0, runtime_env=_OF_SEARCHES, **once)(begin["search"])
+                self._compute = ray.remote(num_cpus=self._cpus, **once)(begin["compute"])
         return ray
 
     def _unavailable(self, error: Exception) -> errors.NotReady:

@@ -1,22 +1,24 @@
-"""Runs exports on a Ray cluster: this process coordinates, the nodes compute and upload."""
+"""Runs exports on a Ray cluster, and looks at wide searches there: this process coordinates, the nodes compute."""
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Hashable, Iterable, Sequence
 
 import structlog
 
 from penstock import errors
 from penstock import settings as settings_module
-from penstock.error_codes import CODES
 from penstock.export import work as works
 from penstock.export.engines import contract
-from penstock.export.engines.on_ray import cluster, node, orders, sealing
+from penstock.export.engines.on_ray import answers, cluster, node, orders, sealing, searching
 from penstock.export.run import run as run_stream
 from penstock.export.shards import coordinator, plan, shard
 
 log = structlog.get_logger(__name__)
+
+AWAY_SECONDS = 30.0
+"""How long searches leave a cluster alone that did not answer one of them."""
 
 
 class OnRay:
@@ -47,6 +49,7 @@ class OnRay:
         self._service = node.service_of(settings)
         self._most = settings.shards_in_flight
         self._threads, self._upload_threads = settings.encoding_threads, settings.upload_threads
+        self._away_until = 0.0
         self._cluster = cluster.Cluster(settings.ray_address, cpus=settings.shard_cpus)
 
     def run(
@@ -71,6 +74,16 @@ class OnRay:
         return run_stream(
             work, target.put, journal, threads=self._threads, upload_threads=self._upload_threads, done=done
         )
+
+    def search_pool(self, job_uuid: str) -> searching.Pool | None:
+        """See `contract.Engine`. None for a while after the cluster was away: a search does not wait for it."""
+        if time.monotonic() < self._away_until:
+            return None
+        box = sealing.box_of_search(self._secret, job_uuid)
+        return searching.Pool(self._cluster, job_uuid, box, service=self._service, most=self._most, away=self._away)
+
+    def _away(self) -> None:
+        self._away_until = time.monotonic() + AWAY_SECONDS
 
     def close(self) -> None:
         """Leaves the cluster."""
@@ -113,18 +126,7 @@ class _Pool:
     def take(self, ticket: Hashable) -> shard.Computed:
         number = self._numbers.pop(ticket)
         kind, answer = self._cluster.take(ticket)
-        if kind == node.DIFFERS:
-            raise errors.NotReady(
-                "engine_node_differs",
-                f"A node of the cluster cannot work with this worker: {answer.decode()}.",
-                "Give all nodes and workers the same version and the same settings; then the export goes on by itself.",
-            )
-        plain = self._box.open(answer, f"answer {number}")
-        if kind == node.FAILED:
-            told = json.loads(plain)
-            known = CODES[told["code"]].error if told["code"] in CODES else errors.StorageError
-            raise known(told["code"], told["detail"], told["hint"], **told["extra"])
-        return orders.computed_of(plain)
+        return orders.computed_of(answers.opened(self._box, number, kind, answer))
 
     def stop(self) -> None:
         left, self._numbers = list(self._numbers), {}

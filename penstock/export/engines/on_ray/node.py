@@ -1,4 +1,5 @@
-"""What a node of the cluster does: computes one shard and puts its parts, with settings and secrets of its own.
+"""What a node of the cluster does, with settings and secrets of its own: computes one shard of an export and puts its
+parts, or looks at one of a search.
 
 A node has Penstock installed, as the worker has, and in its environment the settings that say where things are:
 `lake_path`, the `s3_…` ones, `engine_secret`. It needs neither database nor master key.
@@ -7,10 +8,12 @@ A node has Penstock installed, as the worker has, and in its environment the set
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import json
 import os
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from penstock import __version__, errors, query, storage
@@ -21,15 +24,19 @@ from penstock.export import work as works
 from penstock.export.engines.on_ray import orders, sealing
 from penstock.export.shards import shard
 from penstock.lake import table
-from penstock.lake.read import plan
+from penstock.lake.read import plan, shards
 from penstock.process import tables
 from penstock.storage import opening
 
-NICENESS = 10
-"""Whatever else runs on the node, searches above all, goes first."""
+SEARCH_NICENESS = 15
+"""Of shards of searches: what Ray gives its processes, which none of them may lower. Of two shards that want the same
+core one of a search has two thirds and more."""
+
+NICENESS = 19
+"""Of shards of exports: whatever else runs on the node, searches above all, goes first."""
 
 COMPUTED, FAILED, DIFFERS = "computed", "failed", "differs"
-"""Kinds of answers: a sealed `orders.answer_of`; a sealed error; what sets the node apart, a sentence in clear."""
+"""Kinds of answers: a sealed answer of `orders`; a sealed error; what sets the node apart, a sentence in clear."""
 
 
 def service_of(settings: settings_module.Settings) -> dict[str, str]:
@@ -52,9 +59,35 @@ def compute(task_uuid: str, number: int, cpus: int, sealed: bytes) -> tuple[str,
 
     Returns one of the kinds above, and what belongs to it. Raises what no error of ours is; Ray then says so.
     """
+
+    def opened() -> tuple[settings_module.Settings, sealing.Box]:
+        settings, secret = _settings(NICENESS)
+        return settings, _box(settings, secret, task_uuid)
+
+    def computed(settings: settings_module.Settings, order: dict[str, Any]) -> bytes:
+        return orders.answer_of(_computed(settings, order, cpus))
+
+    return _answered(opened, number, sealed, computed)
+
+
+def search(job_uuid: str, number: int, sealed: bytes) -> tuple[str, bytes]:
+    """Looks at shard `number` of a search; as `compute`."""
+
+    def opened() -> tuple[settings_module.Settings, sealing.Box]:
+        settings, secret = _settings(SEARCH_NICENESS)
+        return settings, sealing.box_of_search(secret, job_uuid)
+
+    return _answered(opened, number, sealed, _searched)
+
+
+def _answered(
+    opened: Callable[[], tuple[settings_module.Settings, sealing.Box]],
+    number: int,
+    sealed: bytes,
+    do: Callable[[settings_module.Settings, dict[str, Any]], bytes],
+) -> tuple[str, bytes]:
     try:
-        settings, secret = _settings()
-        box = _box(settings, secret, task_uuid)
+        settings, box = opened()
         order = json.loads(box.open(sealed, f"order {number}"))
         _check(settings, order["service"])
     except sealing.Unopened:
@@ -65,7 +98,9 @@ def compute(task_uuid: str, number: int, cpus: int, sealed: bytes) -> tuple[str,
         # Before there is a box to seal it in. Its sentence names settings and places, never a secret.
         return DIFFERS, f"{socket.gethostname()}: {error.code}: {error.detail}".encode()
     try:
-        return COMPUTED, box.seal(orders.answer_of(_computed(settings, order, cpus)), f"answer {number}")
+        return COMPUTED, box.seal(do(settings, order), f"answer {number}")
+    except shards.Differs:
+        return DIFFERS, f"{socket.gethostname()} sees other files in the lake than the worker".encode()
     except errors.PenstockError as error:
         told = {"code": error.code, "detail": error.detail, "hint": error.hint, "extra": error.extra}
         return FAILED, box.seal(json.dumps(told, default=str).encode(), f"answer {number}")
@@ -76,9 +111,9 @@ class _Differs(Exception):
 
 
 @functools.cache
-def _settings() -> tuple[settings_module.Settings, bytes]:
+def _settings(niceness: int) -> tuple[settings_module.Settings, bytes]:
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+        os.setpriority(os.PRIO_PROCESS, 0, niceness)
     settings = settings_module.load()
     return settings, sealing.parsed(settings.engine_secret)
 
@@ -140,6 +175,13 @@ def _computed(settings: settings_module.Settings, order: dict[str, Any], cpus: i
         # Ray interrupts this thread, or kills the process, when the coordinator wants the shard no more.
         check=_nothing,
     )
+
+
+def _searched(settings: settings_module.Settings, order: dict[str, Any]) -> bytes:
+    files = shards.shard_from_json(order["shard"])
+    snapshot = _table(settings, files.community_uuid).snapshot(files.version)
+    found = shards.answer(snapshot, files, shards.question_from_json(order["question"]))
+    return json.dumps(dataclasses.asdict(found)).encode()
 
 
 def _nothing() -> None: ...

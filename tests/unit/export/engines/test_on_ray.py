@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import os
 import pathlib
+import threading
 from typing import Any
 
 import pytest
@@ -13,8 +15,9 @@ from penstock import errors, settings, storage
 from penstock.evidence.facts import PartFacts, SegmentFacts
 from penstock.export import engines
 from penstock.export.engines import threads
-from penstock.export.engines.on_ray import cluster, node, orders, sealing
+from penstock.export.engines.on_ray import cluster, engine, node, orders, sealing, searching
 from penstock.export.shards import cut, shard
+from penstock.lake.read import plan, shards
 
 SECRET, WRAPPING = os.urandom(32), os.urandom(32)
 TASK = "00000000-0000-4000-8000-000000000001"
@@ -125,3 +128,55 @@ def test_a_node_that_does_not_see_the_lake_makes_none(tmp_path: pathlib.Path) ->
     with pytest.raises(node._Differs, match="not mounted"):
         node._check(own, node.service_of(own))
     assert not (tmp_path / "not mounted").exists()
+
+
+class _Silent:
+    """A cluster that is connected to, and then says nothing until it is let go."""
+
+    def __init__(self, fault: errors.PenstockError | None = None) -> None:
+        self.let_go = threading.Event()
+        self.is_stopped = threading.Event()
+        self._fault = fault
+
+    def nodes(self) -> dict[str, float]:
+        if self._fault is not None:
+            raise self._fault
+        self.let_go.wait(20)
+        return {"a node": 1.0}
+
+    def stop(self, tickets: Any, *, grace_seconds: float) -> None:
+        self.is_stopped.set()
+
+
+@pytest.mark.parametrize("how", ["hangs", "is away"])
+def test_a_search_does_not_wait_for_a_cluster_that_hangs_or_is_away(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    monkeypatch.setattr(searching, "SILENT_SECONDS", 0.0)
+    silent = _Silent(errors.NotReady("engine_unavailable", "No.", "") if how == "is away" else None)
+    away = threading.Event()
+    box = sealing.box_of_search(SECRET, TASK)
+    pool = searching.Pool(silent, TASK, box, service={}, most=1, away=away.set)  # type: ignore[arg-type]
+    moment = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
+    time_range = plan.TimeRange(earliest=moment, latest=moment)
+    question = shards.Question(term="", filters=(), time_range=time_range, buckets=60)
+    shard_ = shards.Shard(number=0, community_uuid=TASK, version=1, spans=((0, 1),), rows=1)
+    ticket = pool.submit(shard_, question)
+
+    def wait() -> None:
+        while True:
+            assert not pool.wait([ticket], 0.01)
+
+    with pytest.raises(errors.NotReady) as caught:
+        wait()
+    assert caught.value.code == "engine_unavailable"
+    assert away.wait(20)
+    pool.stop()
+    silent.let_go.set()
+    assert silent.is_stopped.wait(20)
+
+
+def test_searches_leave_a_cluster_alone_that_was_just_away() -> None:
+    opened = engine.OnRay(settings.load(**IN_A_BUCKET))
+    assert opened.search_pool(TASK) is not None
+    opened._away()
+    assert opened.search_pool(TASK) is None
+    opened.close()
