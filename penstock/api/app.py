@@ -13,7 +13,7 @@ import fastapi
 from starlette import types as starlette_types
 
 import penstock
-from penstock.api import auth, context, metrics, middleware, problems, schemas
+from penstock.api import auth, context, metrics, middleware, polled, problems, schemas
 from penstock.api.elastic import callers
 from penstock.api.elastic import routes as elastic
 from penstock.api.intake import intaking
@@ -84,15 +84,17 @@ def create_app(services: services_module.Services, *, worker: Companion | None =
         redirect_slashes=False,  # such a redirect would lead where the request's Host header says
     )
     measures = metrics.Measures()
+    light = anyio.CapacityLimiter(context.LIGHT_THREADS)
     app.state.context = context.Context(
         services=services,
         measures=measures,
         heavy=anyio.CapacityLimiter(context.HEAVY_THREADS),
+        light=light,
         intake=intaking.Intake(services, measures),
         wake=worker.wake if worker is not None else lambda: None,
     )
     app.state.indices = callers.Indices()
-    app.state.known_keys = auth.KnownKeys(services)
+    app.state.known_keys = auth.KnownKeys(services, light)
     # Two prefixes, since published clients of the reference platform use both.
     for prefix in PREFIXES:
         for router in _ROUTERS:
@@ -106,6 +108,7 @@ def create_app(services: services_module.Services, *, worker: Companion | None =
     problems.install(app)
     # Added from the inside out: the last one is outermost. RequestFrame must be, so that every answer has an id and a
     # log line.
+    app.add_middleware(polled.PolledTask, prefixes=PREFIXES)
     app.add_middleware(
         middleware.BodyPace,
         body_seconds=services.settings.request_body_seconds,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
+import anyio
 import anyio.to_thread
 import fastapi
 from fastapi import security
@@ -79,20 +81,33 @@ class KnownKeys:
     A revoked key is thus refused `TRUST_SECONDS` later at the latest. Tokens are kept as hashes only.
     """
 
-    def __init__(self, services: services_module.Services) -> None:
+    def __init__(self, services: services_module.Services, limiter: anyio.CapacityLimiter) -> None:
         self._services = services
+        self._limiter = limiter
         self._found: dict[bytes, tuple[float, apikeys.ApiKey]] = {}
+        self._asking: dict[bytes, asyncio.Future[apikeys.ApiKey]] = {}
 
     async def find(self, token: str | None) -> apikeys.ApiKey:
         """The key whose token this is. Raises NotAuthenticated."""
         # A hash, as in the database: nothing that is kept holds a token in clear.
         name = hashlib.sha256((token or "").encode()).digest()
-        # Before the look-up: the second counts from when the database was asked, not from when it answered.
         now = self._services.clock.monotonic()
         looked_up_at, api_key = self._found.get(name, (0.0, None))
         if api_key is not None and now - looked_up_at < TRUST_SECONDS:
             return api_key
-        api_key = await anyio.to_thread.run_sync(self._look_up, token)
+        # One look-up for all who wait: else each of a hundred that came late would ask, and make all others later.
+        if (asking := self._asking.get(name)) is None:
+            asking = self._asking[name] = asyncio.ensure_future(self._ask(name, token))
+        # Whoever hangs up takes it from nobody else.
+        return await asyncio.shield(asking)
+
+    async def _ask(self, name: bytes, token: str | None) -> apikeys.ApiKey:
+        # Before the look-up: the second counts from when the database was asked, not from when it answered.
+        now = self._services.clock.monotonic()
+        try:
+            api_key = await anyio.to_thread.run_sync(self._look_up, token, limiter=self._limiter)
+        finally:
+            del self._asking[name]
         if len(self._found) >= MOST_TRUSTED:
             # All at once: a bound that takes no bookkeeping at each request.
             self._found.clear()

@@ -18,6 +18,10 @@ from penstock.process import services as services_module
 HEAVY_THREADS = 4
 """Scans, counts and probes at once; the light routes keep threads of their own, so that reading a task never waits."""
 
+LIGHT_THREADS = 4
+"""Short looks into the database at once. Threads of one interpreter answer no faster for being many: with forty, under
+load, each read of a task cost twice as much."""
+
 _Params = ParamSpec("_Params")
 _Result = TypeVar("_Result")
 
@@ -30,6 +34,7 @@ class Context:
         services: settings, database, keys, store, clock, event tables.
         measures: metrics.
         heavy: bound on scans and probes at once.
+        light: bound on short looks into the database at once.
         intake: takes events in.
         wake: tells a worker beside the API that there is work.
     """
@@ -37,6 +42,7 @@ class Context:
     services: services_module.Services
     measures: metrics.Measures
     heavy: anyio.CapacityLimiter
+    light: anyio.CapacityLimiter
     intake: intaking.Intake
     wake: Callable[[], None]
 
@@ -49,8 +55,8 @@ class Context:
     async def run_light(
         self, function: Callable[_Params, _Result], *args: _Params.args, **kwargs: _Params.kwargs
     ) -> _Result:
-        """Runs a short look into the database on a thread, as FastAPI runs routes that are not async."""
-        return await anyio.to_thread.run_sync(functools.partial(function, *args, **kwargs))
+        """Runs a short look into the database on a thread."""
+        return await anyio.to_thread.run_sync(functools.partial(function, *args, **kwargs), limiter=self.light)
 
 
 def of(request: fastapi.Request) -> Context:

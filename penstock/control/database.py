@@ -31,7 +31,7 @@ LOCK_TIMEOUT_SECONDS = 30
 CONNECT_TIMEOUT_SECONDS = 5
 POOL_SIZE = 8
 POOL_OVERFLOW = 24
-"""Connections of one process: POOL_SIZE kept, POOL_OVERFLOW more under load; then callers wait for one."""
+"""Connections of one process: POOL_SIZE kept, POOL_OVERFLOW more under load (SQLite: kept too); then callers wait."""
 
 _CHECKPOINT_WAIT_MS = 200
 """How long `truncate_log` waits for readers: all writers of the process wait with it."""
@@ -245,8 +245,9 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
     engine = sa.create_engine(
         url,
         poolclass=sa.pool.QueuePool,
-        pool_size=POOL_SIZE,
-        max_overflow=POOL_OVERFLOW,
+        # All are kept: one more costs a file descriptor, and to open one under load as much as what it is asked.
+        pool_size=POOL_SIZE + POOL_OVERFLOW,
+        max_overflow=0,
         pool_timeout=LOCK_TIMEOUT_SECONDS,
         # The pool hands a connection to one thread at a time, which is all that SQLite asks for.
         connect_args={"timeout": LOCK_TIMEOUT_SECONDS, "check_same_thread": False},
@@ -262,9 +263,11 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        # The pragma stays with the connection, and the pool gives it to the next caller: it is set both ways each time.
         read_only = connection.get_execution_options().get(_READ_ONLY, False)
-        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if read_only else 'OFF'}")
+        # The pragma stays with the connection, and the pool gives that to the next caller.
+        if connection.info.get(_READ_ONLY) is not read_only:
+            connection.exec_driver_sql(f"PRAGMA query_only={'ON' if read_only else 'OFF'}")
+            connection.info[_READ_ONLY] = read_only
         # A deferred BEGIN that first reads and then writes fails at once with SQLITE_BUSY if another wrote in between,
         # whatever the timeout says. IMMEDIATE takes the write lock first and so waits its turn.
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

@@ -40,10 +40,16 @@ def list_tasks(
 async def get_task(task_uuid: str, here: context.Here, caller: auth.Exporter) -> schemas.Task:
     """Status, progress, and once FINISHED the URL to download from."""
     # Async, with the one hop to a thread that the database needs: what clients poll is answered at half the cost.
-    return await here.run_light(_read, here.services, task_uuid, caller.communities)
+    # And most of them by `api.polled`, which answers the same.
+    return await here.run_light(read, here.services, task_uuid, caller.communities)
 
 
-def _read(services: services_module.Services, task_uuid: str, communities: tuple[str, ...]) -> schemas.Task:
+POLLED = router.routes[-1]
+"""The route of `get_task`."""
+
+
+def read(services: services_module.Services, task_uuid: str, communities: tuple[str, ...]) -> schemas.Task:
+    """One task, if it belongs to one of the communities. Raises NotFound `task_not_found`."""
     with services.database.read() as tx:
         export = exports.get(tx, task_uuid, communities)
         name = apikeys.name_of(tx, export.created_by)
