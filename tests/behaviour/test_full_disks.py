@@ -17,10 +17,11 @@ import httpx
 import pytest
 import structlog
 from support import house
+from support.tenants import tenant
 
 from penstock import errors, settings
 from penstock.base import disk
-from penstock.control import apikeys, communities, secrets, states
+from penstock.control import secrets
 from penstock.intake import ingest
 from penstock.lake import files, table, upkeep
 from penstock.process import logs, server, services
@@ -108,11 +109,7 @@ def test_the_service_says_that_its_disk_is_full_and_serves_what_needs_none(small
     home.mkdir()
     secrets.MasterKeys.create(home)
     with server.running(settings.Settings(home=home, port=0), worker=False) as listening:
-        with listening.services.database.begin() as tx:
-            now = listening.services.clock.now()
-            owner = communities.create(tx, name="acme", now=now).uuid
-            rights = list(states.Permission)
-            _, token = apikeys.create(tx, communities=[owner], permissions=rights, name="a", now=now)
+        owner, token = tenant(listening.services)
         with httpx.Client(base_url=listening.url, headers={"Authorization": f"Bearer {token}"}, timeout=30) as http:
             post = lambda: http.post(f"/v1/communities/{owner}/events", content=LINE % 1)  # noqa: E731
             assert post().status_code == 200

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from support import house
+from support.waiting import until
 
 from penstock import errors, worker
 from penstock.base import clock as clocks
@@ -213,13 +214,6 @@ def working(made: house.House) -> Iterator[subprocess.Popen[str]]:
         process.stdout.close()
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def parts_of(made: house.House, task_uuid: str) -> tuple[exports.Part, ...]:
     with made.opened.database.read() as tx:
         return exports.list_parts(tx, task_uuid)
@@ -229,7 +223,7 @@ def test_a_worker_that_gets_sigterm_finishes_its_parts_and_gives_the_lease_back(
     _, expected = busy_house.steps_of_an_undisturbed_export()
     used_before, task_uuid = busy_house.used_bytes(), busy_house.start()
     with working(busy_house) as process:
-        until(lambda: bool(parts_of(busy_house, task_uuid)))
+        until(lambda: bool(parts_of(busy_house, task_uuid)), 120)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
     left = busy_house.export(task_uuid)
@@ -261,13 +255,13 @@ def test_a_running_export_is_canceled_within_a_second_and_its_upload_aborted(bus
     with working(busy_house):
         for _ in range(3):
             task_uuid = busy_house.start()
-            until(lambda: busy_house.export(task_uuid).progress_events > 0)  # noqa: B023 - called at once
+            until(lambda: busy_house.export(task_uuid).progress_events > 0, 120)  # noqa: B023 - called at once
             with busy_house.opened.database.begin() as tx:
                 exports.request_cancel(tx, task_uuid, None, "somebody", busy_house.opened.clock.now())
             began = time.monotonic()
-            until(lambda: busy_house.export(task_uuid).status == "CANCELED")  # noqa: B023 - called at once
+            until(lambda: busy_house.export(task_uuid).status == "CANCELED", 120)  # noqa: B023 - called at once
             took.append(time.monotonic() - began)
-            until(lambda: not list(busy_house.opened.store.list_unfinished()))
+            until(lambda: not list(busy_house.opened.store.list_unfinished()), 120)
             assert_nothing_stays(busy_house, task_uuid)
     print(f"canceled after {', '.join(f'{each:.2f} s' for each in took)}")
     assert min(took) < 1  # the quickest of three: tests share their cores

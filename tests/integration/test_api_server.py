@@ -24,10 +24,11 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from support import databases
+from support import databases, waiting
+from support.tenants import tenant
 
 from penstock import errors, settings, worker
-from penstock.control import apikeys, communities, exports, secrets, states
+from penstock.control import exports, secrets, states
 from penstock.process import logs, server, services
 from penstock.worker import process as worker_process
 
@@ -39,17 +40,6 @@ def home(path: pathlib.Path, **values: Any) -> settings.Settings:
     path.mkdir(exist_ok=True)
     secrets.MasterKeys.create(path)
     return settings.Settings(home=path, port=0, poll_seconds=0.02, **values)
-
-
-def tenant(opened: services.Services) -> tuple[str, str]:
-    """(community, token that may do everything)."""
-    with opened.database.begin() as tx:
-        now = opened.clock.now()
-        community = communities.create(tx, name="acme", now=now)
-        _, token = apikeys.create(
-            tx, communities=[community.uuid], permissions=list(states.Permission), name="tests", now=now
-        )
-    return community.uuid, token
 
 
 @contextlib.contextmanager
@@ -70,13 +60,14 @@ def lines(count: int) -> bytes:
 
 def until(http: httpx.Client, path: str, done: Any) -> dict[str, Any]:
     """The first answer that is `done`; a minute at most."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        answer: dict[str, Any] = http.get(path).json()
-        if done(answer):
-            return answer
-        time.sleep(0.02)
-    raise AssertionError(answer)
+
+    def answer() -> dict[str, Any] | None:
+        found: dict[str, Any] = http.get(path).json()
+        return found if done(found) else None
+
+    found = waiting.until(answer)
+    assert found is not None
+    return found
 
 
 def search(http: httpx.Client) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 import httpx
 import pytest
 from support import published
+from support.tenants import tenant
 
 from penstock import settings
-from penstock.control import apikeys, communities, secrets, states
+from penstock.control import secrets
 from penstock.process import server
 
 TOOLS = ("openapi-python-client==0.29.1", "openapi-spec-validator==0.9.0")
@@ -73,12 +74,7 @@ def test_the_document_is_valid_and_a_generated_client_works(tools: pathlib.Path,
     secrets.MasterKeys.create(tmp_path / "home")
     values = settings.Settings(home=tmp_path / "home", port=0, poll_seconds=0.02)
     with server.running(values) as listening:
-        with listening.services.database.begin() as tx:
-            now = listening.services.clock.now()
-            community = communities.create(tx, name="acme", now=now).uuid
-            _, token = apikeys.create(
-                tx, communities=[community], permissions=list(states.Permission), name="tests", now=now
-            )
+        community, token = tenant(listening.services)
         document = tmp_path / "openapi.json"
         document.write_bytes(httpx.get(f"{listening.url}/openapi.json").content)
         run(tools, VALIDATE, str(document))

@@ -21,10 +21,10 @@ from typing import Any
 import httpx
 import pytest
 from support import published
+from support.tenants import tenant
 
 from penstock import settings
-from penstock.base import clock
-from penstock.control import apikeys, communities, secrets, states
+from penstock.control import secrets
 from penstock.process import services
 
 EVENTS = [
@@ -100,11 +100,8 @@ def served(home: pathlib.Path, *options: str) -> Iterator[Service]:
     values = settings.Settings(home=home)
     home.mkdir(exist_ok=True)
     secrets.MasterKeys.create(home)
-    with services.opened(values) as opened, opened.database.begin() as tx:
-        now = clock.SystemClock().now()
-        community = communities.create(tx, name="acme", now=now)
-        permissions = [each for each in states.Permission if each is not states.Permission.ADMIN]
-        _, token = apikeys.create(tx, communities=[community.uuid], permissions=permissions, name="tests", now=now)
+    with services.opened(values) as opened:
+        community, token = tenant(opened)
     command = [sys.executable, "-m", "penstock", "serve", "--tls", "--port", "0", *options]
     environment = os.environ | {"PENSTOCK_HOME": str(home), "PYTHONUNBUFFERED": "1", "PENSTOCK_POLL_SECONDS": "0.02"}
     with (home / "log").open("w") as log:
@@ -114,7 +111,7 @@ def served(home: pathlib.Path, *options: str) -> Iterator[Service]:
         headers = {"Authorization": f"Bearer {token}"}
         with httpx.Client(base_url=url, headers=headers, verify=_trusting(ca_file), timeout=30) as http:
             lines = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in EVENTS)
-            answer = http.post(f"/v1/communities/{community.uuid}/events", content=lines.encode())
+            answer = http.post(f"/v1/communities/{community}/events", content=lines.encode())
             assert answer.json()["accepted"] == len(EVENTS), answer.text
             yield Service(process=process, url=url, ca_file=ca_file, token=token, http=http)
     finally:

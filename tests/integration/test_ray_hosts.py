@@ -8,11 +8,12 @@ import pathlib
 import sys
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import psycopg
 import pytest
 from support import hosts, house, ray_cluster
+from support.waiting import until
 
 from penstock import worker
 from penstock.control import exports
@@ -36,13 +37,6 @@ def database_of_its_own() -> Iterator[str]:
     yield urllib.parse.urlsplit(url)._replace(path=f"/{name}").geturl()
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def until(there: Callable[[], object], seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not there():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_exports_are_exact_though_a_link_is_cut_and_a_worker_is_killed(
@@ -79,14 +73,14 @@ def test_exports_are_exact_though_a_link_is_cut_and_a_worker_is_killed(
             with made.opened.database.read() as tx:
                 return sum(len(exports.list_parts(tx, task)) for task in tasks)
 
-        until(lambda: recorded() >= 3)
+        until(lambda: recorded() >= 3, 300)
         net.cut("b")
         time.sleep(CUT_SECONDS)
         net.restore("b")
         before = recorded()
-        until(lambda: recorded() > before or all(made.export(task).status.is_final for task in tasks))
+        until(lambda: recorded() > before or all(made.export(task).status.is_final for task in tasks), 300)
         of_a.kill()
-        until(lambda: all(made.export(task).status.is_final for task in tasks))
+        until(lambda: all(made.export(task).status.is_final for task in tasks), 300)
         print([(made.export(task).status, made.export(task).attempts, made.export(task).waits) for task in tasks])
         assert [made.export(task).status for task in tasks] == ["FINISHED", "FINISHED"]
         assert [made.content(task) == expected for task in tasks] == [True, True]
@@ -107,7 +101,7 @@ def _start_ray(net: hosts.Hosts, environment: dict[str, str], folder: pathlib.Pa
     nodes |= {"HOME": str(folder), "PENSTOCK_HOME": "/nonexistent"}
     head = ["--head", "--port", "6379", "--ray-client-server-port", "10001", "--include-dashboard", "false"]
     net.start("a", [ray, "start", *head, "--node-ip-address", net.address("a"), *same], nodes, folder / "ray-a")
-    until(lambda: "Ray runtime started" in (folder / "ray-a").read_text())
+    until(lambda: "Ray runtime started" in (folder / "ray-a").read_text(), 300)
     other = ["--address", f"{net.address('a')}:6379", "--node-ip-address", net.address("b")]
     net.start("b", [ray, "start", *other, *same], nodes, folder / "ray-b")
-    until(lambda: "Ray runtime started" in (folder / "ray-b").read_text())
+    until(lambda: "Ray runtime started" in (folder / "ray-b").read_text(), 300)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import requests
-from support import ceph_service
+from support import ceph_service, waiting
 
 from penstock import errors
 from penstock.client import Penstock
@@ -162,7 +162,7 @@ def test_the_command_goes_on_where_it_was_interrupted(
         [sys.executable, "-m", "penstock", *command], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
     )
     part = tmp_path / "x.gz.part"
-    ceph_service.until(lambda: part.exists() and part.stat().st_blocks * 512 > 19 << 20)
+    waiting.until(lambda: part.exists() and part.stat().st_blocks * 512 > 19 << 20)
     stalled.send_signal(signal.SIGINT)
     _, said = stalled.communicate(timeout=30)
     world.wire.stalls = False

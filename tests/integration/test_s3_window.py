@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from support import ceph_service
+from support import ceph_service, waiting
 
 from penstock import errors, storage, worker
 from penstock.client import Penstock
@@ -67,7 +67,7 @@ def test_after_the_window_the_url_is_dead_and_clients_say_why(
         return requests.get(url, headers=key.headers(), verify=world.ca_file, timeout=30)
 
     assert gzip.decompress(get().content).count(b"\n") == 2_000
-    ceph_service.until(lambda: get().status_code != 200)
+    waiting.until(lambda: get().status_code != 200)
     assert (get().status_code, "<Code>AccessDenied</Code>" in get().text) == (403, True)
     assert world.task(uuid)["attributes"]["download_url"] is None
     with pytest.raises(errors.AccessDenied) as raw:

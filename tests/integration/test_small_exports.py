@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pathlib
 import threading
-import time
 
 import httpx
 import pytest
+from support import waiting
+from support.tenants import tenants
 
 from penstock import settings, worker
-from penstock.control import apikeys, communities, secrets, states
-from penstock.process import server, services
+from penstock.control import secrets
+from penstock.process import server
 
 JOBS = "/v1/sic/conf/events/search/jobs"
 TIMES = {"earliest_time": "2026-03-01T00:00:00Z", "latest_time": "2026-03-02T00:00:00Z"}
@@ -24,24 +25,13 @@ def lines(count: int) -> bytes:
     )
 
 
-def tenants(opened: services.Services) -> tuple[list[str], str]:
-    with opened.database.begin() as tx:
-        now = opened.clock.now()
-        made = [communities.create(tx, name=name, now=now).uuid for name in ("large", "small")]
-        _, token = apikeys.create(tx, communities=made, permissions=list(states.Permission), name="tests", now=now)
-    return made, token
-
-
 def status(http: httpx.Client, task: str) -> str:
     found: str = http.get(f"/v1/tasks/{task}").json()["status"]
     return found
 
 
 def until(http: httpx.Client, path: str, wanted: object) -> None:
-    deadline = time.monotonic() + 60
-    while http.get(path).json()["status"] != wanted:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    waiting.until(lambda: http.get(path).json()["status"] == wanted)
 
 
 def start(http: httpx.Client, community: str, count: int) -> str:
@@ -65,7 +55,7 @@ def test_a_small_export_goes_by_a_large_one(tmp_path: pathlib.Path, small_events
             assert go_on.wait(60)
 
     with server.running(values, worker=False) as listening:
-        made, token = tenants(listening.services)
+        made, token = tenants(listening.services, "large", "small")
         working = worker.Worker(listening.services, step=step)
         working.start()
         try:

@@ -10,16 +10,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
+from support.tenants import tenant
+from support.waiting import until
 
 from penstock import errors, settings
 from penstock.base import pacing
 from penstock.base.secret import Secret
-from penstock.control import apikeys, communities, secrets, states
+from penstock.control import secrets
 from penstock.process import services
 from penstock.worker import loop, process
 from penstock.worker.searches import child, children
@@ -27,24 +29,6 @@ from penstock.worker.searches import child, children
 JOBS = "/v1/sic/conf/events/search/jobs"
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-
-
-def until(there: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not there():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def tenant(opened: services.Services) -> tuple[str, str]:
-    """(community, token that may do everything)."""
-    with opened.database.begin() as tx:
-        now = opened.clock.now()
-        community = communities.create(tx, name="acme", now=now).uuid
-        _, token = apikeys.create(
-            tx, communities=[community], permissions=list(states.Permission), name="tests", now=now
-        )
-    return community, token
 
 
 def workers_of(pid: int, program: bytes = b"worker.main()") -> list[int]:

@@ -24,6 +24,7 @@ from playwright import sync_api
 
 from penstock.control import apikeys, communities, limits, searches, states
 from penstock.process import services
+from support.waiting import until
 
 FAILED_LOGINS = 48
 LOGINS = 120
@@ -171,14 +172,6 @@ class Service:
         )
         assert answer.status_code == 200, answer.text
         assert answer.json()["rejected_total"] == 0, answer.text
-
-
-def until(is_so: Callable[[], bool], seconds: float = 60) -> None:
-    """Asks until it is so."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it does not become so"
-        time.sleep(0.05)
 
 
 class Tab:

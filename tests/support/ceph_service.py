@@ -24,7 +24,7 @@ import threading
 import time
 import urllib.parse
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import boto3
@@ -38,6 +38,7 @@ from penstock.control import apikeys, communities, limits, secrets, states
 from penstock.intake import ingest
 from penstock.lake import table
 from penstock.process import services
+from support.waiting import until
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "ceph.sh"
 JOBS = "/v1/sic/conf/events/search/jobs"
@@ -550,14 +551,6 @@ def _announced(process: subprocess.Popen[str], home: pathlib.Path) -> tuple[str,
         if found := re.match(r"CA file: (.+)", line):
             return url, found[1].strip()
     raise AssertionError(f"the server ended: {(home / 'log').read_text()}")
-
-
-def until(is_so: Callable[[], bool], seconds: float = 60) -> None:
-    """Asks until it is so."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it does not become so"
-        time.sleep(0.02)
 
 
 def forms_of(key: str) -> list[bytes]:

@@ -12,7 +12,7 @@ import time
 import urllib.parse
 
 from penstock.process import server
-from support import ceph_service, cli_world, house
+from support import ceph_service, cli_world, house, waiting
 from support.chaos import afterwards, disk, fleet, tenants
 
 WORKERS = 2
@@ -169,7 +169,7 @@ class _Chaos:
             tenant.job = job
             task = tenant.start()
             assert task is not None
-            ceph_service.until(lambda task=task: self._made.export(task).status == "FINISHED")  # type: ignore[misc]
+            waiting.until(lambda task=task: self._made.export(task).status == "FINISHED")  # type: ignore[misc]
             key = self._made.export(task).object_key
             assert key is not None
             files[name] = b"".join(self._made.opened.store.read(key, house.storage.CustomerKey(tenant.started[task])))

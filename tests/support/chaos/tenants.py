@@ -18,12 +18,11 @@ from typing import Any
 import httpx
 import sqlalchemy as sa
 
-from penstock.control import apikeys, communities, states
 from penstock.control.schema import tables
 from penstock.lake import upkeep
 from penstock.process import services
 from penstock.samples import generate
-from support import house
+from support import house, tenants
 from support.chaos import disk
 
 JOBS = "/v1/sic/conf/events/search/jobs"
@@ -102,17 +101,13 @@ class Tenant:
 
 def move_in(opened: services.Services, url: str, name: str, events: int) -> Tenant:
     """A new community with events."""
-    with opened.database.begin() as tx:
-        now = opened.clock.now()
-        community = communities.create(tx, name=name, now=now)
-        rights = [right for right in states.Permission if right != states.Permission.ADMIN]
-        _, token = apikeys.create(tx, communities=[community.uuid], permissions=rights, name=name, now=now)
-    events_table = opened.table(community.uuid)
+    ((community,), token) = tenants.tenants(opened, name)
+    events_table = opened.table(community)
     generate.generate(events_table, events=events, seed=len(name), start=house.START)
     # Else a worker joins the files some time later: the lines of an export stay the same, but not where they are cut.
     upkeep.compact(events_table)
     http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
-    return Tenant(opened=opened, http=http, community_uuid=community.uuid)
+    return Tenant(opened=opened, http=http, community_uuid=community)
 
 
 class Hostile(threading.Thread):
