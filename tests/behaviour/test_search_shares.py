@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import pathlib
 import pickle
 import subprocess
@@ -190,17 +191,22 @@ def test_a_search_whose_process_dies_says_so_and_the_next_one_runs(service: Serv
         pool.close()
 
 
-@pytest.mark.parametrize("dies", ["before the answer", "within the request"])
+@pytest.mark.parametrize("dies", ["before the answer", "within the request", "while its child starts"])
 def test_a_searchs_process_whose_parent_dies_ends_without_a_word(service: Service, dies: str) -> None:
-    job = service.get(service.create(service.busy, ""))
+    is_gone = dies == "while its child starts"
+    job = service.get(service.create(service.busy, HEAVY if is_gone else ""))
     body = pickle.dumps((service.opened.settings.without_secrets(), job, {}, 0))
     request = child.LENGTH.pack(len(body)) + body
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", children._MAIN], **pipes) as process:  # type: ignore[call-overload]
-        process.stdout.close()
-        process.stdin.write(request if dies == "before the answer" else request[:-9])
+    parent = 1 if is_gone else os.getpid()
+    command = [sys.executable, "-c", children._MAIN.format(parent=parent)]
+    with subprocess.Popen(command, **pipes) as process:  # type: ignore[call-overload]
+        if not is_gone:
+            process.stdout.close()
+        process.stdin.write(request[:-9] if dies == "within the request" else request)
         process.stdin.close()
         assert process.stderr.read() == b""
+        assert not is_gone or process.stdout.read() == b""
 
 
 def test_a_search_over_a_file_that_cannot_be_read_fails_at_once_without_the_operators_inside(

@@ -41,9 +41,8 @@ Answer = found.Found | found.Wide | tuple[str, dict[str, object]]
 """What was found, or a search that was cut, or an error: the name of its class and its attributes."""
 
 
-def main() -> None:
-    """Answers requests until standard input ends."""
-    parent = os.getppid()
+def main(parent: int) -> None:
+    """Answers requests until standard input ends, or the process that started this one."""
     with contextlib.suppress(OSError):
         pathlib.Path("/proc/self/oom_score_adj").write_text(_OUT_OF_MEMORY_FIRST)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

@@ -26,7 +26,7 @@ from penstock.worker.searches import child, found
 NICENESS = 10
 """A search lets the API's answers go first, and goes before exports (`loop.NICENESS`)."""
 
-_MAIN = f"import os; os.nice({NICENESS}); from {child.__name__} import main; main()"
+_MAIN = f"import os; os.nice({NICENESS}); from {child.__name__} import main; main({{parent}})"
 """Not `-m`: the package imports the module, which would then be there twice."""
 
 CHECK_SECONDS = 0.05
@@ -111,7 +111,8 @@ class Children:
                     return process
                 _end(process)
         return subprocess.Popen(
-            [sys.executable, "-c", _MAIN],
+            # Told, since one that dies while its child still starts cannot be asked for any more.
+            [sys.executable, "-c", _MAIN.format(parent=os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # A Ctrl-C at the terminal is the service's to handle. Not a session of its own: Linux shares the cores
