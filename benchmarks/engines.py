@@ -1,12 +1,17 @@
 """The same export on `threads` and on Ray with 1, 2 and 3 nodes: one SHA-256, work per node, what the cluster costs.
 
-Usage: python benchmarks/engines.py [--events 2000000] [--nodes 1 2 3] [--bucket NAME] [--address ray]
+Usage: python benchmarks/engines.py [--events 2000000] [--nodes 1 2 3] [--bucket NAME] [--address ray] [--quota 0.3]
 
 Needs PENSTOCK_TEST_CEPH and _CA (scripts/ceph.sh start) and the extra `ray`. A node has one CPU, and is bound to one
 core as long as there are cores. Seconds of CPU are counted, of each node's processes, of the coordinator and of Ray's
 servers: where nodes, coordinator and S3 server share a machine, the clock says little about machines of their own.
 `ideal` is the work of all nodes over that of the busiest: how many times faster they would be than one, each on a
 machine of its own, as long as coordinator and store keep up.
+
+With `--quota 0.3` each node may use so much of a core, on whichever cores: a control group of the kernel's around its
+raylet and all that it starts. Where the machine has room beside all of them, the nodes are the bottleneck, and the
+clock tells what a second one is worth. `idle` is the share of the machine that nobody used meanwhile: near zero, the
+machine and not the nodes was the bottleneck. Wants root, and a machine without other work.
 
 With `--address ray` the coordinator speaks to the cluster as from outside (`ray://`).
 """
@@ -146,17 +151,104 @@ def exported(store: Any, engine: engines.Engine, work: pipeline.Work) -> tuple[s
 def seconds_of(parents: list[int], *, themselves: bool) -> float:
     """CPU seconds of processes, or of their children that live."""
     total = 0.0
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                fields = pathlib.Path(entry.path, "stat").read_text().rpartition(")")[2].split()
-                if (int(entry.name) if themselves else int(fields[1])) in parents:
-                    total += (int(fields[11]) + int(fields[12])) / TICKS
+    for pid in parents if themselves else children_of(parents):
+        with contextlib.suppress(OSError):
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            total += (int(fields[11]) + int(fields[12])) / TICKS
     return total
 
 
 def raylet_of(node: Any) -> int:
     return int(node.all_processes["raylet"][0].process.pid)
+
+
+class Quota:
+    """A control group of processes, whose use of CPU can be bounded. A context manager; wants root."""
+
+    PERIOD_US = 20_000
+
+    def __init__(self) -> None:
+        root = pathlib.Path("/sys/fs/cgroup")
+        self._is_v2 = (root / "cgroup.controllers").exists()
+        self._folder = (root if self._is_v2 else root / "cpu") / f"penstock-{uuid.uuid4().hex}"
+
+    def __enter__(self) -> Quota:
+        self._folder.mkdir()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Its processes are gone by then; the kernel takes a moment to notice.
+        deadline = time.monotonic() + 10
+        while self._folder.exists() and time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                self._folder.rmdir()
+            time.sleep(0.1)
+
+    def take(self, pid: int) -> None:
+        """A process, with the children that it has and will have."""
+        for one in (pid, *children_of([pid])):
+            (self._folder / "cgroup.procs").write_text(str(one))
+
+    def limit(self, cores: float) -> None:
+        most = int(cores * self.PERIOD_US)
+        if self._is_v2:
+            (self._folder / "cpu.max").write_text(f"{most} {self.PERIOD_US}")
+            return
+        (self._folder / "cpu.cfs_period_us").write_text(str(self.PERIOD_US))
+        (self._folder / "cpu.cfs_quota_us").write_text(str(most))
+
+
+def children_of(parents: list[int]) -> list[int]:
+    found = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                stat = pathlib.Path(entry.path, "stat").read_text().rpartition(")")[2].split()
+                if int(stat[1]) in parents:
+                    found.append(int(entry.name))
+    return found
+
+
+def idle_seconds() -> float:
+    """CPU seconds that nobody used, over all cores, since the machine started."""
+    fields = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    return (int(fields[4]) + int(fields[5])) / TICKS
+
+
+def on_quotas(nodes: int, cores: float, store: Any, configured: settings.Settings, work: pipeline.Work) -> float:
+    """Seconds of an export on nodes that may use so much of a core each."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    memory = {"object_store_memory": 150 << 20, "include_dashboard": False}
+    with contextlib.ExitStack() as stack:
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **memory})
+        quotas = [stack.enter_context(Quota()) for _ in range(nodes)]
+        raylets = []
+        for quota in quotas:
+            raylets.append(raylet_of(cluster.add_node(num_cpus=1, **memory)))
+            quota.take(raylets[-1])
+        engine = on_ray.OnRay(dataclasses.replace(configured, ray_address=cluster.address, shards_in_flight=2 * nodes))
+        exported(store, engine, work)  # as fast as it goes: processes have started and have loaded what they need
+        for quota, raylet in zip(quotas, raylets, strict=True):
+            quota.take(raylet)
+            quota.limit(cores)
+        time.sleep(1)
+        before = [seconds_of([one], themselves=False) + seconds_of([one], themselves=True) for one in raylets]
+        idle = idle_seconds()
+        digest, wall, own = exported(store, engine, work)
+        idle = (idle_seconds() - idle) / wall / len(CORES)
+        used = [
+            seconds_of([one], themselves=False) + seconds_of([one], themselves=True) - was
+            for one, was in zip(raylets, before, strict=True)
+        ]
+        shares = " + ".join(f"{one / wall / cores:.0%}" for one in used)
+        of_nodes = " + ".join(f"{one:.1f}" for one in used)
+        print(f"| {nodes} | {wall:.1f} | {of_nodes} | {shares} | {own:.1f} | {idle:.0%} | {digest[:16]} |", flush=True)
+        engine.close()
+        ray.shutdown()
+        cluster.shutdown()
+    return wall
 
 
 def on_nodes(nodes: int, from_outside: bool, store: Any, configured: settings.Settings, work: pipeline.Work) -> str:
@@ -197,6 +289,7 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--shard-slices", type=int, default=2)
     parser.add_argument("--bucket", default="")
+    parser.add_argument("--quota", type=float, default=0)
     parser.add_argument("--address", choices=["head", "ray"], default="head")
     given = parser.parse_args()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -205,6 +298,14 @@ def main() -> None:
         os.environ |= environment(folder, name)
         configured = settings.load(engine="ray", shard_slices=given.shard_slices, home=folder)
         store = opening.open_service_bucket(configured, clock=clock.SystemClock())
+        if given.quota:
+            work = work_of(folder, configured, given.shard_slices)
+            print("| nodes | s | CPU s of nodes | of their quota | CPU s of coordinator | idle | SHA-256 |")
+            print("|---|---|---|---|---|---|---|")
+            took = {nodes: on_quotas(nodes, given.quota, store, configured, work) for nodes in given.nodes}
+            for nodes in given.nodes[1:]:
+                print(f"{nodes} nodes: {took[given.nodes[0]] / took[nodes]:.2f} times as fast as {given.nodes[0]}.")
+            return
         print("| engine, nodes | s | CPU s of nodes | of coordinator | of Ray's servers | ideal | SHA-256 |")
         print("|---|---|---|---|---|---|---|")
         digests = set()
