@@ -175,6 +175,10 @@ class Settings:
     attach_s3_access_key_id: str = _field("", "Access key for them, which needs to read and to list.")
     attach_s3_secret_access_key: Secret = _field("", "Secret of that access key.")
     attach_s3_allow_http: bool = _field(False, "Allow plain http to that endpoint. For tests only.")
+    attach_spill_bytes: int = _field(
+        10_000_000_000, "What an export of a table that is in no order of time may put on this machine's disk; 0: none."
+    )
+    attach_spill_path: str = _field("", "Folder for that; empty: `spill` in the home folder.")
 
     # Storage
     storage: Literal["embedded", "s3"] = _field("embedded", "Where the service keeps exports.")
@@ -259,6 +263,11 @@ class Settings:
     def resolved_lake_secret(self) -> Secret:
         """Secret of the access key of the lake's bucket: its own, or that of the exports' bucket."""
         return self.lake_s3_secret_access_key or self.s3_secret_access_key
+
+    @property
+    def resolved_attach_spill_path(self) -> pathlib.Path:
+        """`attach_spill_path`, or `spill` in the home folder."""
+        return pathlib.Path(self.attach_spill_path) if self.attach_spill_path else self.home.resolve() / "spill"
 
     @property
     def resolved_lake_cache_path(self) -> str:

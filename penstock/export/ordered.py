@@ -20,12 +20,16 @@ def ordered(
     *,
     threads: int,
     check: Callable[[], None],
+    stop: Callable[[], None] = lambda: None,
 ) -> Iterator[Result]:
     """Yields `work(item)` for each item, in the items' order, computed on `threads` threads.
 
     At most `2 x threads` results exist at once (running, or done and not yet taken): that is the back-pressure.
     `check` is called at least every POLL_SECONDS while waiting; what it raises ends the run. Whatever ends it,
     no thread is left running when the iterator is closed or has raised.
+
+    Args:
+        stop: called where the run ends early, before its threads are waited for: `work` that takes long ends then.
     """
     waiting: collections.deque[concurrent.futures.Future[Result]] = collections.deque()
     executor = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="penstock-slice")
@@ -38,6 +42,9 @@ def ordered(
                 yield take(waiting.popleft(), check)
         while waiting:
             yield take(waiting.popleft(), check)
+    except BaseException:
+        stop()
+        raise
     finally:
         # Waits also when the caller stops early: a scan that goes on alone would hold its memory and the snapshot's
         # files.

@@ -54,11 +54,14 @@ def run(
         compression=work.compression,
         slices=work.slices,
         threads=threads + 1,
+        together=todo,
     )
     with uploads.Uploads(
         put, before=journal.before_part, after=journal.after_part, check=journal.check, threads=upload_threads
     ) as under_way:
-        for segment in ordered.ordered(segment_of, todo, threads=threads + 1, check=journal.check):
+        for segment in ordered.ordered(
+            segment_of, todo, threads=threads + 1, check=journal.check, stop=segment_of.stop
+        ):
             part = cutter.add(segment)
             events += segment.events
             journal.progress(events)

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 from penstock import encode, query
 from penstock.encode import gzip
 from penstock.evidence.facts import PartFacts
-from penstock.export import parts
+from penstock.export import parts, spilling
 from penstock.fields import selection, types
 from penstock.lake import table
+from penstock.lake.attached import snapshots
 from penstock.lake.read import fetching, plan, scan
 from penstock.storage import contract
 
@@ -116,12 +117,14 @@ def segment_maker(
     compression: str,
     slices: Sequence[plan.Slice] = (),
     threads: int = 1,
-) -> Callable[[plan.Slice], gzip.Segment]:
-    """The function that turns a slice into its segment; safe on several threads.
+    together: Sequence[plan.Slice] = (),
+) -> Segments:
+    """What turns a slice into its segment; safe on several threads.
 
     Args:
         slices: all slices, by number: the files of the next ones are fetched from a bucket before they are asked for.
         threads: slices that are worked on at once.
+        together: slices that this machine will be asked for, in order; those that share rows may be read as one.
     """
     columns: Mapping[str, types.FieldType] = snapshot.columns
     encoder = encode.LineEncoder(fields, columns)
@@ -129,12 +132,35 @@ def segment_maker(
     aliased = alias in fields and alias not in columns
     wanted = [types.TIMESTAMP if aliased and name == alias else name for name in fields]
 
+    spill: spilling.Spill | None = None
+    if isinstance(snapshot, snapshots.Attached) and snapshot.spill is not None:
+        spill = spilling.Spill(snapshot, together, wanted, predicate)
+
     def segment_of(piece: plan.Slice) -> gzip.Segment:
         # Behind those that other threads read now.
         fetching.slices_ahead(snapshot, slices[piece.number + threads : piece.number + 3 * threads], predicate)
-        frame = scan.read_slice(snapshot, piece, wanted, predicate)
+        frame = spill.read(piece) if spill else scan.read_slice(snapshot, piece, wanted, predicate)
         if aliased:
             frame = frame.with_columns(frame[types.TIMESTAMP].alias(alias))
         return gzip.encode_slice(encoder, frame, compression)
 
-    return segment_of
+    return Segments(segment_of, spill.stop if spill else _nothing)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Segments:
+    """Turns slices into segments.
+
+    Attributes:
+        of: the segment of a slice; called on several threads.
+        stop: ends what takes long in `of`, which then raises `table.Stopped`; for good.
+    """
+
+    of: Callable[[plan.Slice], gzip.Segment]
+    stop: Callable[[], None]
+
+    def __call__(self, piece: plan.Slice) -> gzip.Segment:
+        return self.of(piece)
+
+
+def _nothing() -> None: ...

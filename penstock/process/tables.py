@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from penstock import settings as settings_module
 from penstock.lake import table
-from penstock.lake.attached import definition, stores
+from penstock.lake.attached import definition, snapshots, stores
 from penstock.lake.attached import table as attached
 from penstock.process import lakes
 
@@ -54,8 +54,15 @@ def open_attached(
     settings: settings_module.Settings, community_uuid: str, defined: definition.Definition
 ) -> attached.AttachedTable:
     """A table that somebody else writes, as a community's. Nothing is read or written yet."""
+    most_bytes = settings.attach_spill_bytes
+    spill = snapshots.SpillPlace(settings.resolved_attach_spill_path, most_bytes, settings.disk_keep_bytes)
     return attached.AttachedTable(
-        lakes.open_lake(settings), community_uuid, defined, access_of(settings), closed=_closed(settings)
+        lakes.open_lake(settings),
+        community_uuid,
+        defined,
+        access_of(settings),
+        closed=_closed(settings),
+        spill=spill if most_bytes else None,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from penstock import export, query
-from penstock.lake.attached import definition, stores, table
+from penstock.lake.attached import definition, snapshots, stores, table
 from penstock.lake.read import plan
 
 EVER = plan.TimeRange.ever()
@@ -32,6 +32,7 @@ class Lake:
         catalog: str | None = None,
         access: stores.Access | None = None,
         closed: str = "",
+        spill: snapshots.SpillPlace | None = None,
     ) -> table.AttachedTable:
         """An attached table, after the look that `penstock community attach` takes."""
         where = str(place) if catalog else stores.normal(str(place))
@@ -43,6 +44,7 @@ class Lake:
             ),
             access or stores.Access(),
             closed=closed,
+            spill=spill,
         )
         made.check()
         return made

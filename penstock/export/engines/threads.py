@@ -70,7 +70,11 @@ class _Pool:
         self._threads = threads
         self._upload_threads = upload_threads
         self._segment_of = works.segment_maker(
-            work.snapshot, fields=work.fields, predicate=work.predicate, compression=work.compression
+            work.snapshot,
+            fields=work.fields,
+            predicate=work.predicate,
+            compression=work.compression,
+            together=work.slices,
         )
         self._is_over = False
         self._executor = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="penstock-shard")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from penstock.encode import gzip
 from penstock.export import ordered, uploads
 from penstock.export import work as works
 from penstock.export.shards import cut
@@ -37,7 +36,7 @@ class Computed:
 def compute(
     assignment: plans.Assignment,
     slices: Sequence[plan.Slice],
-    segment_of: Callable[[plan.Slice], gzip.Segment],
+    segment_of: works.Segments,
     put: works.Put,
     *,
     part_bytes: int,
@@ -60,7 +59,7 @@ def compute(
     with uploads.Uploads(
         put, before=_nothing, after=lambda facts, receipt: None, check=check, threads=upload_threads
     ) as under_way:
-        for segment in ordered.ordered(segment_of, slices, threads=threads + 1, check=check):
+        for segment in ordered.ordered(segment_of, slices, threads=threads + 1, check=check, stop=segment_of.stop):
             part = cutter.add(segment)
             if part is not None:
                 under_way.add(part)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import itertools
+import pathlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -52,6 +53,21 @@ class Source:
     view: schemas.View
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class SpillPlace:
+    """Where `export.spilling` may put copies of events.
+
+    Attributes:
+        folder: of this machine; made when it is needed, in a folder that is there.
+        most_bytes: what one export may take there.
+        keep_bytes: of that disk, left free.
+    """
+
+    folder: pathlib.Path
+    most_bytes: int
+    keep_bytes: int = 0
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Attached(snapshots.Snapshot):
     """A snapshot of an attached table.
@@ -61,12 +77,14 @@ class Attached(snapshots.Snapshot):
         sources: the files, by their address.
         schema: the fields and where they come from.
         access: how S3 is reached.
+        spill: where slices that share row groups may be put; None: nowhere.
     """
 
     listed: listing.Listing = dataclasses.field(repr=False, compare=False)
     sources: Mapping[str, Source] = dataclasses.field(repr=False, compare=False)
     schema: schemas.Schema = dataclasses.field(repr=False, compare=False)
     access: stores.Access = dataclasses.field(repr=False, compare=False)
+    spill: SpillPlace | None = dataclasses.field(default=None, repr=False, compare=False)
 
     def location(self, path: str) -> str:
         """Where a data file lies: its path is its address."""
@@ -258,6 +276,7 @@ def make(
     views: schemas.Views,
     schema: schemas.Schema,
     access: stores.Access,
+    spill: SpillPlace | None = None,
 ) -> Attached:
     """The snapshot of a listing whose files are known."""
     sources: dict[str, Source] = {}
@@ -293,6 +312,7 @@ def make(
         sources=sources,
         schema=schema,
         access=access,
+        spill=spill,
     )
 
 

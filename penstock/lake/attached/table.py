@@ -31,6 +31,7 @@ class AttachedTable(table.EventTable):
 
     Args:
         closed: where no file of the table may lie, see `stores.check_place`.
+        spill: where slices that share row groups may be put; None: nowhere.
 
     Attributes:
         defined: what is attached.
@@ -44,9 +45,11 @@ class AttachedTable(table.EventTable):
         access: stores.Access,
         *,
         closed: str = "",
+        spill: snapshots.SpillPlace | None = None,
     ) -> None:
         super().__init__(lake, community_uuid)
         self._closed = closed
+        self._spill = spill
         self.defined = defined
         self._access = access
         self._book = facts.Book(access, ledger.Ledger(self.folder, defined.time))
@@ -100,7 +103,7 @@ class AttachedTable(table.EventTable):
         listed = self._listed(None)
         views, found, schema = self._looked_at(listed, is_first=True)
         schemas.check([views.of(each.shape) for each in found], schema, self.defined)
-        return snapshots.make(self.root, listed, found, views, schema, self._access)
+        return snapshots.make(self.root, listed, found, views, schema, self._access, self._spill)
 
     def hand_over(self, folder: location.Location) -> None:
         """Keeps what a look at the table found out in a community's folder, where its own processes ask for it."""
@@ -177,7 +180,7 @@ class AttachedTable(table.EventTable):
 
     def _make(self, listed: listing.Listing) -> snapshots.Attached:
         views, found, schema = self._looked_at(listed)
-        made = snapshots.make(self.root, listed, found, views, schema, self._access)
+        made = snapshots.make(self.root, listed, found, views, schema, self._access, self._spill)
         while len(self._made) >= _KEPT_IN_MEMORY:
             self._made.pop(next(iter(self._made)), None)
         self._made[listed.version] = made

@@ -60,7 +60,7 @@ def read_slice(
         StorageError: `lake_failed`.
     """
     chosen = [snapshot.files_by_path[piece.file] for piece in slice_.pieces]
-    with _reading(snapshot, chosen):
+    with reading(snapshot, chosen):
         if isinstance(snapshot, snapshots.Attached):
             return unsorted_reading.read_slice(snapshot, slice_, fields, predicate)
         holdings = snapshot.fields_of(chosen)
@@ -168,7 +168,7 @@ def count(
         unsure = [file for file in part if own.expression is not None or not time_range.covers(file)]
         found += sum(file.rows for file in part) - sum(file.rows for file in unsure)
         if unsure and own.constant is not False:
-            with _reading(snapshot, unsure), fetching.held(snapshot, unsure):
+            with reading(snapshot, unsure), fetching.held(snapshot, unsure):
                 lengths = _in_range(snapshot, unsure, time_range, own, groups=needed.groups).select(pl.len())
                 found += int(lengths.collect(engine="streaming").item())
         done += sum(file.rows for file in part)
@@ -223,7 +223,7 @@ def histogram(
                 rest.append(file)
         if not rest or own.constant is False:
             continue
-        with _reading(snapshot, rest), fetching.held(snapshot, rest):
+        with reading(snapshot, rest), fetching.held(snapshot, rest):
             matching = _in_range(snapshot, rest, time_range, own, types.TIMESTAMP, groups=needed.groups)
             grouped = matching.group_by(bucket).agg(pl.len().alias("events")).collect(engine="streaming")
         for position, events in grouped.iter_rows():
@@ -254,11 +254,11 @@ def newest(
     while by_age and limit > 0 and (len(best) < limit or by_age[0][1].last_us >= best[-1].us):
         table.check_stop(should_stop)
         chunk, by_age = sorted(by_age[:size]), by_age[size:]
-        with _reading(snapshot, [file for _, file in chunk]):
+        with reading(snapshot, [file for _, file in chunk]):
             best += _newest_of(snapshot, chunk, time_range, predicate, limit)
         best = sorted(best, key=lambda found: (found.us, found.place, found.row), reverse=True)[:limit]
         size = min(2 * size, _NEWEST_FILES)
-    with _reading(snapshot, [snapshot.files[found.place] for found in best]):
+    with reading(snapshot, [snapshot.files[found.place] for found in best]):
         return _events(snapshot, best)
 
 
@@ -419,7 +419,7 @@ def _scan(
 
 
 @contextlib.contextmanager
-def _reading(snapshot: table.Snapshot, files: Sequence[files.DataFile]) -> Iterator[None]:
+def reading(snapshot: table.Snapshot, files: Sequence[files.DataFile]) -> Iterator[None]:
     """`table.translated`; but what the query is to blame for becomes InvalidRequest `query_not_computable`.
 
     No later attempt can succeed with it, while a lake that failed may be well again. An attached table's files are

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 
@@ -25,20 +26,51 @@ def read_slice(
         Conflict: `attached_file_changed`.
         InvalidRequest, StorageError: see `scan.reading`.
     """
-    wanted = [name for name in dict.fromkeys(fields) if name in snapshot.columns]
-    held = snapshot.fields_of([snapshot.files_by_path[piece.file] for piece in slice_.pieces])
-    wanted = [name for name in wanted if any(name in each.columns for each in held)]
-    overflow = [name for name in wanted if any(name in each.overflow for each in held)]
-    names = wanted + [types.OVERFLOW] * bool(overflow) or [types.TIMESTAMP]
-    # The events' order needs their time, whatever is asked for.
-    read = [*dict.fromkeys([*names, types.TIMESTAMP])]
-    frames = [
-        _pieces(snapshot, pieces, slice_, read, overflow, predicate) for pieces in _together(snapshot, slice_.pieces)
-    ]
+    reading = Reading.of(snapshot, slice_, fields, predicate)
+    frames = list(reading.frames(slice_.pieces))
     frame = pl.concat(frames) if len(frames) > 1 else frames[0]
     if not frame[types.TIMESTAMP].is_sorted():
         frame = frame.sort(types.TIMESTAMP, maintain_order=True)
-    return frame.select(names)
+    return frame.select(reading.names)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How the events of a slice are read.
+
+    Attributes:
+        snapshot, slice: of which.
+        names: columns of the answer.
+        overflow: those of them that the overflow may have values of.
+        predicate: the query.
+    """
+
+    snapshot: snapshots.Attached
+    slice: plan.Slice
+    names: list[str]
+    overflow: list[str]
+    predicate: query.Predicate
+
+    @classmethod
+    def of(
+        cls, snapshot: snapshots.Attached, slice_: plan.Slice, fields: Sequence[str], predicate: query.Predicate
+    ) -> Reading:
+        """Of those of `fields` that a file of the slice has."""
+        wanted = [name for name in dict.fromkeys(fields) if name in snapshot.columns]
+        held = snapshot.fields_of([snapshot.files_by_path[piece.file] for piece in slice_.pieces])
+        wanted = [name for name in wanted if any(name in each.columns for each in held)]
+        overflow = [name for name in wanted if any(name in each.overflow for each in held)]
+        names = wanted + [types.OVERFLOW] * bool(overflow) or [types.TIMESTAMP]
+        return cls(snapshot=snapshot, slice=slice_, names=names, overflow=overflow, predicate=predicate)
+
+    def frames(self, pieces: Sequence[plan.Piece]) -> Iterator[pl.DataFrame]:
+        """Matching events of the slice's time among the rows of pieces, in order of files and rows.
+
+        With `names` and TIMESTAMP: the events' order needs their time, whatever is asked for.
+        """
+        read = [*dict.fromkeys([*self.names, types.TIMESTAMP])]
+        for some in _together(self.snapshot, pieces):
+            yield _pieces(self.snapshot, some, self.slice, read, self.overflow, self.predicate)
 
 
 def _together(snapshot: snapshots.Attached, pieces: Sequence[plan.Piece]) -> Iterator[list[plan.Piece]]:

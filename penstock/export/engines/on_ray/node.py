@@ -151,11 +151,13 @@ def _computed(settings: settings_module.Settings, order: dict[str, Any], cpus: i
     recipe = works.Recipe(**order["recipe"])
     snapshot = _table(settings, recipe.community_uuid).snapshot(order["snapshot_version"])
     node = query.both(query.parse(recipe.term), query.from_filters(recipe.filters))
+    slices = [plan.Slice.from_json(each) for each in order["slices"]]
     segment_of = works.segment_maker(
         snapshot,
         fields=order["fields"],
         predicate=query.compile(node, snapshot.query_columns),
         compression=order["compression"],
+        together=slices,
     )
     bucket, customer_key = orders.bucket_of(order), orders.customer_key_of(order)
     store = _service_store(settings) if bucket is None else opening.open_customer_store(bucket, settings)
@@ -166,7 +168,7 @@ def _computed(settings: settings_module.Settings, order: dict[str, Any], cpus: i
 
     return shard.compute(
         orders.assignment_of(order),
-        [plan.Slice.from_json(each) for each in order["slices"]],
+        slices,
         segment_of,
         put,
         part_bytes=order["part_bytes"],
