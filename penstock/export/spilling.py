@@ -66,10 +66,12 @@ class Spill:
         self._places = {slice_.number: place for place, slice_ in enumerate(slices)}
         self._fields = fields
         self._predicate = predicate
+        self._weights: dict[str, float] = {}
         self._filling = threading.Lock()
         self._windows: dict[int, _Window | None] = {}  # of a slice's place; None: it is read by itself
         assert snapshot.spill is not None, "the caller has looked"
         self._place = snapshot.spill
+        self._most_bytes = self._place.most_bytes / _WINDOWS
         self._is_over = False
 
     def read(self, slice_: plan.Slice) -> pl.DataFrame:
@@ -89,9 +91,12 @@ class Spill:
         place = self._places.get(slice_.number)
         if place is None:
             return None
-        if place not in self._windows:
+        while place not in self._windows:
             end, is_worth = self._end_of(place)
             window = self._filled(self._slices[place:end]) if is_worth else None
+            if window is None and is_worth:
+                self._most_bytes /= 2  # the events weigh more than was thought, or others fill the disk
+                continue
             self._windows |= dict.fromkeys(range(place, end), window)
         return self._windows[place]
 
@@ -100,14 +105,13 @@ class Spill:
 
         It ends where the next slice reads other rows, and where the disk has no room for more.
         """
-        most_bytes = self._place.most_bytes / _WINDOWS
         hulls: dict[str, tuple[int, int]] = {}
         alone, held, end = 0, 0.0, place
         for slice_ in itertools.islice(self._slices, place, None):
-            held += slice_.rows * self._weight(slice_)
+            held += slice_.rows * max(self._weight(piece.file) for piece in slice_.pieces)
             shares = end == place or any(_overlaps(piece, hulls) for piece in slice_.pieces)
             # Slices of one instant are cut by row, and time does not tell them apart.
-            if not shares or held > most_bytes or end in self._windows or slice_.first_us == slice_.last_us:
+            if not shares or held > self._most_bytes or end in self._windows or slice_.first_us == slice_.last_us:
                 break
             for piece in slice_.pieces:
                 first, last = hulls.get(piece.file, (piece.offset, 0))
@@ -119,18 +123,18 @@ class Spill:
         together = sum(last - first for parts in _spans(self._slices[place:end]).values() for first, last in parts)
         return end, alone >= WORTH * together
 
-    def _weight(self, slice_: plan.Slice) -> float:
-        """Bytes of a row at most."""
-        names = self._predicate.columns.union(self._fields)
-        return max(
-            self._snapshot.row_bytes(self._snapshot.files_by_path[path], names)
-            for path in {piece.file for piece in slice_.pieces}
-        )
+    def _weight(self, path: str) -> float:
+        """Bytes of a row of a file. Kept: slices by the hundred may read files by the thousand."""
+        if path not in self._weights:
+            names = self._predicate.columns.union(self._fields)
+            self._weights[path] = self._snapshot.row_bytes(self._snapshot.files_by_path[path], names)
+        return self._weights[path]
 
     def _filled(self, slices: Sequence[plan.Slice]) -> _Window | None:
         """The slices on the disk; None: there is no room for them."""
         window = _Window.opened(slices, self._place)
         if window is None:
+            self._most_bytes = 0  # for good
             return None
         spans = _spans(slices)
         files = [file for file in self._snapshot.files if file.path in spans]
@@ -163,11 +167,10 @@ class Spill:
 
     def _steps(self, pieces: Sequence[plan.Piece]) -> Iterator[list[plan.Piece]]:
         """The pieces, in order, so many at a time as may be in sight at once; a large one in several."""
-        names = self._predicate.columns.union(self._fields)
         step: list[plan.Piece] = []
         size = 0.0
         for piece in pieces:
-            weight = self._snapshot.row_bytes(self._snapshot.files_by_path[piece.file], names)
+            weight = self._weight(piece.file)
             most = max(1, int(BUFFER_BYTES / weight))
             for start in range(0, piece.rows, most):
                 rows = min(most, piece.rows - start)
