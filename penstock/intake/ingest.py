@@ -106,7 +106,7 @@ def ingest(
             run.take_piecewise(sources)
         else:
             for source in sources:
-                run.take_whole(source, _batch_ids(batch_id, source, is_only=len(sources) == 1))
+                run.take_whole(source, batch_ids_of(batch_id, source, is_only=len(sources) == 1))
         return _report(run, rejects, event_table, clock.monotonic() - started)
 
 
@@ -131,7 +131,7 @@ def ingest_stream(
     return _report(run, rejects, event_table, clock.monotonic() - started)
 
 
-def _batch_ids(batch_id: str, source: Source, *, is_only: bool) -> tuple[str, ...]:
+def batch_ids_of(batch_id: str, source: Source, *, is_only: bool) -> tuple[str, ...]:
     """Ids of a source's commit: with the whole path of a file, so that two files of one name in two folders are two;
     and as version 0.1 named it."""
     if is_only:

@@ -7,7 +7,8 @@ import contextlib
 import dataclasses
 import json.encoder
 import pathlib
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from penstock.fields import refused
@@ -70,8 +71,7 @@ class Rejects:
             return
         # Made with the first reject: an ingest without any leaves no empty file.
         if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("wb")
+            self._file = self._begun(self._path)
         try:
             text = f'"raw": {_string(raw.decode())}'
         except UnicodeDecodeError:
@@ -82,6 +82,22 @@ class Rejects:
         reason = _string(f"{refusal.code}: {refusal.detail}")
         entry = f'{{"source": {_string(source)}, "line": {line}, "reason": {reason}, {text}}}\n'
         self._file.write(entry.encode(errors="backslashreplace"))
+
+    def take_over(self, count: int, first: Iterable[Reject], kept: pathlib.Path | None) -> None:
+        """Adds the rejects of another process, and what it kept of them in a side file of its own."""
+        self.count += count
+        self.first += list(first)[: self._details - len(self.first)]
+        if self._path is None or kept is None or not kept.exists():
+            return
+        if self._file is None:
+            self._file = self._begun(self._path)
+        with kept.open("rb") as file:
+            shutil.copyfileobj(file, self._file)
+
+    @staticmethod
+    def _begun(path: pathlib.Path) -> BinaryIO:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb")
 
     def mark(self) -> tuple[int, int]:
         """Where the rejects stand now, for `rewind`."""

@@ -10,14 +10,15 @@ import collections
 import contextlib
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent import futures
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import polars as pl
 
 from penstock import errors
 from penstock.base.clock import Clock
+from penstock.fields.types import FieldType
 from penstock.intake import archives, batch, collect, readers, streams, typing_fields
 from penstock.intake import rejects as rejects_module
 from penstock.lake import table
@@ -49,6 +50,22 @@ class Progress:
     rejected: int
 
 
+class Table(Protocol):
+    """What a run needs of an event table."""
+
+    def check_writable(self) -> None: ...
+
+    def snapshot(self) -> table.Snapshot: ...
+
+    def add_columns(self, wanted: Mapping[str, FieldType]) -> Mapping[str, FieldType]: ...
+
+    def batches_taken(self, batch_ids: Collection[str]) -> frozenset[str]: ...
+
+    def append(
+        self, frames: Iterable[pl.DataFrame], *, types: Mapping[str, FieldType], batch_ids: Collection[str] = ()
+    ) -> int: ...
+
+
 class Run:
     """Takes sources into a table; counts.
 
@@ -63,7 +80,7 @@ class Run:
 
     def __init__(
         self,
-        event_table: table.EventTable,
+        event_table: Table,
         clock: Clock,
         limits: batch.Limits,
         rejects: rejects_module.Rejects,

@@ -115,6 +115,15 @@ class FileWriter:
         self.columns: set[str] = set()
         self.is_offered = False
 
+    @classmethod
+    def holding(
+        cls, folder: Location, room: disk.Room, written: Iterable[Written], columns: Iterable[str]
+    ) -> FileWriter:
+        """One whose files others have written: other processes, other machines."""
+        made = cls(folder, room)
+        made.written, made.columns = list(written), set(columns)
+        return made
+
     def write(self, frame: pl.DataFrame, wanted: Mapping[str, FieldType]) -> None:
         """Takes a frame; writes a file as soon as there is enough for one."""
         _check(frame, wanted)

@@ -212,6 +212,16 @@ class EventTable:
                 holds `columns`), `invalid_frame`.
             StorageError: `lake_failed`, `lake_busy` (the commit lost every race).
         """
+        writer = self.write(frames, types=types, batch_ids=batch_ids)
+        return self.commit(writer, types=types, batch_ids=batch_ids)
+
+    def write(
+        self, frames: Iterable[pl.DataFrame], *, types: Mapping[str, FieldType], batch_ids: Collection[str] = ()
+    ) -> files.FileWriter:
+        """The first half of `append`: the events lie in files that no commit names. `close` deletes them.
+
+        Raises what `append` raises; nothing stays then.
+        """
         self.room.check()
         writer = files.FileWriter(self.folder, self.room)
         try:
@@ -227,6 +237,19 @@ class EventTable:
                     writer.write(frame, types)
             with translated(self.folder):
                 writer.finish()
+        except BaseException:
+            writer.close()
+            raise
+        return writer
+
+    def commit(
+        self, writer: files.FileWriter, *, types: Mapping[str, FieldType], batch_ids: Collection[str] = ()
+    ) -> int:
+        """The second half of `append`: adds what was written, all or none; the version that holds it.
+
+        Of a commit that failed nothing stays, save where nobody can tell. Raises what `append` raises.
+        """
+        try:
             version = self._commit(writer, types, batch_ids)
         except (errors.NoRoom, BatchTaken):
             # Such a commit does not come later: its files must not keep the disk full until a vacuum.

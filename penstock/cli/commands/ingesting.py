@@ -8,9 +8,10 @@ import time
 
 from penstock import errors
 from penstock.cli import output, progress
-from penstock.cli.commands import opening, operator, sources
+from penstock.cli.commands import ingest_children, opening, operator, sources
 from penstock.cli.options import ingesting
 from penstock.intake import ingest as ingester
+from penstock.intake.shards import coordinator
 
 _SHOWN_REJECTS = 5
 
@@ -28,17 +29,32 @@ def ingest(options: ingesting.Ingest) -> None:
     with opening.services() as services:
         owner = operator.community_of(services.database, options.community)
         with progress.progress("Ingesting", unit="bytes") as update:
-            report = ingester.ingest(
-                services.table(owner.uuid),
-                files,
-                clock=services.clock,
-                limits=ingester.Limits.of(services.settings),
-                batch_id=options.batch_id,
-                time_field=options.time_field,
-                format=wanted,
-                rejects_path=rejects,
-                progress=_Total(files, update),
-            )
+            told = _Total(files, update)
+            if options.jobs > 1 and len(files) > 1 and coordinator.suits(files):
+                report = coordinator.take(
+                    services.table(owner.uuid),
+                    files,
+                    ingest_children.Children(
+                        services.settings, owner.uuid, most=min(options.jobs, len(files)), progress=told
+                    ),
+                    clock=services.clock,
+                    batch_id=options.batch_id,
+                    time_field=options.time_field,
+                    format=wanted,
+                    rejects_path=rejects,
+                )
+            else:
+                report = ingester.ingest(
+                    services.table(owner.uuid),
+                    files,
+                    clock=services.clock,
+                    limits=ingester.Limits.of(services.settings),
+                    batch_id=options.batch_id,
+                    time_field=options.time_field,
+                    format=wanted,
+                    rejects_path=rejects,
+                    progress=told,
+                )
         with services.database.begin() as tx:
             operator.record(
                 tx,
@@ -79,21 +95,19 @@ def _nothing(report: ingester.IngestReport) -> errors.IngestError:
 
 
 class _Total:
-    """Adds the sources up: bytes of those that are over, and of the one being read."""
+    """Adds the sources up: bytes of those that are over, and of those being read."""
 
     def __init__(self, files: list[str], update: progress.Update) -> None:
         self._update = update
         sizes = [pathlib.Path(file).stat().st_size if pathlib.Path(file).is_file() else None for file in files]
         self._size = None if None in sizes else sum(size or 0 for size in sizes)
-        self._source = ""
-        self._before = 0
-        self._here = 0
+        self._total = 0
+        self._of: dict[str, int] = {}
 
     def __call__(self, now: ingester.Progress) -> None:
-        if now.source != self._source:
-            self._before, self._source = self._before + self._here, now.source
-        self._here = now.source_bytes
-        self._update(self._before + self._here, self._size)
+        self._total += now.source_bytes - self._of.get(now.source, 0)
+        self._of[now.source] = now.source_bytes
+        self._update(self._total, self._size)
 
 
 def _show(report: ingester.IngestReport, community: str, time_field: str | None) -> None:

@@ -43,4 +43,13 @@ class Ingest:
         pathlib.Path | None,
         declare.option("--rejects", metavar="FILE", help="Where rejected lines go. Default: rejects_TIME.jsonl."),
     ] = None
+    jobs: Annotated[
+        int,
+        declare.option(
+            "--jobs",
+            metavar="N",
+            min=1,
+            help="Files taken in at once, each by a process. Pipes are read by one, whatever is said here.",
+        ),
+    ] = 1
     as_json: shared.Json = False

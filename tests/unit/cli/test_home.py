@@ -245,6 +245,19 @@ def test_ingest_takes_folders_patterns_and_says_what_it_saw(
     assert run("ingest", "nothing/*.gz")[0] == 1
 
 
+def test_ingest_with_jobs_reports_as_without(run: Any, made: dict[str, Any], tmp_path: pathlib.Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.jsonl").write_text('{"n":1}\n{"n":2}\nno event\n')
+    (tmp_path / "logs" / "b.csv").write_text("n,seen\n2,2026-01-02T00:00:01Z\n")
+    told = []
+    for jobs in ("2", "1"):
+        code, out, _ = run("ingest", "logs", "--rejects", "r.jsonl", "--jobs", jobs)
+        told.append((code, out.partition("events/s).")[2], (tmp_path / "r.jsonl").read_bytes()))
+    assert told[0] == told[1]
+    assert told[0][0] == 0
+    assert "1 lines were rejected" in told[0][1]
+
+
 @pytest.mark.parametrize(("text", "words"), [("", "There are no events."), ("x\ny\n", "All 2 lines were rejected; ")])
 def test_ingest_of_nothing_is_an_error(
     run: Any, made: dict[str, Any], tmp_path: pathlib.Path, text: str, words: str
