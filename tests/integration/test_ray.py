@@ -14,6 +14,7 @@ import os
 import pathlib
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 
 import deltalake
@@ -28,6 +29,8 @@ from penstock.export import engines
 from penstock.export.engines import threads
 from penstock.export.engines.on_ray import node
 from penstock.intake import ingest
+from penstock.intake.shards import coordinator
+from penstock.lake import table
 from penstock.process import services, tables
 from penstock.samples import generate
 
@@ -282,8 +285,48 @@ def test_a_canceled_search_leaves_the_cluster_within_a_second(
     working.join()
 
 
+def test_nodes_take_in_files_as_one_process_does_though_one_is_killed(
+    ray_house: house.House, engine: engines.Engine, cluster: ray_cluster.Cluster, tmp_path: pathlib.Path
+) -> None:
+    sources = [str(tmp_path / f"{place}.jsonl") for place in range(4)]
+    for place, source in enumerate(sources):
+        lines = [f'{{"@timestamp":{1_700_000_000 + n},"n":{n},"f{place}":"x"}}' for n in range(20_000)]
+        pathlib.Path(source).write_text("\n".join([*lines, f"no event {place}"]))
+    first, second = (tables.open_table(ray_house.opened.settings, str(uuid.uuid4())) for _ in range(2))
+    alone, together = (tmp_path / name for name in ("alone", "together"))
+    expected = ingest.ingest(first, sources, clock=ray_house.opened.clock, rejects_path=alone)
+    killer = threading.Thread(target=lambda: ray_cluster.kill(ray_cluster.until(cluster.ingest_shards)[0]))
+    killer.start()
+    with structlog.testing.capture_logs() as logs:
+        found = _taken_in(ray_house, engine, second, sources, together)
+    killer.join()
+    assert [entry["event"] for entry in logs].count("ingest_shard_lost") == 1
+    for name in ("accepted", "rejected", "rejects", "untimed", "bytes", "formats", "skipped"):
+        assert getattr(found, name) == getattr(expected, name), name
+    assert together.read_bytes() == alone.read_bytes()
+    assert second.snapshot().rows == first.snapshot().rows == 80_000
+    assert second.snapshot().columns == first.snapshot().columns
+
+
+def _taken_in(
+    ray_house: house.House, engine: engines.Engine, events: table.EventTable, sources: list[str], rejects: pathlib.Path
+) -> ingest.IngestReport:
+    heard: set[str] = set()
+    pool = engine.ingest_pool(
+        events.community_uuid, ingest.Limits(), pytest.fail, lambda progress: heard.add(progress.source)
+    )
+    assert pool is not None
+    report = coordinator.take(events, sources, pool, clock=ray_house.opened.clock, rejects_path=rejects)
+    assert heard == set(sources)
+    return report
+
+
 def test_no_customer_key_is_in_rays_memory_object_store_or_logs_and_nothing_of_a_search(
-    ray_house: house.House, engine: engines.Engine, cluster: ray_cluster.Cluster, searching: Searching
+    ray_house: house.House,
+    engine: engines.Engine,
+    cluster: ray_cluster.Cluster,
+    searching: Searching,
+    tmp_path: pathlib.Path,
 ) -> None:
     import ray
 
@@ -295,6 +338,11 @@ def test_no_customer_key_is_in_rays_memory_object_store_or_logs_and_nothing_of_a
     assert job.total == 1
     assert kept_of_it is not None
     assert searching.planted in kept_of_it.events[0]
+    bad = tmp_path / f"{searching.planted}.jsonl"
+    bad.write_text(f"{{}}\nno event {searching.planted}\n")
+    events = tables.open_table(searching.opened.settings, searching.community_uuid)
+    report = _taken_in(ray_house, engine, events, [str(bad)], tmp_path / "rejects")
+    assert (report.accepted, report.rejected) == (1, 1)
     key, secret = house.MARK.encode(), ray_house.opened.settings.engine_secret.reveal().encode()
     forbidden = [key, base64.b64encode(key), base64.b64decode(secret), searching.planted.encode()]
     found: set[bytes] = set()

@@ -64,6 +64,10 @@ class Cluster:
         """Processes that look at a shard of a search just now."""
         return [pid for pid, line in _processes() if line.startswith("ray::penstock search") and _is_ours(pid)]
 
+    def ingest_shards(self) -> list[int]:
+        """Processes that take in a shard of an ingest just now."""
+        return [pid for pid, line in _processes() if line.startswith("ray::penstock ingest") and _is_ours(pid)]
+
     def servers(self) -> list[int]:
         """The processes of Ray itself: each node's raylet with its object store, and the head."""
         return [pid for pid, line in _processes() if re.search(r"/(raylet|gcs_server)\b", line) and _is_ours(pid)]

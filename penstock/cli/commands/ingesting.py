@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import pathlib
 import time
+from typing import TYPE_CHECKING
 
 from penstock import errors
 from penstock.cli import output, progress
 from penstock.cli.commands import ingest_children, opening, operator, sources
 from penstock.cli.options import ingesting
 from penstock.intake import ingest as ingester
-from penstock.intake.shards import coordinator
+from penstock.intake.shards import coordinator, taking
+from penstock.lake import table
+from penstock.process import services as services_module
+
+if TYPE_CHECKING:
+    from penstock.export import engines
 
 _SHOWN_REJECTS = 5
 
@@ -30,31 +38,8 @@ def ingest(options: ingesting.Ingest) -> None:
         owner = operator.community_of(services.database, options.community)
         with progress.progress("Ingesting", unit="bytes") as update:
             told = _Total(files, update)
-            if options.jobs > 1 and len(files) > 1 and coordinator.suits(files):
-                report = coordinator.take(
-                    services.table(owner.uuid),
-                    files,
-                    ingest_children.Children(
-                        services.settings, owner.uuid, most=min(options.jobs, len(files)), progress=told
-                    ),
-                    clock=services.clock,
-                    batch_id=options.batch_id,
-                    time_field=options.time_field,
-                    format=wanted,
-                    rejects_path=rejects,
-                )
-            else:
-                report = ingester.ingest(
-                    services.table(owner.uuid),
-                    files,
-                    clock=services.clock,
-                    limits=ingester.Limits.of(services.settings),
-                    batch_id=options.batch_id,
-                    time_field=options.time_field,
-                    format=wanted,
-                    rejects_path=rejects,
-                    progress=told,
-                )
+            taking_in = _Taking(services, owner.uuid, files, options, wanted, rejects)
+            report = taking_in.in_shards(told) if options.on_engine or options.jobs > 1 else taking_in.alone(told)
         with services.database.begin() as tx:
             operator.record(
                 tx,
@@ -68,6 +53,82 @@ def ingest(options: ingesting.Ingest) -> None:
         _show(report, owner.name, options.time_field)
     if not report.accepted and not report.skipped:
         raise _nothing(report)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Taking:
+    """One ingest, by this process or by several."""
+
+    services: services_module.Services
+    community_uuid: str
+    files: list[str]
+    options: ingesting.Ingest
+    format: ingester.Format | None
+    rejects: pathlib.Path
+
+    def alone(self, told: _Total) -> ingester.IngestReport:
+        return ingester.ingest(
+            self._table,
+            self.files,
+            clock=self.services.clock,
+            limits=self._limits,
+            batch_id=self.options.batch_id,
+            time_field=self.options.time_field,
+            format=self.format,
+            rejects_path=self.rejects,
+            progress=told,
+        )
+
+    def in_shards(self, told: _Total) -> ingester.IngestReport:
+        """Raises ConfigurationError `engine_settings_incomplete`, and what the engine raises."""
+        if self.options.on_engine:
+            from penstock.export import engines  # for those who use it
+
+            with contextlib.closing(engines.open_engine(self.services.settings)) as engine:
+                return self._by(self._pool_of(engine, told), [os.path.abspath(file) for file in self.files])
+        # What only this process can read, and what gives others nothing to do.
+        if len(self.files) < 2 or not coordinator.suits(self.files):
+            return self.alone(told)
+        most = min(self.options.jobs, len(self.files))
+        children = ingest_children.Children(self.services.settings, self.community_uuid, most=most, progress=told)
+        return self._by(children, self.files)
+
+    def _by(self, pool: coordinator.Pool, files: list[str]) -> ingester.IngestReport:
+        return coordinator.take(
+            self._table,
+            files,
+            pool,
+            clock=self.services.clock,
+            batch_id=self.options.batch_id,
+            time_field=self.options.time_field,
+            format=self.format,
+            rejects_path=self.rejects,
+        )
+
+    def _pool_of(self, engine: engines.Engine, told: _Total) -> coordinator.Pool:
+        if not coordinator.suits(self.files):
+            raise errors.IngestError(
+                "unreadable_source", "Nodes cannot read a pipe or standard input.", "Leave --on-engine out."
+            )
+        pool = engine.ingest_pool(self.community_uuid, self._limits, self._here, told)
+        if pool is None:
+            raise errors.ConfigurationError(
+                "engine_settings_incomplete",
+                "--on-engine needs an engine with nodes; `engine` is `threads`.",
+                "Set engine = ray and its settings, or use --jobs.",
+            )
+        return pool
+
+    def _here(self, shard: taking.Shard) -> taking.Taken:
+        return taking.take(self._table, shard, clock=self.services.clock, limits=self._limits)
+
+    @property
+    def _table(self) -> table.EventTable:
+        return self.services.table(self.community_uuid)
+
+    @property
+    def _limits(self) -> ingester.Limits:
+        return ingester.Limits.of(self.services.settings)
 
 
 def _format(name: str) -> ingester.Format | None:

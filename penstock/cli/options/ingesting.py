@@ -52,4 +52,11 @@ class Ingest:
             help="Files taken in at once, each by a process. Pipes are read by one, whatever is said here.",
         ),
     ] = 1
+    on_engine: Annotated[
+        bool,
+        declare.option(
+            "--on-engine",
+            help="Nodes of the engine (`engine = ray`) take the files in; they must lie there under the same paths.",
+        ),
+    ] = False
     as_json: shared.Json = False

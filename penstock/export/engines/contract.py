@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from penstock import storage
 from penstock.export import work as works
 from penstock.lake.read import shards
+
+if TYPE_CHECKING:  # what only an ingest loads
+    from penstock.intake import batch, ingest
+    from penstock.intake.shards import coordinator, taking
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +90,21 @@ class Engine(Protocol):
 
         Raises what `target.put`, the journal or the scan raise; NotReady `engine_unavailable`, `shard_lost`. Nothing
         is left running then; what stands still ends within about a second.
+        """
+        ...
+
+    def ingest_pool(
+        self,
+        community_uuid: str,
+        limits: batch.Limits,
+        here: Callable[[taking.Shard], taking.Taken],
+        progress: Callable[[ingest.Progress], None],
+    ) -> coordinator.Pool | None:
+        """What takes in the shards of an ingest on other machines; None: there are none.
+
+        Args:
+            here: takes in a shard in this process.
+            progress: called for each file when its shard is done.
         """
         ...
 

@@ -51,6 +51,9 @@ class Threads:
     def search_pool(self, job_uuid: str) -> None:
         """None: a search has a process of its own already."""
 
+    def ingest_pool(self, *args: object) -> None:
+        """None: the command starts processes itself."""
+
     def close(self) -> None:
         """Nothing is held between runs."""
 

@@ -258,6 +258,16 @@ def test_ingest_with_jobs_reports_as_without(run: Any, made: dict[str, Any], tmp
     assert "1 lines were rejected" in told[0][1]
 
 
+def test_ingest_on_an_engine_without_nodes_or_of_a_pipe_is_refused(
+    run: Any, made: dict[str, Any], tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "e.jsonl").write_text('{"n":1}\n')
+    code, _, err = run("ingest", "e.jsonl", "--on-engine")
+    assert (code != 0, "[engine_settings_incomplete]" in err, "--jobs" in err) == (True, True, True)
+    code, _, err = run("ingest", "e.jsonl", "-", "--on-engine")
+    assert (code != 0, "[unreadable_source]" in err) == (True, True)
+
+
 @pytest.mark.parametrize(("text", "words"), [("", "There are no events."), ("x\ny\n", "All 2 lines were rejected; ")])
 def test_ingest_of_nothing_is_an_error(
     run: Any, made: dict[str, Any], tmp_path: pathlib.Path, text: str, words: str

@@ -38,6 +38,15 @@ def search(job_uuid, number, cpus, sealed):
     os.environ.setdefault("POLARS_MAX_THREADS", str(cpus))
     from penstock.export.engines.on_ray import node
     return node.search(job_uuid, number, sealed)
+
+
+def ingest(ingest_uuid, number, cpus, sealed):
+    import os
+    from penstock.process import environment
+    environment.prepare()
+    os.environ.setdefault("POLARS_MAX_THREADS", str(cpus))
+    from penstock.export.engines.on_ray import node
+    return node.ingest(ingest_uuid, number, sealed)
 """
 """What a process of Ray's runs. A text, since Ray loads the module of a function before it calls it, and Polars reads
 when it is loaded how many threads it may have: all of a node's cores, for each of its shards, would be too many."""
@@ -69,12 +78,22 @@ class Cluster:
         self._connecting = threading.Lock()
         self._compute: Any = None
         self._search: Any = None
+        self._ingest: Any = None
 
     def submit(self, task_uuid: str, number: int, sealed: bytes) -> Any:
         """Gives a shard out. Raises NotReady `engine_unavailable`."""
         self._connected()
         try:
             return self._compute.options(name=f"penstock shard {number}").remote(task_uuid, number, self._cpus, sealed)
+        except Exception as error:
+            raise self._unavailable(error) from error
+
+    def submit_ingest(self, ingest_uuid: str, number: int, sealed: bytes) -> Any:
+        """Gives a shard of an ingest out. Raises NotReady `engine_unavailable`."""
+        self._connected()
+        try:
+            named = self._ingest.options(name=f"penstock ingest shard {number}")
+            return named.remote(ingest_uuid, number, self._cpus, sealed)
         except Exception as error:
             raise self._unavailable(error) from error
 
@@ -177,6 +196,7 @@ class Cluster:
                 once: dict[str, Any] = {"max_retries": 0, "retry_exceptions": False}
                 self._search = ray.remote(num_cpus=0, runtime_env=_OF_SEARCHES, **once)(begin["search"])
                 self._compute = ray.remote(num_cpus=self._cpus, **once)(begin["compute"])
+                self._ingest = ray.remote(num_cpus=self._cpus, **once)(begin["ingest"])
         return ray
 
     def _unavailable(self, error: Exception) -> errors.NotReady:

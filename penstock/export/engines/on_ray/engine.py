@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterable, Sequence
+import uuid
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -14,6 +16,11 @@ from penstock.export.engines import contract
 from penstock.export.engines.on_ray import answers, cluster, node, orders, sealing, searching
 from penstock.export.run import run as run_stream
 from penstock.export.shards import coordinator, plan, shard
+
+if TYPE_CHECKING:  # what only an ingest loads
+    from penstock.export.engines.on_ray import ingesting
+    from penstock.intake import batch, ingest
+    from penstock.intake.shards import taking
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +88,29 @@ class OnRay:
             return None
         box = sealing.box_of_search(self._secret, job_uuid)
         return searching.Pool(self._cluster, job_uuid, box, service=self._service, most=self._most, away=self._away)
+
+    def ingest_pool(
+        self,
+        community_uuid: str,
+        limits: batch.Limits,
+        here: Callable[[taking.Shard], taking.Taken],
+        progress: Callable[[ingest.Progress], None],
+    ) -> ingesting.Pool:
+        """See `contract.Engine`."""
+        from penstock.export.engines.on_ray import ingesting
+
+        ingest_uuid = str(uuid.uuid4())
+        return ingesting.Pool(
+            self._cluster,
+            ingest_uuid,
+            sealing.box_of_ingest(self._secret, ingest_uuid),
+            community_uuid=community_uuid,
+            limits=limits,
+            service=self._service,
+            most=self._most,
+            here=here,
+            progress=progress,
+        )
 
     def _away(self) -> None:
         self._away_until = time.monotonic() + AWAY_SECONDS

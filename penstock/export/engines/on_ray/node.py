@@ -12,7 +12,9 @@ import dataclasses
 import functools
 import json
 import os
+import pathlib
 import socket
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +25,7 @@ from penstock.export import parts
 from penstock.export import work as works
 from penstock.export.engines.on_ray import orders, sealing
 from penstock.export.shards import shard
-from penstock.lake import table
+from penstock.lake import files, table
 from penstock.lake.read import plan, shards
 from penstock.process import tables
 from penstock.storage import opening
@@ -35,8 +37,12 @@ core one of a search has two thirds and more."""
 NICENESS = 19
 """Of shards of exports: whatever else runs on the node, searches above all, goes first."""
 
-COMPUTED, FAILED, DIFFERS = "computed", "failed", "differs"
-"""Kinds of answers: a sealed answer of `orders`; a sealed error; what sets the node apart, a sentence in clear."""
+COMPUTED, FAILED, DIFFERS, TOO_MUCH = "computed", "failed", "differs", "too much"
+"""Kinds of answers: a sealed one of `orders`; a sealed error; what sets the node apart, a sentence in clear; nothing,
+since there would be too much to answer."""
+
+MOST_REJECTS_BYTES = 32 * 1024 * 1024
+"""Of rejected lines that a node answers: an answer goes through memory, and through Ray's object store."""
 
 
 def service_of(settings: settings_module.Settings) -> dict[str, str]:
@@ -80,6 +86,16 @@ def search(job_uuid: str, number: int, sealed: bytes) -> tuple[str, bytes]:
     return _answered(opened, number, sealed, _searched)
 
 
+def ingest(ingest_uuid: str, number: int, sealed: bytes) -> tuple[str, bytes]:
+    """Takes in shard `number` of an ingest; as `compute`."""
+
+    def opened() -> tuple[settings_module.Settings, sealing.Box]:
+        settings, secret = _settings(NICENESS)
+        return settings, sealing.box_of_ingest(secret, ingest_uuid)
+
+    return _answered(opened, number, sealed, _taken)
+
+
 def _answered(
     opened: Callable[[], tuple[settings_module.Settings, sealing.Box]],
     number: int,
@@ -99,6 +115,10 @@ def _answered(
         return DIFFERS, f"{socket.gethostname()}: {error.code}: {error.detail}".encode()
     try:
         return COMPUTED, box.seal(do(settings, order), f"answer {number}")
+    except _TooMuch:
+        return TOO_MUCH, b""
+    except _Differs as difference:
+        return DIFFERS, str(difference).encode()
     except shards.Differs:
         return DIFFERS, f"{socket.gethostname()} sees other files in the lake than the worker".encode()
     except errors.PenstockError as error:
@@ -108,6 +128,10 @@ def _answered(
 
 class _Differs(Exception):
     """This node is not set up as the worker."""
+
+
+class _TooMuch(Exception):
+    """The answer would be too large."""
 
 
 @functools.cache
@@ -180,10 +204,34 @@ def _computed(settings: settings_module.Settings, order: dict[str, Any], cpus: i
 
 
 def _searched(settings: settings_module.Settings, order: dict[str, Any]) -> bytes:
-    files = shards.shard_from_json(order["shard"])
-    snapshot = _table(settings, files.community_uuid).snapshot(files.version)
-    found = shards.answer(snapshot, files, shards.question_from_json(order["question"]))
+    own = shards.shard_from_json(order["shard"])
+    snapshot = _table(settings, own.community_uuid).snapshot(own.version)
+    found = shards.answer(snapshot, own, shards.question_from_json(order["question"]))
     return json.dumps(dataclasses.asdict(found)).encode()
+
+
+def _taken(settings: settings_module.Settings, order: dict[str, Any]) -> bytes:
+    # Here: no other shard needs what they load.
+    from penstock.export.engines.on_ray import taken
+    from penstock.intake import batch
+    from penstock.intake.shards import taking
+
+    for source, size in zip(order["shard"]["sources"], order["sizes"], strict=True):
+        if not os.path.isfile(source) or os.path.getsize(source) != size:
+            raise _Differs(f"{socket.gethostname()} does not see the same file at {source}")
+    with tempfile.TemporaryDirectory(prefix="penstock-rejects-") as folder:
+        kept = pathlib.Path(folder, "rejects")
+        events = _table(settings, order["community_uuid"])
+        came = taking.take(
+            events,
+            taken.shard_from_json(order["shard"], kept),
+            clock=clocks.SystemClock(),
+            limits=batch.Limits(**order["limits"]),
+        )
+        if kept.exists() and kept.stat().st_size > MOST_REJECTS_BYTES:
+            files.delete(events.folder, came.written)
+            raise _TooMuch
+        return taken.answer_of(came, kept.read_bytes() if kept.exists() else b"")
 
 
 def _nothing() -> None: ...

@@ -3,7 +3,7 @@ may write them to disk.
 
 The key is made of two secrets that never pass there: `engine_secret`, which workers and nodes have in their settings,
 and the export's wrapping key, which lies beside the exports and is destroyed when the export ends. What Ray still holds
-then opens for nobody. A search has no such key: of its shards the first alone.
+then opens for nobody. A search or an ingest has no such key: its box is of the first alone.
 """
 
 from __future__ import annotations
@@ -60,6 +60,11 @@ class Box:
 def box_of_search(engine_secret: bytes, job_uuid: str) -> Box:
     """The box of a search, which has no wrapping key: what passes opens for who has the engine's secret."""
     return Box(engine_secret, None, f"search {job_uuid}")
+
+
+def box_of_ingest(engine_secret: bytes, ingest_uuid: str) -> Box:
+    """The box of an ingest; as of a search."""
+    return Box(engine_secret, None, f"ingest {ingest_uuid}")
 
 
 def parsed(secret: Secret) -> bytes:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import datetime as dt
+import gzip
+import json
 import os
 import pathlib
 import threading
@@ -12,11 +15,15 @@ from typing import Any
 import pytest
 
 from penstock import errors, settings, storage
+from penstock.base import clock
 from penstock.evidence.facts import PartFacts, SegmentFacts
 from penstock.export import engines
 from penstock.export.engines import threads
-from penstock.export.engines.on_ray import cluster, engine, node, orders, sealing, searching
+from penstock.export.engines.on_ray import cluster, engine, node, orders, sealing, searching, taken
 from penstock.export.shards import cut, shard
+from penstock.intake import batch
+from penstock.intake.shards import coordinator, taking
+from penstock.lake import files, table
 from penstock.lake.read import plan, shards
 
 SECRET, WRAPPING = os.urandom(32), os.urandom(32)
@@ -180,3 +187,46 @@ def test_searches_leave_a_cluster_alone_that_was_just_away() -> None:
     opened._away()
     assert opened.search_pool(TASK) is None
     opened.close()
+
+
+def test_a_node_takes_in_the_very_files_and_answers_all_or_says_that_it_is_too_much(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, lake = tmp_path / "a.jsonl", tmp_path / "lake"
+    source.write_bytes(b'{"@timestamp":1700000000,"n":1}\n{"n":"x"}\nno event\n')
+    here = settings.Settings(home=tmp_path, lake_path=str(lake))
+    (shard_,) = coordinator.cut([str(source)], at_once=1, rejects_in=tmp_path)
+    order = {
+        "community_uuid": TASK,
+        "limits": dataclasses.asdict(batch.Limits()),
+        "sizes": [source.stat().st_size],
+        "shard": json.loads(json.dumps(taken.shard_to_json(shard_))),
+    }
+    back = taken.taken_of(node._taken(here, order), shard_.rejects)
+    assert (back.accepted, back.untimed, back.rejected, back.broken) == (2, 1, 1, None)
+    assert back.rejects[0].line == 3
+    assert b"no event" in (tmp_path / "0").read_bytes()
+    own = taking.take(table.EventTable(str(lake), TASK), shard_, clock=clock.SystemClock(), limits=batch.Limits())
+    same = {"written": (), "formats": dict(back.formats)}  # but for names and times
+    assert dataclasses.replace(back, **same) == dataclasses.replace(own, **same)
+    assert [each.fields for each in back.written] == [each.fields for each in own.written]
+    files.delete(table.EventTable(str(lake), TASK).folder, [*back.written, *own.written])
+    monkeypatch.setattr(node, "MOST_REJECTS_BYTES", 1)
+    with pytest.raises(node._TooMuch):
+        node._taken(here, order)
+    assert list(lake.rglob("*.parquet")) == []
+    for sizes, sources in (([1], [str(source)]), ([1], [str(tmp_path / "elsewhere")])):
+        with pytest.raises(node._Differs, match="does not see the same file at"):
+            node._taken(here, order | {"sizes": sizes, "shard": order["shard"] | {"sources": sources}})  # type: ignore[operator]
+
+
+def test_a_broken_file_is_told_as_it_is(tmp_path: pathlib.Path) -> None:
+    source = tmp_path / "a.json.gz"
+    source.write_bytes(gzip.compress(b'{"n":1}\n' * 5_000)[:-20])
+    (shard_,) = coordinator.cut([str(source)], at_once=1)
+    own = taking.take(
+        table.EventTable(str(tmp_path / "lake"), TASK), shard_, clock=clock.SystemClock(), limits=batch.Limits()
+    )
+    assert own.broken is not None
+    back = taken.taken_of(taken.answer_of(own, b""), None)
+    assert (back, back.broken) == (own, own.broken)
