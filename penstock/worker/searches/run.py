@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import uuid
+from collections.abc import Callable
 
 import sqlalchemy as sa
 import structlog
@@ -89,10 +90,19 @@ class SearchRun:
             if self._clock.monotonic() - self._began > self._deadline_seconds:
                 raise self._too_slow()
 
+        pool = self._engine.search_pool(self._job.uuid) if self._services.settings.search_shard_rows else None
+        if pool is not None:
+            try:
+                answer = self._on_engine(pool, check)
+            finally:
+                pool.stop()
+            if answer is not None:
+                return answer
+        return self._children.find(self._services.settings, self._job, check, self._tell)
+
+    def _on_engine(self, pool: engines.SearchPool, check: Callable[[], None]) -> found.Found | None:
+        """What was found, by a process of this worker where there is little to look at; None: the engine cannot."""
         settings = self._services.settings
-        pool = self._engine.search_pool(self._job.uuid) if settings.search_shard_rows else None
-        if pool is None:
-            return self._children.find(settings, self._job, check, self._tell)
         answer = self._children.find_or_cut(
             settings, self._job, check, self._tell, shard_rows=settings.search_shard_rows
         )
@@ -104,7 +114,7 @@ class SearchRun:
         # Whatever the cluster lacks, this machine may have, and somebody waits.
         except (errors.NotReady, errors.StorageError) as error:
             self._log.warning("search_back_on_worker", code=error.code, detail=error.detail)
-        return self._children.find(settings, self._job, check, self._tell)
+            return None
 
     def _tell(self, so_far: searches.SoFar) -> None:
         """For those who look at the job meanwhile. A database that is away just now gets the next figures."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -23,6 +24,9 @@ if TYPE_CHECKING:  # what only an ingest loads
     from penstock.intake.shards import taking
 
 log = structlog.get_logger(__name__)
+
+CLOSE_SECONDS = 3.0
+"""How long `close` waits for what searches have under way: they end in half a second if the cluster answers."""
 
 AWAY_SECONDS = 30.0
 """How long searches leave a cluster alone that did not answer one of them."""
@@ -57,6 +61,8 @@ class OnRay:
         self._most = settings.shards_in_flight
         self._threads, self._upload_threads = settings.encoding_threads, settings.upload_threads
         self._away_until = 0.0
+        self._lock = threading.Lock()
+        self._pools: list[searching.Pool] = []  # whose threads may be in a call to Ray
         self._cluster = cluster.Cluster(settings.ray_address, cpus=settings.shard_cpus)
 
     def run(
@@ -87,7 +93,10 @@ class OnRay:
         if time.monotonic() < self._away_until:
             return None
         box = sealing.box_of_search(self._secret, job_uuid)
-        return searching.Pool(self._cluster, job_uuid, box, service=self._service, most=self._most, away=self._away)
+        pool = searching.Pool(self._cluster, job_uuid, box, service=self._service, most=self._most, away=self._away)
+        with self._lock:
+            self._pools = [*(one for one in self._pools if not one.has_ended(0.0)), pool]
+        return pool
 
     def ingest_pool(
         self,
@@ -116,7 +125,15 @@ class OnRay:
         self._away_until = time.monotonic() + AWAY_SECONDS
 
     def close(self) -> None:
-        """Leaves the cluster."""
+        """Leaves the cluster; not while a thread is in a call to it, which would end this process."""
+        with self._lock:
+            pools, self._pools = self._pools, []
+        for pool in pools:
+            pool.stop()
+        until = time.monotonic() + CLOSE_SECONDS
+        if not all(pool.has_ended(max(0.0, until - time.monotonic())) for pool in pools):
+            log.warning("cluster_not_left", reason="a call to it hangs")
+            return
         self._cluster.close()
 
 

@@ -117,6 +117,12 @@ class Pool:
         """See `contract.SearchPool`."""
         self._is_over.set()
 
+    def has_ended(self, within_seconds: float) -> bool:
+        """Whether it was stopped, and its thread is out of all calls to Ray, at the latest after so long."""
+        if self._is_over.is_set() and self._thread is not None:
+            self._thread.join(within_seconds)
+        return self._is_over.is_set() and not (self._thread is not None and self._thread.is_alive())
+
     # The thread that speaks to Ray
 
     def _speak(self) -> None:

@@ -181,6 +181,33 @@ def test_a_search_does_not_wait_for_a_cluster_that_hangs_or_is_away(monkeypatch:
     assert silent.is_stopped.wait(20)
 
 
+def test_an_engine_does_not_leave_the_cluster_while_a_search_is_in_a_call_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray ends the process of whoever calls it after that."""
+    monkeypatch.setattr(engine, "CLOSE_SECONDS", 0.05)
+    silent, left = _Silent(), threading.Event()
+    silent.close = left.set  # type: ignore[attr-defined]
+    opened = engine.OnRay(settings.load(**IN_A_BUCKET))
+    opened._cluster = silent  # type: ignore[assignment]
+    pool = opened.search_pool(TASK)
+    assert pool is not None
+    moment = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
+    time_range = plan.TimeRange(earliest=moment, latest=moment)
+    pool.submit(
+        shards.Shard(number=0, community_uuid=TASK, version=1, spans=((0, 1),), rows=1),
+        shards.Question(term="", filters=(), time_range=time_range, buckets=60),
+    )
+    again = opened.search_pool(TASK)  # the other is not forgotten
+    assert again is not None
+    opened.close()
+    assert not left.is_set()
+    silent.let_go.set()
+    assert silent.is_stopped.wait(20)
+    opened.close()
+    assert left.is_set()
+
+
 def test_searches_leave_a_cluster_alone_that_was_just_away() -> None:
     opened = engine.OnRay(settings.load(**IN_A_BUCKET))
     assert opened.search_pool(TASK) is not None
