@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
 import pickle
 import signal
 import subprocess
@@ -27,6 +28,10 @@ from penstock.process import logs, services
 from penstock.worker import loop
 
 log = structlog.get_logger(__name__)
+
+SESSION_NICENESS = 10
+"""Of a worker's session beside an API. All its threads together weigh a tenth of the API's then, however many they are:
+each of a search's threads, nice as it is, takes its share from the one that answers."""
 
 STOP_SECONDS = loop.STOP_SECONDS + 2.0
 """Most that `Beside.stop` takes; a worker that has not ended by then is killed, and its leases run out."""
@@ -88,6 +93,9 @@ def main() -> None:
     if not sent or len(sent) < size:  # the parent died just now
         return
     settings = _with_secrets(pickle.loads(sent))  # noqa: S301 - from our own parent
+    # Linux shares the cores among sessions first (autogroup), where no control group does it; there niceness has to do.
+    with contextlib.suppress(OSError):
+        pathlib.Path("/proc/self/autogroup").write_text(str(SESSION_NICENESS))
     logs.configure(settings)
     with stopped_by_signals() as stop, services.opened(settings) as opened:
         run(opened, stop, lambda working: _listen(working, stop))
@@ -213,8 +221,8 @@ class Beside:
             process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
-                # A Ctrl-C at the terminal is the service's to handle.
-                process_group=0,
+                # A Ctrl-C at the terminal is the service's to handle. And see SESSION_NICENESS.
+                start_new_session=True,
             )
             self._process = process
         assert process.stdin is not None

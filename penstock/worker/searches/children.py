@@ -115,8 +115,8 @@ class Children:
             [sys.executable, "-c", _MAIN.format(parent=os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # A Ctrl-C at the terminal is the service's to handle. Not a session of its own: Linux shares the cores
-            # among sessions first (autogroup), and niceness would count among the threads of one search alone.
+            # A Ctrl-C at the terminal is the service's to handle. Not a session of its own, whose share of the cores
+            # would be as large as the API's (`process.SESSION_NICENESS`).
             process_group=0,
         )
 
