@@ -30,7 +30,7 @@ from penstock.base import disk
 from penstock.fields import types
 from penstock.lake import table
 from penstock.lake.attached import snapshots
-from penstock.lake.read import plan, scan, unsorted_reading
+from penstock.lake.read import plan, rows, scan, unsorted_reading
 
 log = structlog.get_logger(__name__)
 
@@ -151,7 +151,7 @@ class Spill:
             pieces=pieces,
         )
         log.info("slices_spill", slices=len(slices), rows=whole.rows)
-        with scan.reading(self._snapshot, files):
+        with rows.reading(self._snapshot, files):
             reading = self._reading(whole)
             for step in self._steps(pieces):
                 if self._is_over:

@@ -9,7 +9,7 @@ from typing import Any
 
 from penstock import query
 from penstock.fields import values
-from penstock.lake.read import plan, scan
+from penstock.lake.read import newest, plan
 from penstock.process import services as services_module
 
 LOOKED_AT = 1000
@@ -51,7 +51,7 @@ def common_values(
         filters.append({"field": field, "operator": "starts_with", "value": prefix})
     predicate = query.compile(query.from_filters(filters), snapshot.query_columns)
     # The newest events only: somebody waits while typing, and a scan of all would take minutes.
-    events = scan.newest(snapshot, _ALWAYS, predicate, LOOKED_AT)
+    events = newest.events(snapshot, _ALWAYS, predicate, LOOKED_AT)
     counts = collections.Counter(text for event in events for text in _texts(event.get(field), prefix))
     return CommonValues(
         events=len(events),

@@ -13,7 +13,7 @@ from penstock import encode, errors, query
 from penstock.control import limits, quota, searches
 from penstock.fields import types, values
 from penstock.lake import table
-from penstock.lake.read import costs, plan, scan
+from penstock.lake.read import costs, newest, plan, scan
 from penstock.process import services as services_module
 from penstock.usecases import results, suggest
 
@@ -120,7 +120,7 @@ def _bytes_per_event(extent: Extent, fields: Sequence[str], compression: str) ->
     events = [
         event
         for time_range in _sampled_ranges(extent)
-        for event in scan.newest(extent.snapshot, time_range, extent.predicate, SAMPLED_EVENTS)
+        for event in newest.events(extent.snapshot, time_range, extent.predicate, SAMPLED_EVENTS)
     ]
     # All as JSON text: the events come as values, and rendered text is what the encoder writes either way.
     columns = {field: [values.dumps(event[field]) if field in event else None for event in events] for field in fields}

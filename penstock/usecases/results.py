@@ -17,7 +17,7 @@ from penstock import query
 from penstock.control import searches
 from penstock.fields import types, values
 from penstock.lake import table
-from penstock.lake.read import plan, scan
+from penstock.lake.read import newest, plan
 from penstock.process import services as services_module
 
 MAX_EVENTS = 1000
@@ -82,7 +82,7 @@ def compute(
     found: list[Sequence[Event]] = []
     for snapshot in snapshots:
         should_stop()
-        found.append(scan.newest(snapshot, time_range, query.compile(node, snapshot.query_columns), MAX_EVENTS))
+        found.append(newest.events(snapshot, time_range, query.compile(node, snapshot.query_columns), MAX_EVENTS))
     # Each list is sorted already; merged, it takes one comparison an event.
     return of_events(job, list(heapq.merge(*found, key=_newest_first))[:MAX_EVENTS])
 

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 SESSION_NICENESS = 10
 """Of a worker's session beside an API. All its threads together weigh a tenth of the API's then, however many they are:
-each of a search's threads, nice as it is, takes its share from the one that answers."""
+each of a search's threads, though nice, takes its share from the one that answers."""
 
 STOP_SECONDS = loop.STOP_SECONDS + 2.0
 """Most that `Beside.stop` takes; a worker that has not ended by then is killed, and its leases run out."""

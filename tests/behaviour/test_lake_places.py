@@ -31,7 +31,7 @@ from penstock.intake import ingest
 from penstock.lake import location, log, table, upkeep
 from penstock.lake.location import bucket, s3
 from penstock.lake.needles import sidecar
-from penstock.lake.read import names, plan, scan
+from penstock.lake.read import names, newest, plan, scan
 from penstock.storage import Secret
 
 EVER = plan.TimeRange.ever()
@@ -154,8 +154,8 @@ def test_what_was_taken_in_on_one_machine_is_found_and_exported_on_another(kit: 
     in_half = [e for e in wanted if "2026-01-06" <= e["@timestamp"][:10] < "2026-01-08"]
     assert scan.count(snapshot, half, fives) == len(in_half)
     assert sum(n for _, n in scan.histogram(snapshot, half, fives, 10).counts) == len(in_half)
-    newest = scan.newest(snapshot, EVER, fives, 5)
-    assert [e["n"] for e in newest] == [e["n"] for e in sorted(wanted, key=lambda e: e["@timestamp"])[:-6:-1]]
+    found = newest.events(snapshot, EVER, fives, 5)
+    assert [e["n"] for e in found] == [e["n"] for e in sorted(wanted, key=lambda e: e["@timestamp"])[:-6:-1]]
     lines = exported(other, "", tmp_path / "all.jsonl.gz")
     assert [line["n"] for line in lines] == [e["n"] for e in sorted(some, key=lambda e: str(e["@timestamp"]))]
     assert {line["n"]: line.get("odd") for line in lines} == {e["n"]: e.get("odd") for e in some}

@@ -13,7 +13,8 @@ from penstock import query
 from penstock.lake import catalog, table
 from penstock.lake.attached import snapshots
 from penstock.lake.files import DataFile
-from penstock.lake.read import needed, plan
+from penstock.lake.read import plan
+from penstock.lake.read.pruning import needed
 
 _ATTACHED_FILES = 64
 """Files of an attached table that are read at once, at most: each may be a scan of its own, with threads of its own."""

@@ -15,7 +15,8 @@ from typing import Any
 from penstock import query
 from penstock.fields import types, values
 from penstock.lake import files, table
-from penstock.lake.read import needed, plan, scan
+from penstock.lake.read import newest, plan, scan
+from penstock.lake.read.pruning import needed
 
 PRUNED_FILES = 2_000
 """Most files whose sidecars are asked before a search is cut; of more, each shard asks its own."""
@@ -160,9 +161,9 @@ def answer(snapshot: table.Snapshot, shard: Shard, question: Question) -> Answer
     if not question.newest:
         counted = scan.histogram(own, question.time_range, predicate, question.buckets)
         return Answer(counts=tuple(number for _, number in counted.counts))
-    newest = scan.newest(own, question.time_range, predicate, question.newest)
+    found = newest.events(own, question.time_range, predicate, question.newest)
     return Answer(
-        events=tuple((values.parse_timestamp(event[types.TIMESTAMP]) or 0, values.dumps(event)) for event in newest)
+        events=tuple((values.parse_timestamp(event[types.TIMESTAMP]) or 0, values.dumps(event)) for event in found)
     )
 
 

@@ -24,7 +24,7 @@ def read_slice(
 
     Raises:
         Conflict: `attached_file_changed`.
-        InvalidRequest, StorageError: see `scan.reading`.
+        InvalidRequest, StorageError: see `rows.reading`.
     """
     reading = Reading.of(snapshot, slice_, fields, predicate)
     frames = list(reading.frames(slice_.pieces))

@@ -24,7 +24,7 @@ from penstock.fields import values
 from penstock.intake import ingest
 from penstock.intake.shards import coordinator, taking
 from penstock.lake import files, table, upkeep
-from penstock.lake.read import plan, scan
+from penstock.lake.read import newest, plan
 
 COMMUNITY = "11111111-2222-3333-4444-555555555555"
 EVERYTHING = query.Predicate(expression=None, columns=frozenset())
@@ -78,7 +78,7 @@ KINDS: Mapping[str, Any] = {
 
 
 def everything(event_table: table.EventTable) -> list[str]:
-    found = scan.newest(event_table.snapshot(), plan.TimeRange.ever(), EVERYTHING, 100_000)
+    found = newest.events(event_table.snapshot(), plan.TimeRange.ever(), EVERYTHING, 100_000)
     # With names in order: which of them lie in the overflow depends on the files that events share.
     return sorted(values.dumps(dict(sorted(event.items()))) for event in found)
 

@@ -17,7 +17,7 @@ from penstock.fields import flatten
 from penstock.fields.types import FieldType
 from penstock.intake import ingest
 from penstock.lake import log, table, upkeep
-from penstock.lake.read import plan, scan
+from penstock.lake.read import newest, plan, scan
 
 COMMUNITY = "00000000-0000-4000-8000-000000000001"
 ALL_TIME = plan.TimeRange.of(0, 4_000_000_000_000_000)
@@ -41,7 +41,7 @@ def expected(lake: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def in_order(snapshot: table.Snapshot) -> list[dict[str, Any]]:
-    found = scan.newest(snapshot, ALL_TIME, EVERYTHING, 1000)[::-1]
+    found = newest.events(snapshot, ALL_TIME, EVERYTHING, 1000)[::-1]
     slices = plan.plan_slices(snapshot, ALL_TIME, max_rows=7, max_bytes=1 << 40)
     numbers = pl.concat(scan.read_slice(snapshot, one, ["n"], EVERYTHING).select("n") for one in slices)["n"]
     assert numbers.to_list() == [event["n"] for event in found]

@@ -24,7 +24,7 @@ from penstock.intake import ingest
 from penstock.lake import table as own_table
 from penstock.lake.attached import facts, footers, ledger, stores, times
 from penstock.lake.attached import table as attached_table
-from penstock.lake.read import plan, scan, unsorted
+from penstock.lake.read import newest, plan, scan, unsorted
 
 NONE_AT = "0001-01-01T00:00:00Z"
 DAY_MS = 86_400_000
@@ -210,7 +210,7 @@ def test_queries_find_what_the_reference_finds(lake: Any, world: Any, term: str)
     ever = plan.TimeRange.ever()
     assert scan.count(snapshot, ever, predicate) == len(expected)
     assert sum(events for _, events in scan.histogram(snapshot, ever, predicate, 9).counts) == len(expected)
-    assert scan.newest(snapshot, ever, predicate, 20) == expected[::-1][:20]
+    assert newest.events(snapshot, ever, predicate, 20) == expected[::-1][:20]
 
 
 def test_every_type_of_column_comes_out_as_documented(lake: Any, tmp_path: pathlib.Path) -> None:
@@ -252,7 +252,7 @@ def test_every_type_of_column_comes_out_as_documented(lake: Any, tmp_path: pathl
     first, second = lake.events(snapshot)
     for name, (_, one, two) in columns.items():
         assert (first.get(name), second.get(name)) == (one, two), name
-    assert scan.newest(
+    assert newest.events(
         snapshot, plan.TimeRange.ever(), query.compile(query.parse("words:a"), snapshot.query_columns), 9
     )
     lines = lake.lines(snapshot).decode().splitlines()
@@ -340,7 +340,7 @@ def test_a_file_that_changed_since_the_pin_is_an_error(lake: Any, security_lake:
         lambda: lake.lines(pinned),
         lambda: scan.count(pinned, plan.TimeRange.ever(), everything),
         lambda: scan.histogram(pinned, plan.TimeRange.ever(), everything, 5),
-        lambda: scan.newest(pinned, plan.TimeRange.ever(), everything, 5),
+        lambda: newest.events(pinned, plan.TimeRange.ever(), everything, 5),
         lambda: lake.attach(security_lake).snapshot(pinned.version),
     ):
         with pytest.raises(errors.Conflict) as raised:

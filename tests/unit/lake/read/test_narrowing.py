@@ -13,7 +13,8 @@ from penstock import query, testing
 from penstock.fields import types
 from penstock.intake import ingest
 from penstock.lake import table
-from penstock.lake.read import narrowing, needed, plan, scan, sparse
+from penstock.lake.read import newest, plan, scan
+from penstock.lake.read.pruning import narrowing, needed, sparse
 
 COMMUNITY = "00000000-0000-4000-8000-000000000001"
 EVER = plan.TimeRange.ever()
@@ -63,14 +64,14 @@ def test_finds_what_the_reference_finds(text: str, lake: tuple[table.EventTable,
     events, made = lake
     snapshot = events.snapshot()
     # What the lake says an event is: addresses in lists and the like are intake's business.
-    kept = scan.newest(snapshot, EVER, query.compile(query.parse("*"), snapshot.query_columns), 100)
+    kept = newest.events(snapshot, EVER, query.compile(query.parse("*"), snapshot.query_columns), 100)
     assert len(kept) == len(made)
     node = query.parse(text)
     expected = sorted(event["n"] for event in kept if query.matches(node, event, snapshot.columns))
     predicate = query.compile(node, snapshot.query_columns)
     assert scan.count(snapshot, EVER, predicate) == len(expected)
     assert sum(n for _, n in scan.histogram(snapshot, EVER, predicate, 7).counts) == len(expected)
-    assert sorted(event["n"] for event in scan.newest(snapshot, EVER, predicate, 100)) == expected
+    assert sorted(event["n"] for event in newest.events(snapshot, EVER, predicate, 100)) == expected
     slices = plan.plan_slices(snapshot, EVER, max_rows=7, max_bytes=1 << 30)
     frames = [scan.read_slice(snapshot, each, ["n"], predicate) for each in slices]
     assert sorted(pl.concat([frame.select("n") for frame in frames])["n"]) == expected

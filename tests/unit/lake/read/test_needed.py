@@ -19,7 +19,8 @@ from penstock.fields import values
 from penstock.fields.types import OVERFLOW, TIMESTAMP, FieldType
 from penstock.lake import files, needles, table, upkeep
 from penstock.lake.needles import sidecar
-from penstock.lake.read import needed, plan, scan
+from penstock.lake.read import newest, plan, scan
+from penstock.lake.read.pruning import needed
 from penstock.query import ast, words
 
 QUERIES = int(os.environ.get("PENSTOCK_TEST_QUERIES", "300"))
@@ -186,8 +187,8 @@ def test_pruned_scans_find_what_scans_of_everything_find(lake: tuple[table.Event
         plain = unpruned(predicate)
         expected = scan.count(snapshot, ALL_TIME, plain)
         assert scan.count(snapshot, ALL_TIME, predicate) == expected, query.unparse(node)
-        newest = scan.newest(snapshot, ALL_TIME, predicate, 20)
-        assert newest == scan.newest(snapshot, ALL_TIME, plain, 20), query.unparse(node)
+        found = newest.events(snapshot, ALL_TIME, predicate, 20)
+        assert found == newest.events(snapshot, ALL_TIME, plain, 20), query.unparse(node)
         counted = scan.histogram(snapshot, ALL_TIME, predicate, 7)
         assert counted == scan.histogram(snapshot, ALL_TIME, plain, 7), query.unparse(node)
         read = [scan.read_slice(snapshot, one, ["message", "user.name"], predicate) for one in slices]

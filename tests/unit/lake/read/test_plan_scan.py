@@ -21,7 +21,7 @@ from penstock.base import instants
 from penstock.fields import types
 from penstock.fields.types import FieldType
 from penstock.lake import files, table
-from penstock.lake.read import merge, plan, scan
+from penstock.lake.read import merge, newest, plan, scan
 
 DAY_US = 86_400_000_000
 TYPES = {"seq": FieldType.LONG, "user.name": FieldType.KEYWORD, "source.ip": FieldType.IP, "raw": FieldType.JSON}
@@ -118,7 +118,7 @@ def check_counts(snapshot: table.Snapshot, time_range: plan.TimeRange, expected:
     if expected:
         assert scan.count(snapshot, time_range, odd) == len(odd_events)
         for limit in (1, 3, 100):
-            shown = scan.newest(snapshot, time_range, odd, limit)
+            shown = newest.events(snapshot, time_range, odd, limit)
             assert [event["seq"] for event in shown] == [seq for _, seq in reversed(odd_events)][:limit]
     assert scan.count(snapshot, time_range, EVERYTHING) == len(expected)
     over_time = scan.histogram(snapshot, time_range, EVERYTHING, 7)
@@ -226,7 +226,7 @@ def test_a_snapshot_without_files_has_no_slices_and_counts_nothing(events: table
     snapshot = events.snapshot()
     assert plan.plan_slices(snapshot, ALL_TIME, max_rows=10, max_bytes=10) == []
     assert scan.count(snapshot, ALL_TIME, EVERYTHING) == 0
-    assert scan.newest(snapshot, ALL_TIME, EVERYTHING, 10) == []
+    assert newest.events(snapshot, ALL_TIME, EVERYTHING, 10) == []
     assert sum(n for _, n in scan.histogram(snapshot, ALL_TIME, EVERYTHING, 10).counts) == 0
 
 
@@ -278,7 +278,7 @@ def test_newest_events_are_whole(events: table.EventTable) -> None:
         types.OVERFLOW: [None, '{"user.name":7,"seq":"ignored"}'],
     }
     events.append([frame([1_000_001, 2_000_000], 0, **columns)], types=TYPES)
-    assert scan.newest(events.snapshot(), ALL_TIME, EVERYTHING, 5) == [
+    assert newest.events(events.snapshot(), ALL_TIME, EVERYTHING, 5) == [
         {"@timestamp": "1970-01-01T00:00:02Z", "seq": 1, "user.name": 7},
         {"@timestamp": "1970-01-01T00:00:01.000001Z", "seq": 0, "user.name": "a", "raw": {"a": [1, None]}},
     ]
@@ -289,7 +289,7 @@ def test_newest_leaves_older_files_alone(events: table.EventTable) -> None:
     snapshot = events.snapshot()
     for file in snapshot.files[:-4]:
         pathlib.Path(snapshot.location(file.path)).unlink()
-    assert [event["seq"] for event in scan.newest(snapshot, ALL_TIME, EVERYTHING, 4)] == [39, 38, 37, 36]
+    assert [event["seq"] for event in newest.events(snapshot, ALL_TIME, EVERYTHING, 4)] == [39, 38, 37, 36]
 
 
 def test_a_count_without_predicate_reads_no_file(events: table.EventTable) -> None:
@@ -360,5 +360,5 @@ def test_last_instant_of_time_is_counted_planned_and_read(tmp_path: pathlib.Path
         slices = plan.plan_slices(snapshot, time_range, max_rows=100, max_bytes=10**9, fields=[types.TIMESTAMP])
         assert scan.count(snapshot, time_range, EVERYTHING) == expected
         assert sum(n for _, n in scan.histogram(snapshot, time_range, EVERYTHING, 10).counts) == expected
-        assert len(scan.newest(snapshot, time_range, EVERYTHING, 10)) == expected
+        assert len(newest.events(snapshot, time_range, EVERYTHING, 10)) == expected
         assert sum(scan.read_slice(snapshot, one, [types.TIMESTAMP], EVERYTHING).height for one in slices) == expected

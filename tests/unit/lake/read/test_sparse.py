@@ -15,7 +15,8 @@ import pytest
 from penstock import query
 from penstock.fields.types import OVERFLOW, TIMESTAMP, FieldType
 from penstock.lake import files, table
-from penstock.lake.read import plan, scan, sparse
+from penstock.lake.read import plan, scan
+from penstock.lake.read.pruning import sparse
 
 QUERIES = int(os.environ.get("PENSTOCK_TEST_QUERIES", "150"))
 """Of each lake. 2,500 of each were run once."""

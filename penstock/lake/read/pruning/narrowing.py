@@ -13,7 +13,7 @@ from typing import Any
 from penstock import query
 from penstock.fields import types
 from penstock.lake import catalog
-from penstock.lake.read import sparse
+from penstock.lake.read.pruning import sparse
 
 
 def narrowed(
