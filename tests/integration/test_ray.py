@@ -331,7 +331,7 @@ def test_no_customer_key_is_in_rays_memory_object_store_or_logs_and_nothing_of_a
     import ray
 
     planted = f"planted-{os.urandom(8).hex()}".encode()
-    kept = ray.put(planted * 20_000), ray.remote(_nothing).remote(planted)
+    kept = ray.put(planted * 20_000), ray.remote(lambda value: None).remote(planted)
     ray_house.start()
     worker.Worker(ray_house.opened, engine=engine).run_export()
     job, kept_of_it = searching.run(f"note:{searching.planted}", engine)
@@ -354,9 +354,6 @@ def test_no_customer_key_is_in_rays_memory_object_store_or_logs_and_nothing_of_a
     assert found == {planted}  # what passes in clear is found there, so that the search can fail
     assert not [text for text in (*forbidden, secret) if text in logs]
     del kept
-
-
-def _nothing(value: bytes) -> None: ...
 
 
 def test_a_node_that_is_lost_costs_its_shards_only(
