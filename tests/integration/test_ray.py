@@ -33,6 +33,7 @@ from penstock.intake.shards import coordinator
 from penstock.lake import table
 from penstock.process import services, tables
 from penstock.samples import generate
+from penstock.worker.searches import children
 
 pytestmark = [pytest.mark.ray, pytest.mark.ceph, pytest.mark.xdist_group("ray")]
 
@@ -62,6 +63,7 @@ def ray_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[house.House]
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", more["PENSTOCK_S3_CA_FILE"])  # of attached tables, here and on the nodes
+        children.shared().close()  # those of tests before have another environment
         with house.opened_house(home, "", house.LARGE, more) as made:
             yield made
 

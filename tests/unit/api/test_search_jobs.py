@@ -13,7 +13,7 @@ from api_world import EVERYTHING, JOBS, NOON, World, events, problem
 
 from penstock.control import searches
 from penstock.control.schema import tables
-from penstock.lake.read import scan
+from penstock.lake.read import newest
 
 MEMBERS = {
     "uuid", "term", "understood", "term_lang", "earliest_time", "latest_time", "filters", "community_uuids", "status",
@@ -400,7 +400,7 @@ def test_what_was_found_is_computed_once(world: World, monkeypatch: pytest.Monke
     """A client that times out and asks again must not start a scan beside the first."""
     world.ingest(events(30))
     job = world.done_search()
-    monkeypatch.setattr(scan, "newest", lambda *_, **__: pytest.fail("scanned again"))
+    monkeypatch.setattr(newest, "events", lambda *_, **__: pytest.fail("scanned again"))
     for path in ("events", "events?format=csv", "fields", "events?limit=10&offset=20"):
         assert world.get(f"{JOBS}/{job}/{path}").status_code == 200
 
