@@ -33,7 +33,7 @@ FAULT_WAIT_SECONDS = 1.0
 """After a fault of the database or a surprise, a loop waits this long before it looks again."""
 
 
-SMALL_NICENESS, NICENESS = 11, 13
+SMALL_NICENESS, NICENESS = 5, 7
 """Of the threads that drive small exports, and of all others but those that wait for searches. The API goes first, then
 searches (`searches.children.NICENESS`). Not more: clients that ask without a pause must not take all of the machine."""
 

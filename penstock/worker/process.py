@@ -29,6 +29,9 @@ from penstock.worker import loop
 
 log = structlog.get_logger(__name__)
 
+NICENESS = 7
+"""Of a worker beside an API; its threads and searches add theirs. It counts where control groups share the cores."""
+
 SESSION_NICENESS = 10
 """Of a worker's session beside an API. All its threads together weigh a tenth of the API's then, however many they are:
 each of a search's threads, though nice, takes its share from the one that answers."""
@@ -43,7 +46,9 @@ AFTER_AN_END_SECONDS = 60.0
 """Before one is started again that ended in order: who stops a service may signal all its processes at once (systemd
 does), and this one drains its requests meanwhile."""
 
-_MAIN = """
+_MAIN = f"""
+import os
+os.nice({NICENESS})  # before there are threads
 from penstock.process import environment
 environment.prepare()
 from penstock.worker import process as worker
@@ -93,7 +98,7 @@ def main() -> None:
     if not sent or len(sent) < size:  # the parent died just now
         return
     settings = _with_secrets(pickle.loads(sent))  # noqa: S301 - from our own parent
-    # Linux shares the cores among sessions first (autogroup), where no control group does it; there niceness has to do.
+    # Linux shares the cores among sessions first (autogroup), where no control group does it.
     with contextlib.suppress(OSError):
         pathlib.Path("/proc/self/autogroup").write_text(str(SESSION_NICENESS))
     logs.configure(settings)

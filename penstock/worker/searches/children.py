@@ -23,7 +23,7 @@ from penstock import settings as settings_module
 from penstock.control import searches
 from penstock.worker.searches import child, found
 
-NICENESS = 10
+NICENESS = 3
 """A search lets the API's answers go first, and goes before exports (`loop.NICENESS`)."""
 
 _MAIN = f"import os; os.nice({NICENESS}); from {child.__name__} import main; main({{parent}})"
