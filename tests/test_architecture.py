@@ -180,6 +180,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "usecases",
     },
     "process": {
+        "base",
         "errors",
         "lake",
         "lake.location",

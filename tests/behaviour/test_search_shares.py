@@ -20,9 +20,9 @@ from penstock import errors, settings, worker
 from penstock.control import communities, searches, secrets, states
 from penstock.export.engines import threads
 from penstock.lake import table
-from penstock.process import services
+from penstock.process import child_processes, services
 from penstock.samples import generate
-from penstock.worker.searches import child, children
+from penstock.worker.searches import children
 
 START = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
 HEAVY = " OR ".join(f"nowhere{number}" for number in range(400))
@@ -196,7 +196,7 @@ def test_a_searchs_process_whose_parent_dies_ends_without_a_word(service: Servic
     is_gone = dies == "while its child starts"
     job = service.get(service.create(service.busy, HEAVY if is_gone else ""))
     body = pickle.dumps((service.opened.settings.without_secrets(), job, {}, 0))
-    request = child.LENGTH.pack(len(body)) + body
+    request = child_processes.LENGTH.pack(len(body)) + body
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     parent = 1 if is_gone else os.getpid()
     command = [sys.executable, "-c", children._MAIN.format(parent=parent)]

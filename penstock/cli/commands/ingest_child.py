@@ -6,62 +6,52 @@ any number of `Progress`. It commits nothing, and ends when its parent does.
 
 from __future__ import annotations
 
-import dataclasses
-import os
 import pickle
 import signal
-import struct
 import sys
-import threading
 import time
 from collections.abc import Callable
-from typing import IO, Any
 
 from penstock import errors
 from penstock.base import clock
-from penstock.base.secret import Secret
 from penstock.intake import ingest
 from penstock.intake.shards import taking
-from penstock.process import tables
+from penstock.process import child_processes, tables
 from penstock.settings import Settings
 
-LENGTH = struct.Struct(">Q")
 TELL_SECONDS = 0.2
 """How often it says how far it is."""
 
 Begin = tuple[Settings, dict[str, str], str]
 """The first message: settings without secrets, the secrets that the lake needs, the community."""
 
-Answer = taking.Taken | tuple[str, dict[str, object]]
+Answer = taking.Taken | child_processes.Told
 """What came of a shard, or an error: the name of its class and its attributes."""
 
 
-def main() -> None:
-    """Answers requests until standard input ends."""
+def main(parent: int) -> None:
+    """Answers requests until standard input ends, or the process that started this one."""
     # Ctrl-C at the terminal is the parent's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints must not get in between
-    first = read(sys.stdin.buffer)
+    child_processes.end_with(parent)
+    answers = child_processes.answers()
+    first = child_processes.read(sys.stdin.buffer)
     if first is None:
         return
     settings, told, community_uuid = pickle.loads(first)  # noqa: S301 - from our own parent
-    secrets: dict[str, Any] = {name: Secret(text) for name, text in told.items()}
-    settings = dataclasses.replace(settings, **secrets)
+    settings = child_processes.with_secrets(settings, told)
     event_table = tables.open_table(settings, community_uuid)
     limits = ingest.Limits.of(settings)
-    teller = _Teller(lambda progress: write(answers, pickle.dumps(progress)))
-    while (body := read(sys.stdin.buffer)) is not None:
+    teller = _Teller(lambda progress: child_processes.write(answers, pickle.dumps(progress)))
+    while (body := child_processes.read(sys.stdin.buffer)) is not None:
         shard: taking.Shard = pickle.loads(body)  # noqa: S301 - from our own parent
         answer: Answer
         try:
             answer = taking.take(event_table, shard, clock=clock.SystemClock(), limits=limits, progress=teller.tell)
         except errors.PenstockError as error:
-            # Not the exception itself: pickle calls its class with what `args` holds, which is not what ours are of.
-            answer = type(error).__name__, error.__dict__
+            answer = child_processes.told(error)
         teller.flush()
-        write(answers, pickle.dumps(answer))
+        child_processes.write(answers, pickle.dumps(answer))
 
 
 class _Teller:
@@ -84,28 +74,3 @@ class _Teller:
         if self._last is not None:
             self._send(self._last)
             self._last = None
-
-
-def read(stream: IO[bytes]) -> bytes | None:
-    """The next message; None where they end, in the middle of one if the other process was killed there."""
-    head = stream.read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        return None
-    size: int = LENGTH.unpack(head)[0]
-    body = stream.read(size)
-    return body if len(body) == size else None
-
-
-def write(stream: IO[bytes], body: bytes) -> None:
-    """Sends a message."""
-    stream.write(LENGTH.pack(len(body)) + body)
-    stream.flush()
-
-
-def _end_with(parent: int) -> None:
-    # A child whose parent died belongs to another process from then on. A read of standard input would not tell while a
-    # shard is taken in.
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    # Not sys.exit, which would end this thread only.
-    os._exit(1)

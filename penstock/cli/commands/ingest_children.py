@@ -16,12 +16,13 @@ from penstock import settings as settings_module
 from penstock.cli.commands import ingest_child
 from penstock.intake import ingest
 from penstock.intake.shards import taking
+from penstock.process import child_processes
 
 _MAIN = f"""
 from penstock.process import environment
 environment.prepare()
 from {ingest_child.__name__} import main
-main()
+main({{parent}})
 """
 """Not `-m`: the package imports the module, which would then be there twice."""
 
@@ -112,7 +113,7 @@ class Children:
             if isinstance(answer, taking.Taken):
                 return process, answer
             if answer is not None:
-                return process, _rebuilt(*answer)
+                return process, child_processes.rebuilt(answer)
             if process is not None:
                 self._end(process)
                 process = None
@@ -129,7 +130,7 @@ class Children:
             if self._is_over:
                 return None
             process = subprocess.Popen(
-                [sys.executable, "-c", _MAIN],
+                [sys.executable, "-c", _MAIN.format(parent=os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=self._environment,
@@ -137,7 +138,7 @@ class Children:
             self._processes.append(process)
         assert process.stdin is not None
         with contextlib.suppress(OSError):  # one that is dead already does not answer either
-            ingest_child.write(process.stdin, self._begin)
+            child_processes.write(process.stdin, self._begin)
         return process
 
     def _asked(self, process: subprocess.Popen[bytes], shard: taking.Shard) -> ingest_child.Answer | None:
@@ -145,10 +146,10 @@ class Children:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            ingest_child.write(process.stdin, pickle.dumps(shard))
+            child_processes.write(process.stdin, pickle.dumps(shard))
         except OSError:
             return None
-        while (body := ingest_child.read(process.stdout)) is not None:
+        while (body := child_processes.read(process.stdout)) is not None:
             message: ingest_child.Answer | ingest.Progress = pickle.loads(body)  # noqa: S301 - of our own child
             if not isinstance(message, ingest.Progress):
                 return message
@@ -157,18 +158,6 @@ class Children:
         return None
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
-        process.kill()
-        process.wait()
+        child_processes.end(process)
         with self._lock:
             self._processes.remove(process)
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
-
-
-def _rebuilt(name: str, attributes: dict[str, object]) -> errors.PenstockError:
-    kind: type[errors.PenstockError] = getattr(errors, name)
-    error = kind.__new__(kind, attributes["detail"])
-    error.__dict__.update(attributes)
-    return error

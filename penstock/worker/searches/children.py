@@ -7,7 +7,6 @@ thread of it cannot be ended, a process can: within a moment, with all of its me
 from __future__ import annotations
 
 import atexit
-import contextlib
 import functools
 import os
 import pickle
@@ -21,6 +20,7 @@ from typing import IO
 from penstock import errors
 from penstock import settings as settings_module
 from penstock.control import searches
+from penstock.process import child_processes
 from penstock.worker.searches import child, found
 
 NICENESS = 3
@@ -84,12 +84,12 @@ class Children:
         # Whatever was raised, the two no longer agree on what comes next on the pipes: such a process is not used
         # again.
         except BaseException:
-            _end(process)
+            child_processes.end(process)
             raise
         self._put(process)
         if isinstance(answer, found.Found | found.Wide):
             return answer
-        raise _rebuilt(*answer)
+        raise child_processes.rebuilt(answer)
 
     def warm(self) -> None:
         """Has one process ready."""
@@ -100,7 +100,7 @@ class Children:
         with self._lock:
             idle, self._idle = self._idle, []
         for process in idle:
-            _end(process)
+            child_processes.end(process)
 
     def _take(self) -> subprocess.Popen[bytes]:
         with self._lock:
@@ -109,7 +109,7 @@ class Children:
                 # It may have died while it was idle, by the kernel's hand for instance, when memory ran out.
                 if process.poll() is None:
                     return process
-                _end(process)
+                child_processes.end(process)
         return subprocess.Popen(
             # Told, since one that dies while its child still starts cannot be asked for any more.
             [sys.executable, "-c", _MAIN.format(parent=os.getpid())],
@@ -125,7 +125,7 @@ class Children:
             if len(self._idle) < KEPT:
                 self._idle.append(process)
                 return
-        _end(process)
+        child_processes.end(process)
 
 
 @functools.cache
@@ -142,12 +142,10 @@ def _ask(
     check: Callable[[], None],
     tell: Callable[[searches.SoFar], None],
 ) -> child.Answer:
-    body = pickle.dumps(request)
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        process.stdin.write(child.LENGTH.pack(len(body)) + body)
-        process.stdin.flush()
+        child_processes.write(process.stdin, pickle.dumps(request))
         while isinstance(message := _message(process.stdout, check), searches.SoFar):
             tell(message)
     except (OSError, EOFError) as error:
@@ -160,7 +158,7 @@ def _ask(
 
 
 def _message(stream: IO[bytes], check: Callable[[], None]) -> child.Answer | searches.SoFar:
-    size = child.LENGTH.unpack(_read(stream, child.LENGTH.size, check))[0]
+    size = child_processes.LENGTH.unpack(_read(stream, child_processes.LENGTH.size, check))[0]
     message: child.Answer | searches.SoFar = pickle.loads(_read(stream, size, check))  # noqa: S301 - of our own child
     return message
 
@@ -178,20 +176,3 @@ def _read(stream: IO[bytes], size: int, check: Callable[[], None]) -> bytes:
                     raise EOFError
                 content += piece
     return bytes(content)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    # Reaps it; a killed child stays as a zombie until somebody does.
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            with contextlib.suppress(OSError):  # what could not be sent any more
-                stream.close()
-
-
-def _rebuilt(name: str, attributes: dict[str, object]) -> errors.PenstockError:
-    kind: type[errors.PenstockError] = getattr(errors, name)
-    error = kind.__new__(kind, attributes["detail"])
-    error.__dict__.update(attributes)
-    return error

@@ -8,6 +8,8 @@ import os
 import pathlib
 import random
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -201,6 +203,12 @@ def test_a_process_that_is_killed_costs_its_shard_only_and_upkeep_takes_what_it_
     assert pool.pids == []
     upkeep.vacuum(own, keep_seconds=0, pinned_versions=[])
     assert {path.name for path in (lake / COMMUNITY).glob("*.parquet")} == {file.path for file in own.snapshot().files}
+
+
+def test_a_process_whose_parent_died_while_it_started_ends() -> None:
+    command = [sys.executable, "-c", ingest_children._MAIN.format(parent=1)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        assert process.wait(60) == 1  # though more may come on standard input
 
 
 def test_a_commit_that_fails_leaves_no_file(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
