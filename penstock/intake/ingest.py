@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from penstock.base.clock import Clock
 from penstock.intake import batch, readers, streams, times
@@ -107,7 +109,7 @@ def ingest(
         else:
             for source in sources:
                 run.take_whole(source, batch_ids_of(batch_id, source, is_only=len(sources) == 1))
-        return _report(run, rejects, event_table, clock.monotonic() - started)
+        return report_of(run, rejects, event_table, clock.monotonic() - started)
 
 
 def ingest_stream(
@@ -128,7 +130,7 @@ def ingest_stream(
     run = runs.Run(event_table, clock, limits or Limits(), rejects, time_fields=times.candidates(None))
     stream = body if isinstance(body, streams.Readable) else streams.Body(body)
     run.take_whole(stream, () if batch_id is None else (batch_id,), name)
-    return _report(run, rejects, event_table, clock.monotonic() - started)
+    return report_of(run, rejects, event_table, clock.monotonic() - started)
 
 
 def batch_ids_of(batch_id: str, source: Source, *, is_only: bool) -> tuple[str, ...]:
@@ -141,9 +143,21 @@ def batch_ids_of(batch_id: str, source: Source, *, is_only: bool) -> tuple[str, 
     return (f"{batch_id}:{name}",) if own is None else (own, f"{batch_id}:{name}")
 
 
-def _report(
-    run: runs.Run, rejects: ingest_rejects.Rejects, event_table: table.EventTable, seconds: float
+class Counted(Protocol):
+    """What has taken sources in; see `run.Run`."""
+
+    accepted: int
+    untimed: int
+    bytes: int
+    version: int | None
+    skipped: list[str]
+    formats: collections.Counter[readers.Format]
+
+
+def report_of(
+    run: Counted, rejects: ingest_rejects.Rejects, event_table: table.EventTable, seconds: float
 ) -> IngestReport:
+    """What came of it, now that it is over."""
     return IngestReport(
         accepted=run.accepted,
         untimed=run.untimed,

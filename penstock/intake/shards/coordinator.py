@@ -123,18 +123,7 @@ def take(
         finally:
             pool.stop()
             run.discard()
-        return ingest.IngestReport(
-            accepted=run.accepted,
-            untimed=run.untimed,
-            rejected=refused.count,
-            rejects=tuple(refused.first),
-            bytes=run.bytes,
-            version=event_table.snapshot().version if run.version is None else run.version,
-            rejects_file=refused.file,
-            skipped=tuple(run.skipped),
-            formats=dict(run.formats),
-            seconds=clock.monotonic() - started,
-        )
+        return ingest.report_of(run, refused, event_table, clock.monotonic() - started)
 
 
 class _Run:
