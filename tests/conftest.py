@@ -32,6 +32,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[USERS_FILES].cleanup()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests that use the Ceph run in one process, one after the other: some of them kill it."""
+    for item in items:
+        if item.get_closest_marker("ceph"):
+            item.add_marker(pytest.mark.xdist_group("ceph"))
+
+
 @pytest.fixture
 def kill_counts(request: pytest.FixtureRequest) -> kills.Counts:
     """Of the whole run, printed when it ends."""

@@ -11,3 +11,9 @@ def test_a_group_is_kept_together(request: pytest.FixtureRequest) -> None:
     if not getattr(request.config.option, "loadgroup", False):
         pytest.skip("one process runs all tests: no group can be torn")
     assert request.node.nodeid.endswith("@of_this_test")
+
+
+@pytest.mark.ceph
+def test_whatever_uses_the_ceph_is_in_its_group(request: pytest.FixtureRequest) -> None:
+    """A cluster's test read Ceph while another process' test killed it."""
+    assert [mark.args for mark in request.node.iter_markers("xdist_group")] == [("ceph",)]

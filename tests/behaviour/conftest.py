@@ -276,8 +276,7 @@ def new_postgresql_plane(migrated_postgresql_url: str) -> Callable[[], ControlPl
 
 # Stores: one that is empty for each test, and how its URLs are fetched.
 
-ON_CEPH = pytest.param("ceph", marks=[pytest.mark.ceph, pytest.mark.xdist_group("ceph")])
-"""One group, since some tests kill the Ceph."""
+ON_CEPH = pytest.param("ceph", marks=pytest.mark.ceph)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ from penstock.storage.s3 import client as s3_client
 from penstock.usecases import health
 from penstock.worker import tidying
 
-pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
+pytestmark = pytest.mark.ceph
 
 OLD_LAKE = pathlib.Path(__file__).parents[1] / "unit" / "lake" / "old" / "lake-0.1.0.zip"
 OLD_COMMUNITY = "00000000-0000-4000-8000-000000000001"

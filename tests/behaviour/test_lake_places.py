@@ -36,7 +36,7 @@ from penstock.storage import Secret
 
 EVER = plan.TimeRange.ever()
 START = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
-ON_CEPH = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
+ON_CEPH = pytest.mark.ceph
 
 
 class Ceph(Protocol):

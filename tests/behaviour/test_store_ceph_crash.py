@@ -17,8 +17,7 @@ from penstock import errors
 from penstock.storage import CustomerKey
 from penstock.storage.contract import MIN_PART_BYTES
 
-pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
-"""One group: no other test may use the Ceph that is killed here at the same time."""
+pytestmark = pytest.mark.ceph
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "ceph.sh"
 CONTENT = {"content_type": "application/gzip", "filename": "export.jsonl.gz"}

@@ -23,11 +23,6 @@ BIG = random.Random(1).randbytes(MIN_PART_BYTES)
 TAIL = b"the last part may be small"
 
 
-def ceph_only(test: Any) -> Any:
-    """Marks a test that is about Ceph alone."""
-    return pytest.mark.xdist_group("ceph")(pytest.mark.ceph(test))
-
-
 def begin(kit: Any, name: str = "a/export.jsonl.gz") -> Upload:
     upload: Upload = kit.store.begin(kit.prefix + name, KEY, **CONTENT)
     return upload
@@ -516,7 +511,7 @@ def test_many_download_at_once(served_kit: Any) -> None:
         assert b"".join(pool.map(fetch, ranges)) == BIG + TAIL
 
 
-@ceph_only
+@pytest.mark.ceph
 def test_boto3_reads_what_we_wrote(ceph: Any) -> None:
     store = ceph.store()
     store.put("boto/x.gz", TAIL, KEY, **CONTENT)
@@ -527,7 +522,7 @@ def test_boto3_reads_what_we_wrote(ceph: Any) -> None:
     assert answer["ContentDisposition"] == 'attachment; filename="export.jsonl.gz"'
 
 
-@ceph_only
+@pytest.mark.ceph
 def test_a_customer_s_bucket_is_reached_through_the_guard(ceph: Any) -> None:
     members = {"bucket_name": ceph.bucket, "access_key_id": "test", "secret_access_key": "testtest"}
     bucket = CustomerBucket.parse({**members, "prefix": "customer", "endpoint_url": ceph.url})
@@ -542,7 +537,7 @@ def test_a_customer_s_bucket_is_reached_through_the_guard(ceph: Any) -> None:
     assert b"".join(store.read(upload.key, KEY)) == BIG + TAIL
 
 
-@ceph_only
+@pytest.mark.ceph
 def test_unfinished_uploads_are_listed_over_several_pages(ceph: Any) -> None:
     store = ceph.store(list_page=2)
     names = ["pages/1", "pages/2", "pages/2", "pages/2", "pages/3"]
@@ -555,7 +550,7 @@ def test_unfinished_uploads_are_listed_over_several_pages(ceph: Any) -> None:
     assert list(store.list_unfinished("pages/")) == []
 
 
-@ceph_only
+@pytest.mark.ceph
 def test_the_lifecycle_rule_is_installed_beside_others(ceph: Any) -> None:
     store = ceph.store(prefix="penstock")
     assert store.describe_lifecycle() == ()
@@ -572,7 +567,7 @@ def test_the_lifecycle_rule_is_installed_beside_others(ceph: Any) -> None:
     assert not rules["theirs"].is_ours
 
 
-@ceph_only
+@pytest.mark.ceph
 @pytest.mark.parametrize(
     ("wrong", "reason", "words"),
     [

@@ -15,6 +15,7 @@ import pytest
 import penstock
 
 GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "user-guide.md"
+README = pathlib.Path(__file__).parents[2] / "README.md"
 PACKAGE = pathlib.Path(penstock.__file__).parent
 BLOCK = re.compile(r"<!-- run(?: if (\w+))? -->\n```sh\n(.*?)```", re.DOTALL)
 RAISED = re.compile(r'errors\.[A-Z]\w+\(\s*"([a-z_]+)"')
@@ -66,13 +67,16 @@ def test_troubleshooting_lists_every_code_of_client_and_command_line() -> None:
     assert raised - OF_THE_DEMO_AND_THE_LIBRARY <= listed
 
 
-def test_links_of_the_guide_lead_somewhere() -> None:
-    text = GUIDE.read_text()
-    headings = {
-        re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"(?m)^#+ (.+)$", text)
-    }
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        if target.startswith("#"):
-            assert target[1:] in headings, target
-        else:
-            assert (GUIDE.parent / target).exists(), target
+@pytest.mark.parametrize("document", [README, *sorted(GUIDE.parent.glob("*.md"))], ids=lambda path: path.name)
+def test_links_of_documents_lead_somewhere(document: pathlib.Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", document.read_text()):
+        if re.match("https?:", target):
+            continue
+        name, _, heading = target.partition("#")
+        there = document.parent / name if name else document
+        assert there.exists(), target
+        assert not heading or heading in _headings(there.read_text()), target
+
+
+def _headings(text: str) -> set[str]:
+    return {re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"(?m)^#+ (.+)$", text)}

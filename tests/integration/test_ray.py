@@ -35,7 +35,7 @@ from penstock.process import services, tables
 from penstock.samples import generate
 from penstock.worker.searches import children
 
-pytestmark = [pytest.mark.ray, pytest.mark.ceph, pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.ceph]
 
 
 SLOW = "event.category:network OR " + " OR ".join(f"nowhere{number}" for number in range(30))

@@ -26,7 +26,7 @@ from penstock.storage.keys import CustomerKey
 from penstock.worker import holding
 from penstock.worker.exports import abort_uploads
 
-pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
+pytestmark = pytest.mark.ceph
 
 OFFICIAL = pathlib.Path(sys.executable).with_name("sekoia-event-exporter")
 KMS_KEY = "penstock-test"

@@ -25,7 +25,7 @@ from support import ceph_service
 
 from penstock.storage.keys import CustomerKey
 
-pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
+pytestmark = pytest.mark.ceph
 
 WORKER = """
 import sys, threading

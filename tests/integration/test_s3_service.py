@@ -25,7 +25,7 @@ from penstock.client.download import download as downloads
 from penstock.client.http.retry import Retry
 from penstock.storage.keys import CustomerKey
 
-pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
+pytestmark = pytest.mark.ceph
 
 OFFICIAL = pathlib.Path(sys.executable).with_name("sekoia-event-exporter")
 OTHER_KEY = CustomerKey(bytes(range(32)))

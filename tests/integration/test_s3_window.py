@@ -20,7 +20,7 @@ from penstock.client.download import download as downloads
 from penstock.control import limits
 from penstock.storage.keys import CustomerKey
 
-pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
+pytestmark = pytest.mark.ceph
 
 WINDOW = dt.timedelta(seconds=2)
 FILE = {"content_type": storage.EXPORT_CONTENT_TYPE, "filename": "export.jsonl.gz"}

@@ -16,9 +16,9 @@ from support import ceph_service
 from penstock import settings, worker
 from penstock.storage.keys import CustomerKey
 
-pytestmark = [pytest.mark.ceph, pytest.mark.xdist_group("ceph")]
-"""One group: no other test may use the Ceph that is killed here at the same time. This file comes last by its name: for
-half a minute after a gateway's death, Ceph waits for the dead one before it makes or removes a bucket."""
+pytestmark = pytest.mark.ceph
+"""This file comes last of them by its name: for half a minute after a gateway's death, Ceph waits for the dead one
+before it makes or removes a bucket."""
 
 KEY = CustomerKey(bytes(range(7, 39)))
 
