@@ -95,6 +95,7 @@ def create_app(services: services_module.Services, *, worker: Companion | None =
     )
     app.state.indices = callers.Indices()
     app.state.known_keys = auth.KnownKeys(services, light)
+    app.state.looks = polled.Looks(services, light)
     # Two prefixes, since published clients of the reference platform use both.
     for prefix in PREFIXES:
         for router in _ROUTERS:

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Annotated
 
 import fastapi
+import sqlalchemy as sa
 
 from penstock import storage
 from penstock.api import auth, context, links, paging, schemas
@@ -51,9 +52,15 @@ POLLED = router.routes[-1]
 def read(services: services_module.Services, task_uuid: str, communities: tuple[str, ...]) -> schemas.Task:
     """One task, if it belongs to one of the communities. Raises NotFound `task_not_found`."""
     with services.database.read() as tx:
-        export = exports.get(tx, task_uuid, communities)
-        name = apikeys.name_of(tx, export.created_by)
-    return task_of(services, export, services.clock.now(), name)
+        return read_in(tx, services, task_uuid, communities)
+
+
+def read_in(
+    tx: sa.Connection, services: services_module.Services, task_uuid: str, communities: tuple[str, ...]
+) -> schemas.Task:
+    """As `read`, in a transaction that is open."""
+    export = exports.get(tx, task_uuid, communities)
+    return task_of(services, export, services.clock.now(), apikeys.name_of(tx, export.created_by))
 
 
 @router.post(

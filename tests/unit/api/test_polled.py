@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import threading
 from typing import Any
 
 import anyio
@@ -13,6 +15,7 @@ from api_world import World, events
 from penstock import errors
 from penstock.api import auth, polled
 from penstock.control import states
+from penstock.control.schema import tables
 
 MADE_ANEW = {"x-request-id", "date"}
 
@@ -98,3 +101,64 @@ def test_who_waits_for_a_key_waits_for_one_look_up(world: World, monkeypatch: py
     assert [each.uuid for each in found[:19]] == [world.acme.key.uuid] * 19
     assert all(isinstance(each, errors.NotAuthenticated) for each in found[19:])
     assert sorted(asked, key=str) == sorted([world.acme.token, "pst_unknown"])
+
+
+def test_who_comes_while_the_database_is_asked_waits_for_one_next_look(
+    world: World, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty together; none gets what was true before it asked; who hangs up takes it from nobody else."""
+    looked: list[int] = []
+    has_begun, may_end = threading.Event(), threading.Event()
+    really = polled._bodies
+
+    def slow(services: Any, asked: Any) -> Any:
+        found = really(services, asked)
+        looked.append(len(asked))
+        has_begun.set()
+        may_end.wait(10)
+        return found
+
+    monkeypatch.setattr(polled, "_bodies", slow)
+    mine, others = (world.acme.uuid,), (world.other.uuid,)
+
+    async def together() -> list[bytes | None]:
+        looks = polled.Looks(world.services, anyio.CapacityLimiter(4))
+        first = asyncio.ensure_future(looks.body(task, mine))
+        await asyncio.to_thread(has_begun.wait, 10)
+        with world.services.database.begin() as tx:
+            tx.execute(tables.exports.update().where(tables.exports.c.task_uuid == task).values(progress_events=4))
+        late = [asyncio.ensure_future(looks.body(task, mine)) for _ in range(20)]
+        strangers = asyncio.ensure_future(looks.body(task, others))
+        await asyncio.sleep(0)
+        late.pop().cancel()
+        may_end.set()
+        return list(await asyncio.gather(first, strangers, *late))
+
+    first, stranger, *late = asyncio.run(together())
+    assert first is not None
+    assert json.loads(first)["progress"] == 5
+    assert stranger is None
+    assert [json.loads(each or b"null")["progress"] for each in late] == [4] * 19
+    assert looked == [1, 2]
+
+
+@pytest.mark.parametrize("fault", [errors.StorageError("database_unavailable", "Away.", "Wait."), ValueError("a bug")])
+def test_a_look_that_fails_is_over_for_all_who_waited_and_for_nobody_else(
+    world: World, task: str, fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = (world.acme.uuid,)
+
+    def failing(*_: Any) -> Any:
+        raise fault
+
+    async def one_after_the_other() -> tuple[list[Any], bytes | None]:
+        looks = polled.Looks(world.services, anyio.CapacityLimiter(4))
+        with monkeypatch.context() as patch:
+            patch.setattr(polled, "_bodies", failing)
+            failed = await asyncio.gather(*(looks.body(task, mine) for _ in range(3)), return_exceptions=True)
+        return failed, await looks.body(task, mine)
+
+    failed, found = asyncio.run(one_after_the_other())
+    # What the operator can see to is told by the route, which each of them goes on to.
+    assert failed == ([None] * 3 if isinstance(fault, errors.PenstockError) else [fault] * 3)
+    assert found is not None
