@@ -19,40 +19,49 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
 import engines as bench
 
 from penstock import settings
 from penstock.base import clock
-from penstock.control import searches, states
 from penstock.export.engines.on_ray import engine as on_ray
 from penstock.lake import table
 from penstock.samples import generate
+from penstock.search import found, question
 from penstock.storage import opening
-from penstock.worker.searches import found, wide
+from penstock.worker.searches import wide
 
 TERM = "message:*nowhere* OR login OR nothing OR event.category:network"
 SHARD_ROWS = 131_072
 
 
-def job() -> searches.SearchJob:
-    values: dict[str, Any] = {field.name: None for field in dataclasses.fields(searches.SearchJob)}
-    values |= {"uuid": str(uuid.uuid4()), "status": states.SearchStatus.RUNNING, "term": TERM, "filters": ()}
-    values |= {"earliest": bench.START - dt.timedelta(days=1), "latest": bench.START + dt.timedelta(days=30)}
-    return searches.SearchJob(**values | {"community_uuids": (bench.COMMUNITY,), "max_last_events": 1000})
+def asked() -> question.Question:
+    return question.Question(
+        term=TERM,
+        filters=(),
+        earliest=bench.START - dt.timedelta(days=1),
+        latest=bench.START + dt.timedelta(days=30),
+        community_uuids=(bench.COMMUNITY,),
+        max_last_events=1000,
+    )
 
 
 def searched(lake: str, engine: on_ray.OnRay) -> tuple[found.Found, float, float, float]:
     """What was found, seconds, seconds until the first shard was back, seconds of this process's CPU."""
-    one, began, cpu = job(), time.perf_counter(), time.process_time()
+    one, job_uuid, began, cpu = asked(), str(uuid.uuid4()), time.perf_counter(), time.process_time()
     cut = found.find_or_cut(one, lambda name: table.EventTable(lake, name), print, shard_rows=SHARD_ROWS)
     assert isinstance(cut, found.Wide)
-    pool = engine.search_pool(one.uuid)
+    pool = engine.search_pool(job_uuid)
     assert pool is not None
     told: list[float] = []
     came = wide.find(
-        one, cut, pool, lambda: None, lambda so_far: told.append(time.perf_counter() - began), patience_seconds=120
+        one,
+        cut,
+        pool,
+        lambda: None,
+        lambda so_far: told.append(time.perf_counter() - began),
+        job_uuid=job_uuid,
+        patience_seconds=120,
     )
     return came, time.perf_counter() - began, told[0], time.process_time() - cpu
 
@@ -127,7 +136,7 @@ def main() -> None:
         print("| what, nodes | s | CPU s of nodes | of coordinator | of Ray's servers | ideal |")
         print("|---|---|---|---|---|---|")
         began, cpu = time.perf_counter(), time.process_time()
-        expected = found.find(job(), lambda one: table.EventTable(folder, one))
+        expected = found.find(asked(), lambda one: table.EventTable(folder, one))
         print(
             f"| one process | {time.perf_counter() - began:.1f} | | {time.process_time() - cpu:.1f} | | |", flush=True
         )

@@ -63,7 +63,7 @@ class PenstockError(Exception):
     title: ClassVar[str] = "Something went wrong"
     retriable: ClassVar[bool] = False
 
-    # Only the sentence goes to Exception: such an error cannot be pickled by its class, see `worker.searches.child`.
+    # Only the sentence goes to Exception: such an error cannot be pickled by its class, see `search.child`.
     def __init__(self, code: str, detail: str, hint: str = "", **extra: Any) -> None:
         super().__init__(detail)
         self.code = code

@@ -135,6 +135,16 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
         "settings",
     },
+    "search": {
+        "base",
+        "errors",
+        "fields",
+        "lake",
+        "lake.read",
+        "process",
+        "query",
+        "settings",
+    },
     "usecases": {
         "base",
         "control",
@@ -146,6 +156,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "process",
         "process.services",
         "query",
+        "search",
         "storage",
     },
     "worker": {
@@ -161,6 +172,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "process",
         "process.services",
         "query",
+        "search",
         "settings",
         "storage",
         "usecases",

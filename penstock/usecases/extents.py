@@ -76,8 +76,9 @@ def extent_of(
     anyway; else the matches are counted again, since late arrivals come along.
     """
     snapshot = services.table(community_uuid).snapshot()
-    predicate = query.compile(results.node_of(job), snapshot.query_columns)
-    time_range = results.range_of(job)
+    asked = results.question_of(job)
+    predicate = query.compile(asked.node, snapshot.query_columns)
+    time_range = asked.time_range
     total = job.total or 0
     # A table with fewer rows than the limit cannot hold too many matches: then the old count is good enough for a
     # check.

@@ -117,9 +117,10 @@ def histogram(services: services_module.Services, job: searches.SearchJob, bucke
         return scan.Histogram(
             interval_seconds=counted["interval_seconds"], counts=[(start, n) for start, n in counted["counts"]]
         )
-    node, time_range = results.node_of(job), results.range_of(job)
+    asked = results.question_of(job)
+    node = asked.node
     found = [
-        scan.histogram(snapshot, time_range, query.compile(node, snapshot.query_columns), buckets)
+        scan.histogram(snapshot, asked.time_range, query.compile(node, snapshot.query_columns), buckets)
         for snapshot in results.snapshots_of(services, job)
     ]
     if not found:

@@ -106,7 +106,7 @@ def exportable_job(services: services_module.Services, caller: orders.Caller, jo
 
 def check_cost(services: services_module.Services, job: searches.SearchJob) -> None:
     """Raises InvalidRequest `search_too_costly`: late events, or a bound lowered since, made the query too dear."""
-    extents.check_cost(services, results.node_of(job), job.community_uuids, job.earliest, job.latest)
+    extents.check_cost(services, results.question_of(job).node, job.community_uuids, job.earliest, job.latest)
 
 
 def community_of(job: searches.SearchJob) -> str:

@@ -13,12 +13,11 @@ from collections.abc import Callable
 import structlog
 
 from penstock import errors
-from penstock.base import bell
 from penstock.control import exports
 from penstock.control import searches as searchjobs
 from penstock.export import engines
 from penstock.process import services
-from penstock.worker import sweeper, tidying
+from penstock.worker import bell, sweeper, tidying
 from penstock.worker.exports import journal
 from penstock.worker.exports import run as export_run
 from penstock.worker.searches import children as search_children

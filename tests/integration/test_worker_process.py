@@ -23,8 +23,9 @@ from penstock.base import pacing
 from penstock.base.secret import Secret
 from penstock.control import secrets
 from penstock.process import services
+from penstock.search import child
 from penstock.worker import loop, process
-from penstock.worker.searches import child, children
+from penstock.worker.searches import children
 
 JOBS = "/v1/sic/conf/events/search/jobs"
 

@@ -5,6 +5,7 @@ worker, and read with `results_of` (newest events, common values) and as `Search
 worker tells what there is so far.
 """
 
+from penstock.base.findings import FieldValues, Results, SoFar
 from penstock.control.searches.ending import cancel, delete, delete_expired, end_all_of, fail, finish
 from penstock.control.searches.leasing import (
     MAX_ATTEMPTS,
@@ -17,9 +18,9 @@ from penstock.control.searches.leasing import (
     tell,
 )
 from penstock.control.searches.reading import get, list_jobs, pinned_versions
-from penstock.control.searches.records import SearchClaim, SearchJob, SoFar
-from penstock.control.searches.results import FieldValues, Results, keep, results_of
+from penstock.control.searches.records import SearchClaim, SearchJob
 from penstock.control.searches.results import delete_expired as delete_expired_results
+from penstock.control.searches.results import keep, results_of
 from penstock.control.searches.starting import create
 
 __all__ = [

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock import errors
+from penstock.base import findings
 from penstock.control import leases, states
 from penstock.control.schema import tables
 from penstock.control.searches import fencing, reading, records, results
@@ -25,7 +26,7 @@ def finish(
     snapshots: Mapping[str, int],
     histogram_json: Any,
     now: dt.datetime,
-    found: results.Results | None = None,
+    found: findings.Results | None = None,
     found_until: dt.datetime | None = None,
 ) -> None:
     """RUNNING -> DONE with what was counted, per community, and the versions it was counted on. Raises LeaseLost.

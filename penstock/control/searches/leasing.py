@@ -7,6 +7,7 @@ import datetime as dt
 
 import sqlalchemy as sa
 
+from penstock.base import findings
 from penstock.control import leases, states
 from penstock.control.schema import tables
 from penstock.control.searches import ending, fencing, reading, records
@@ -93,7 +94,7 @@ def renew(tx: sa.Connection, claim: records.SearchClaim, now: dt.datetime) -> No
     leases.write(tx, fencing.WORK, claim, now)
 
 
-def tell(tx: sa.Connection, claim: records.SearchClaim, so_far: records.SoFar, now: dt.datetime) -> None:
+def tell(tx: sa.Connection, claim: records.SearchClaim, so_far: findings.SoFar, now: dt.datetime) -> None:
     """Keeps what is counted so far, for those who look at the job, and renews the lease. Raises LeaseLost.
 
     In the column of the histogram: a job that runs has none yet, and `finish` puts the whole one in its place.

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock import errors
+from penstock.base import findings
 from penstock.control import states
 from penstock.control.schema import column_types, tables
 from penstock.control.searches import records
@@ -110,5 +111,5 @@ def _records(tx: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list[records.Sea
     return found
 
 
-def _so_far(kept: Any) -> records.SoFar | None:
-    return None if kept is None else records.SoFar(**kept)
+def _so_far(kept: Any) -> findings.SoFar | None:
+    return None if kept is None else findings.SoFar(**kept)

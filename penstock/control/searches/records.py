@@ -6,22 +6,8 @@ import dataclasses
 import datetime as dt
 from typing import Any
 
+from penstock.base.findings import SoFar
 from penstock.control import leases, states
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class SoFar:
-    """What a search that runs has counted so far.
-
-    Attributes:
-        total: matching events, over all communities.
-        share: of the events of the range, how many need no look any more; 0 to 1.
-        histogram: as that of `SearchJob`.
-    """
-
-    total: int
-    share: float
-    histogram: Any
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,6 @@ that finds none computes the results again and may `keep` them.
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import json
 import zlib
@@ -14,39 +13,10 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from penstock.base.findings import FieldValues, Results
 from penstock.control.schema import inserting, tables
 
 _RESULTS = tables.search_results
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class FieldValues:
-    """The most common values of one field among the events looked at.
-
-    Attributes:
-        name: the field.
-        events: how many of them have it.
-        values: (value as JSON text, events that have it), most common first; the items of a list count each.
-    """
-
-    name: str
-    events: int
-    values: tuple[tuple[str, int], ...]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Results:
-    """What is kept.
-
-    Attributes:
-        events: JSON texts of the newest events, each a flat object of dotted names; newest first.
-        fields: the fields of the newest `sampled_events` events, by name.
-        sampled_events: how many events `fields` was made of: all of the job's, or its newest.
-    """
-
-    events: tuple[str, ...]
-    fields: tuple[FieldValues, ...]
-    sampled_events: int
 
 
 def keep(tx: sa.Connection, job_uuid: str, results: Results, expires_at: dt.datetime) -> None:

@@ -19,9 +19,9 @@ from typing import IO
 
 from penstock import errors
 from penstock import settings as settings_module
-from penstock.control import searches
+from penstock.base import findings
 from penstock.process import child_processes
-from penstock.worker.searches import child, found
+from penstock.search import child, found, question
 
 NICENESS = 3
 """A search lets the API's answers go first, and goes before exports (`loop.NICENESS`)."""
@@ -46,21 +46,21 @@ class Children:
     def find(
         self,
         settings: settings_module.Settings,
-        job: searches.SearchJob,
+        asked: question.Question,
         check: Callable[[], None],
-        tell: Callable[[searches.SoFar], None] = lambda so_far: None,
+        tell: Callable[[findings.SoFar], None] = lambda so_far: None,
     ) -> found.Found:
-        """Runs a search job to its end."""
-        answer = self.find_or_cut(settings, job, check, tell, shard_rows=0)
+        """Runs a search to its end."""
+        answer = self.find_or_cut(settings, asked, check, tell, shard_rows=0)
         assert isinstance(answer, found.Found), "nothing was to be cut"
         return answer
 
     def find_or_cut(
         self,
         settings: settings_module.Settings,
-        job: searches.SearchJob,
+        asked: question.Question,
         check: Callable[[], None],
-        tell: Callable[[searches.SoFar], None],
+        tell: Callable[[findings.SoFar], None],
         *,
         shard_rows: int,
     ) -> found.Found | found.Wide:
@@ -79,7 +79,7 @@ class Children:
         try:
             # In clear, on a pipe to a process of our own: who can read that can read our memory.
             answer = _ask(
-                process, (settings.without_secrets(), job, settings.reading_secrets(), shard_rows), check, tell
+                process, (settings.without_secrets(), asked, settings.reading_secrets(), shard_rows), check, tell
             )
         # Whatever was raised, the two no longer agree on what comes next on the pipes: such a process is not used
         # again.
@@ -140,13 +140,13 @@ def _ask(
     process: subprocess.Popen[bytes],
     request: child.Request,
     check: Callable[[], None],
-    tell: Callable[[searches.SoFar], None],
+    tell: Callable[[findings.SoFar], None],
 ) -> child.Answer:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         child_processes.write(process.stdin, pickle.dumps(request))
-        while isinstance(message := _message(process.stdout, check), searches.SoFar):
+        while isinstance(message := _message(process.stdout, check), findings.SoFar):
             tell(message)
     except (OSError, EOFError) as error:
         raise errors.InvalidRequest(
@@ -157,9 +157,9 @@ def _ask(
     return message
 
 
-def _message(stream: IO[bytes], check: Callable[[], None]) -> child.Answer | searches.SoFar:
+def _message(stream: IO[bytes], check: Callable[[], None]) -> child.Answer | findings.SoFar:
     size = child_processes.LENGTH.unpack(_read(stream, child_processes.LENGTH.size, check))[0]
-    message: child.Answer | searches.SoFar = pickle.loads(_read(stream, size, check))  # noqa: S301 - of our own child
+    message: child.Answer | findings.SoFar = pickle.loads(_read(stream, size, check))  # noqa: S301 - of our own child
     return message
 
 

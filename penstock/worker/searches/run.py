@@ -11,13 +11,15 @@ import sqlalchemy as sa
 import structlog
 
 from penstock import errors
-from penstock.base import pacing
+from penstock.base import findings, pacing
 from penstock.control import leases, searches
 from penstock.export import engines
 from penstock.process import services
+from penstock.search import found
+from penstock.usecases import results
 from penstock.worker import holding, telling
 from penstock.worker.searches import children as children_module
-from penstock.worker.searches import found, wide
+from penstock.worker.searches import wide
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +51,7 @@ class SearchRun:
         self._clock = open_services.clock
         self._claim = claim
         self._job = claim.job
+        self._asked = results.question_of(claim.job)
         self._shutdown = shutdown
         self._children = children
         self._engine = engine
@@ -98,25 +101,33 @@ class SearchRun:
                 pool.stop()
             if answer is not None:
                 return answer
-        return self._children.find(self._services.settings, self._job, check, self._tell)
+        return self._children.find(self._services.settings, self._asked, check, self._tell)
 
     def _on_engine(self, pool: engines.SearchPool, check: Callable[[], None]) -> found.Found | None:
         """What was found, by a process of this worker where there is little to look at; None: the engine cannot."""
         settings = self._services.settings
         answer = self._children.find_or_cut(
-            settings, self._job, check, self._tell, shard_rows=settings.search_shard_rows
+            settings, self._asked, check, self._tell, shard_rows=settings.search_shard_rows
         )
         if isinstance(answer, found.Found):
             return answer
         self._log.info("search_in_shards", shards=len(answer.shards), rows=answer.rows)
         try:
-            return wide.find(self._job, answer, pool, check, self._tell, patience_seconds=self._deadline_seconds / 2)
+            return wide.find(
+                self._asked,
+                answer,
+                pool,
+                check,
+                self._tell,
+                job_uuid=self._job.uuid,
+                patience_seconds=self._deadline_seconds / 2,
+            )
         # Whatever the cluster lacks, this machine may have, and somebody waits.
         except (errors.NotReady, errors.StorageError) as error:
             self._log.warning("search_back_on_worker", code=error.code, detail=error.detail)
             return None
 
-    def _tell(self, so_far: searches.SoFar) -> None:
+    def _tell(self, so_far: findings.SoFar) -> None:
         """For those who look at the job meanwhile. A database that is away just now gets the next figures."""
         try:
             with self._database.begin() as tx:

@@ -14,14 +14,12 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 import structlog
 
 from penstock import errors
-from penstock.base import instants
-from penstock.control import searches
+from penstock.base import findings, instants
 from penstock.export import engines
 from penstock.export.shards import coordinator
 from penstock.fields import values
 from penstock.lake.read import plan, shards
-from penstock.usecases import results
-from penstock.worker.searches import found
+from penstock.search import found, question, results
 
 log = structlog.get_logger(__name__)
 
@@ -33,19 +31,21 @@ _Newest = tuple[int, int, int, int, str]
 
 
 def find(
-    job: searches.SearchJob,
+    asked: question.Question,
     wide: found.Wide,
     pool: engines.SearchPool,
     check: Callable[[], None],
-    tell: Callable[[searches.SoFar], None] = lambda so_far: None,
+    tell: Callable[[findings.SoFar], None] = lambda so_far: None,
     *,
+    job_uuid: str,
     patience_seconds: float,
 ) -> found.Found:
-    """Runs the job to its end.
+    """Runs the search to its end.
 
     Args:
         check: called every POLL_SECONDS; what it raises ends all shards.
         tell: called with what is counted so far, whenever a shard is done.
+        job_uuid: for the log.
         patience_seconds: a cluster of which no shard comes back for so long is given up.
 
     Raises:
@@ -53,7 +53,7 @@ def find(
         Whatever `check` or a shard raise. No shard is left running then.
     """
     try:
-        run = _Run(job, wide, pool, check, patience_seconds)
+        run = _Run(asked, wide, pool, check, job_uuid, patience_seconds)
         return run.found(run.count(tell))
     finally:
         pool.stop()
@@ -62,32 +62,34 @@ def find(
 class _Run:
     def __init__(
         self,
-        job: searches.SearchJob,
+        asked: question.Question,
         wide: found.Wide,
         pool: engines.SearchPool,
         check: Callable[[], None],
+        job_uuid: str,
         patience_seconds: float,
     ) -> None:
-        self._job = job
+        self._asked = asked
         self._wide = wide
         self._pool = pool
         self._check = check
+        self._job_uuid = job_uuid
         self._patience_seconds = patience_seconds
         self._communities = list(wide.snapshots)
         self._counts: dict[int, tuple[int, ...]] = {}
 
-    def count(self, tell: Callable[[searches.SoFar], None]) -> list[int]:
+    def count(self, tell: Callable[[findings.SoFar], None]) -> list[int]:
         """Matches in each bucket, of all shards."""
-        question = shards.Question(
-            term=self._job.term,
-            filters=self._job.filters,
-            time_range=results.range_of(self._job),
+        for_shards = shards.Question(
+            term=self._asked.term,
+            filters=self._asked.filters,
+            time_range=self._asked.time_range,
             buckets=len(self._wide.stretches.counts),
         )
-        sums = [0] * question.buckets
+        sums = [0] * for_shards.buckets
         looked_at = self._wide.rows - sum(shard.rows for shard in self._wide.shards)
         # The newest files come first, for those who look meanwhile.
-        for shard, answer in self._ask(reversed(self._wide.shards), question):
+        for shard, answer in self._ask(reversed(self._wide.shards), for_shards):
             self._counts[shard.number] = answer.counts
             sums = [before + more for before, more in zip(sums, answer.counts, strict=True)]
             looked_at += shard.rows
@@ -102,7 +104,7 @@ class _Run:
             totals=totals,
             snapshots=dict(self._wide.snapshots),
             histogram=self._histogram(sums),
-            results=results.of_events(self._job, [values.loads(text) for text in self._newest(sums)]),
+            results=results.of_events(self._asked, [values.loads(text) for text in self._newest(sums)]),
         )
 
     def _newest(self, sums: list[int]) -> list[str]:
@@ -111,16 +113,16 @@ class _Run:
             return []
         bucket = _first_needed(sums, results.MAX_EVENTS)
         start = instants.from_microseconds(self._wide.stretches.counts[bucket][0])
-        question = shards.Question(
-            term=self._job.term,
-            filters=self._job.filters,
-            time_range=plan.TimeRange(earliest=start, latest=results.range_of(self._job).latest),
+        for_shards = shards.Question(
+            term=self._asked.term,
+            filters=self._asked.filters,
+            time_range=plan.TimeRange(earliest=start, latest=self._asked.time_range.latest),
             buckets=0,
             newest=results.MAX_EVENTS,
         )
         best: list[_Newest] = []
-        asked = [shard for shard in reversed(self._wide.shards) if any(self._counts[shard.number][bucket:])]
-        for shard, answer in self._ask(asked, question):
+        chosen = [shard for shard in reversed(self._wide.shards) if any(self._counts[shard.number][bucket:])]
+        for shard, answer in self._ask(chosen, for_shards):
             # Ties as one scan has them: of the first community, of the last file.
             community = self._communities.index(shard.community_uuid)
             own = ((-us, community, -shard.number, rank, text) for rank, (us, text) in enumerate(answer.events))
@@ -128,10 +130,10 @@ class _Run:
         return [text for *_, text in best]
 
     def _ask(
-        self, asked: Iterable[shards.Shard], question: shards.Question
+        self, chosen: Iterable[shards.Shard], for_shards: shards.Question
     ) -> Iterator[tuple[shards.Shard, shards.Answer]]:
         """Asks shards, some at once; gives what comes back as it comes. One that is lost is asked again."""
-        waiting = collections.deque(asked)
+        waiting = collections.deque(chosen)
         tries: collections.Counter[int] = collections.Counter()
         tickets: dict[Hashable, shards.Shard] = {}
         heard_at = time.monotonic()
@@ -139,7 +141,7 @@ class _Run:
             while waiting and len(tickets) < self._pool.most:
                 shard = waiting.popleft()
                 tries[shard.number] += 1
-                tickets[self._pool.submit(shard, question)] = shard
+                tickets[self._pool.submit(shard, for_shards)] = shard
             for ticket in self._pool.wait(tickets, POLL_SECONDS):
                 heard_at = time.monotonic()
                 shard = tickets.pop(ticket)
@@ -159,7 +161,7 @@ class _Run:
                 )
 
     def _lost(self, shard: shards.Shard, tries: int, lost: coordinator.Lost) -> None:
-        log.warning("search_shard_lost", job_uuid=self._job.uuid, shard=shard.number, tries=tries, reason=str(lost))
+        log.warning("search_shard_lost", job_uuid=self._job_uuid, shard=shard.number, tries=tries, reason=str(lost))
         if tries >= coordinator.TRIES:
             raise errors.NotReady(
                 "shard_lost",

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from support import attached
 
 from penstock import errors, testing
-from penstock.control import searches, states
+from penstock.base import findings
 from penstock.export.shards import coordinator
 from penstock.lake import table
 from penstock.lake.needles import sidecar
 from penstock.lake.read import shards
-from penstock.usecases import results
-from penstock.worker.searches import found, wide
+from penstock.search import found, question, results
+from penstock.worker.searches import wide
 
 START = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
 TERMS = ["", "user:alice", "port:>2", "alice OR 10.0.0.1", "note:rare7", "rare3", "port:oops", "nobody", "NOT user:bob"]
@@ -103,11 +103,15 @@ class Pool:
         self.is_stopped = True
 
 
-def job_of(term: str, communities: Sequence[str], hours: tuple[int, int] = (-1, 30)) -> searches.SearchJob:
-    values: dict[str, Any] = {field.name: None for field in dataclasses.fields(searches.SearchJob)}
-    values |= {"uuid": "a job", "status": states.SearchStatus.RUNNING, "term": term, "filters": ()}
-    values |= {"earliest": START + dt.timedelta(hours=hours[0]), "latest": START + dt.timedelta(hours=hours[1])}
-    return searches.SearchJob(**values | {"community_uuids": tuple(communities), "max_last_events": 1000})
+def asked_of(term: str, communities: Sequence[str], hours: tuple[int, int] = (-1, 30)) -> question.Question:
+    return question.Question(
+        term=term,
+        filters=(),
+        earliest=START + dt.timedelta(hours=hours[0]),
+        latest=START + dt.timedelta(hours=hours[1]),
+        community_uuids=tuple(communities),
+        max_last_events=1000,
+    )
 
 
 def nothing() -> None: ...
@@ -133,12 +137,12 @@ def test_shards_find_what_one_scan_finds(
     pruned_files: int,
     seed: int,
 ) -> None:
-    job, told = job_of(term, communities, hours), list[searches.SoFar]()
+    asked, told = asked_of(term, communities, hours), list[findings.SoFar]()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(results, "MAX_EVENTS", newest)
         patch.setattr(shards, "PRUNED_FILES", pruned_files)
-        expected = found.find(job, tables.__getitem__)
-        cut = found.find_or_cut(job, tables.__getitem__, told.append, shard_rows=shard_rows)
+        expected = found.find(asked, tables.__getitem__)
+        cut = found.find_or_cut(asked, tables.__getitem__, told.append, shard_rows=shard_rows)
         if isinstance(cut, found.Found):  # so little to look at that no shard is worth it
             assert cut == expected
             assert told[-1].share == 1.0
@@ -148,7 +152,7 @@ def test_shards_find_what_one_scan_finds(
         pool = Pool(tables.__getitem__, random.Random(seed), lost=0.1)
         with pytest.MonkeyPatch.context() as tries:
             tries.setattr(coordinator, "TRIES", 1000)
-            assert wide.find(job, cut, pool, nothing, told.append, patience_seconds=60) == expected
+            assert wide.find(asked, cut, pool, nothing, told.append, job_uuid="a job", patience_seconds=60) == expected
     shares = [each.share for each in told]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
@@ -158,9 +162,9 @@ def test_shards_find_what_one_scan_finds(
 def test_a_rare_value_is_looked_for_where_the_index_says_and_on_the_worker(
     tables: Mapping[str, table.EventTable],
 ) -> None:
-    cut = found.find_or_cut(job_of("note:rare7", ["a"]), tables.__getitem__, print, shard_rows=ROWS)
+    cut = found.find_or_cut(asked_of("note:rare7", ["a"]), tables.__getitem__, print, shard_rows=ROWS)
     assert isinstance(cut, found.Found)
-    assert isinstance(found.find_or_cut(job_of("", ["a"]), tables.__getitem__, print, shard_rows=ROWS), found.Wide)
+    assert isinstance(found.find_or_cut(asked_of("", ["a"]), tables.__getitem__, print, shard_rows=ROWS), found.Wide)
 
 
 def test_only_shards_that_may_hold_the_newest_are_asked_for_them(
@@ -170,38 +174,38 @@ def test_only_shards_that_may_hold_the_newest_are_asked_for_them(
     for day in range(6):
         events = [{"@timestamp": (START + dt.timedelta(days=day, minutes=n)).isoformat()} for n in range(20)]
         made = testing.tiny_lake(str(tmp_path), events)
-    job = job_of("", ["x"], (0, 6 * 24))
-    cut = found.find_or_cut(job, lambda name: made, print, shard_rows=20)
+    asked = asked_of("", ["x"], (0, 6 * 24))
+    cut = found.find_or_cut(asked, lambda name: made, print, shard_rows=20)
     assert isinstance(cut, found.Wide)
     assert len(cut.shards) == 6
     pool = Pool(lambda name: made, random.Random(1))
-    assert wide.find(job, cut, pool, nothing, patience_seconds=60).results.sampled_events == 10
+    assert wide.find(asked, cut, pool, nothing, job_uuid="a job", patience_seconds=60).results.sampled_events == 10
     assert pool.answered == 6 + 1
 
 
 def test_a_shard_of_another_version_of_the_lake_is_refused(tables: Mapping[str, table.EventTable]) -> None:
-    job = job_of("", ["a"])
-    cut = found.find_or_cut(job, tables.__getitem__, print, shard_rows=ROWS)
+    asked = asked_of("", ["a"])
+    cut = found.find_or_cut(asked, tables.__getitem__, print, shard_rows=ROWS)
     assert isinstance(cut, found.Wide)
-    question = shards.Question(term="", filters=(), time_range=results.range_of(job), buckets=60)
+    for_shards = shards.Question(term="", filters=(), time_range=asked.time_range, buckets=60)
     with pytest.raises(shards.Differs):
-        shards.answer(tables["b"].snapshot().only(()), cut.shards[-1], question)
+        shards.answer(tables["b"].snapshot().only(()), cut.shards[-1], for_shards)
 
 
 def test_a_cluster_that_loses_a_shard_again_and_again_or_says_nothing_is_given_up(
     tables: Mapping[str, table.EventTable],
 ) -> None:
-    job = job_of("", ["a"])
-    cut = found.find_or_cut(job, tables.__getitem__, print, shard_rows=ROWS)
+    asked = asked_of("", ["a"])
+    cut = found.find_or_cut(asked, tables.__getitem__, print, shard_rows=ROWS)
     assert isinstance(cut, found.Wide)
     losing = Pool(tables.__getitem__, random.Random(1), lost=1.0)
     with pytest.raises(errors.NotReady) as lost:
-        wide.find(job, cut, losing, nothing, patience_seconds=60)
+        wide.find(asked, cut, losing, nothing, job_uuid="a job", patience_seconds=60)
     assert lost.value.code == "shard_lost"
     silent = Pool(tables.__getitem__, random.Random(1))
     silent.wait = lambda tickets, timeout_seconds: ()  # type: ignore[method-assign]
     with pytest.raises(errors.NotReady) as away:
-        wide.find(job, cut, silent, nothing, patience_seconds=0)
+        wide.find(asked, cut, silent, nothing, job_uuid="a job", patience_seconds=0)
     assert away.value.code == "engine_unavailable"
     assert losing.is_stopped
     assert silent.is_stopped
@@ -210,6 +214,6 @@ def test_a_cluster_that_loses_a_shard_again_and_again_or_says_nothing_is_given_u
 def test_values_as_common_as_one_another_come_in_the_order_in_which_they_are_seen() -> None:
     """Not in that of a set, which differs from process to process."""
     names = [f"{number}@example.org" for number in (4, 1, 9, 3, 7, 2)]
-    made = results.of_events(job_of("", ["a"]), [{"@timestamp": "2026-01-05T00:00:00Z", "names": names}])
+    made = results.of_events(asked_of("", ["a"]), [{"@timestamp": "2026-01-05T00:00:00Z", "names": names}])
     (found_names,) = (one for one in made.fields if one.name == "names")
     assert [json.loads(text) for text, _ in found_names.values] == names

@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable
 
 from penstock import errors
-from penstock.control import searches
+from penstock.base import findings
 from penstock.lake import table
 from penstock.process import child_processes
 from penstock.process import tables as table_opening
+from penstock.search import found, question
 from penstock.settings import Settings
-from penstock.worker.searches import found
 
 TELL_SECONDS = 0.5
 """How long a search runs before it says how far it is, and how often it says so."""
@@ -28,7 +28,7 @@ TELL_SECONDS = 0.5
 _OUT_OF_MEMORY_FIRST = "500"
 """When memory runs out, the kernel ends a search rather than the service."""
 
-Request = tuple[Settings, searches.SearchJob, dict[str, str], int]
+Request = tuple[Settings, question.Question, dict[str, str], int]
 """Settings without secrets, what to search, the secrets that reading events needs, and above how many rows the search
 is only cut (0: never)."""
 
@@ -44,7 +44,7 @@ def main(parent: int) -> None:
     answers = child_processes.answers()
     tables: dict[tuple[str, str], table.EventTable] = {}
 
-    def send(message: Answer | searches.SoFar) -> None:
+    def send(message: Answer | findings.SoFar) -> None:
         child_processes.write(answers, pickle.dumps(message))
 
     try:
@@ -55,10 +55,10 @@ def main(parent: int) -> None:
         os._exit(1)
 
 
-def _now_and_then(send: Callable[[searches.SoFar], None]) -> Callable[[searches.SoFar], None]:
+def _now_and_then(send: Callable[[findings.SoFar], None]) -> Callable[[findings.SoFar], None]:
     told_at = time.monotonic()
 
-    def tell(so_far: searches.SoFar) -> None:
+    def tell(so_far: findings.SoFar) -> None:
         nonlocal told_at
         if time.monotonic() - told_at >= TELL_SECONDS:
             send(so_far)
@@ -68,15 +68,15 @@ def _now_and_then(send: Callable[[searches.SoFar], None]) -> Callable[[searches.
 
 
 def _answer(
-    request: Request, tables: dict[tuple[str, str], table.EventTable], tell: Callable[[searches.SoFar], None]
+    request: Request, tables: dict[tuple[str, str], table.EventTable], tell: Callable[[findings.SoFar], None]
 ) -> Answer:
-    settings, job, told, shard_rows = request
+    settings, asked, told, shard_rows = request
     settings = child_processes.with_secrets(settings, told)
 
     def table_of(community_uuid: str) -> table.EventTable:
         return table_opening.kept(tables, (settings.resolved_lake_path, community_uuid), settings, community_uuid)
 
     try:
-        return found.find_or_cut(job, table_of, tell, shard_rows=shard_rows)
+        return found.find_or_cut(asked, table_of, tell, shard_rows=shard_rows)
     except errors.PenstockError as error:
         return child_processes.told(error)

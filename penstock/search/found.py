@@ -1,4 +1,4 @@
-"""What a search job finds: counted over time in each community, with its newest events and common values."""
+"""What a search finds: counted over time in each community, with its newest events and common values."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from penstock import query
-from penstock.control import searches
+from penstock.base import findings
 from penstock.lake import files, table
 from penstock.lake.read import scan, shards
-from penstock.usecases import results
+from penstock.search import question, results
 
 HISTOGRAM_BUCKETS = 60
 """Buckets of the stored histogram; a finer one is counted when somebody asks."""
@@ -19,7 +19,7 @@ HISTOGRAM_BUCKETS = 60
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """What `searches.finish` and `searches.keep` store.
+    """What is found.
 
     Attributes:
         totals: community UUID -> matching events.
@@ -31,7 +31,7 @@ class Found:
     totals: dict[str, int]
     snapshots: dict[str, int]
     histogram: dict[str, Any]
-    results: searches.Results
+    results: findings.Results
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,11 +52,11 @@ class Wide:
 
 
 def find(
-    job: searches.SearchJob,
+    asked: question.Question,
     table_of: Callable[[str], table.EventTable],
-    tell: Callable[[searches.SoFar], None] = lambda so_far: None,
+    tell: Callable[[findings.SoFar], None] = lambda so_far: None,
 ) -> Found:
-    """Runs the job on the newest snapshots. Blocks until it is done.
+    """Answers from the newest snapshots. Blocks until it is done.
 
     Args:
         tell: called between two parts of the scan with what is counted by then.
@@ -64,22 +64,22 @@ def find(
     Raises:
         StorageError: the lake cannot be read.
     """
-    found = find_or_cut(job, table_of, tell, shard_rows=0)
+    found = find_or_cut(asked, table_of, tell, shard_rows=0)
     assert isinstance(found, Found), "nothing was to be cut"
     return found
 
 
 def find_or_cut(
-    job: searches.SearchJob,
+    asked: question.Question,
     table_of: Callable[[str], table.EventTable],
-    tell: Callable[[searches.SoFar], None],
+    tell: Callable[[findings.SoFar], None],
     *,
     shard_rows: int,
 ) -> Found | Wide:
     """As `find`; but a job that has to look at more than `shard_rows` rows is only cut, into shards of so many."""
-    node, time_range = results.node_of(job), results.range_of(job)
+    node, time_range = asked.node, asked.time_range
     # All pinned first, so that totals and newest events of one job are of the same moment.
-    snapshots = {community: table_of(community).snapshot() for community in job.community_uuids}
+    snapshots = {community: table_of(community).snapshot() for community in asked.community_uuids}
     for community, snapshot in snapshots.items():
         # While it is the newest: the log has it for minutes only, and requests read it for as long as the job is there.
         table_of(community).keep(snapshot)
@@ -94,7 +94,7 @@ def find_or_cut(
             name: shards.worth_a_look(snapshot, time_range, predicates[name]) for name, snapshot in snapshots.items()
         }
         if sum(to_look for each in chosen.values() for _, to_look in each) > shard_rows:
-            return _wide(job, snapshots, chosen, sum(rows.values()), shard_rows)
+            return _wide(asked, snapshots, chosen, sum(rows.values()), shard_rows)
         # What was left out once is not asked again.
         to_count = {name: snapshot.only([file for file, _ in chosen[name]]) for name, snapshot in snapshots.items()}
     totals: dict[str, int] = {}
@@ -117,12 +117,12 @@ def find_or_cut(
         totals=totals,
         snapshots={community: snapshot.version for community, snapshot in snapshots.items()},
         histogram=histogram,
-        results=results.compute(job, [snapshots[community] for community, total in totals.items() if total]),
+        results=results.compute(asked, [snapshots[community] for community, total in totals.items() if total]),
     )
 
 
 def _wide(
-    job: searches.SearchJob,
+    asked: question.Question,
     snapshots: Mapping[str, table.Snapshot],
     chosen: Mapping[str, list[tuple[files.DataFile, int]]],
     rows: int,
@@ -132,12 +132,12 @@ def _wide(
     for community, snapshot in snapshots.items():
         cut += shards.cut(snapshot, community, chosen[community], max_rows=shard_rows, first=len(cut))
     nothing = next(iter(snapshots.values())).only(())
-    anything = query.compile(results.node_of(job), nothing.query_columns)
+    anything = query.compile(asked.node, nothing.query_columns)
     return Wide(
         snapshots={community: snapshot.version for community, snapshot in snapshots.items()},
         shards=tuple(cut),
         rows=rows,
-        stretches=scan.histogram(nothing, results.range_of(job), anything, HISTOGRAM_BUCKETS),
+        stretches=scan.histogram(nothing, asked.time_range, anything, HISTOGRAM_BUCKETS),
     )
 
 
@@ -147,6 +147,6 @@ def merged(before: Mapping[int, int], counted: scan.Histogram) -> dict[str, Any]
     return {"interval_seconds": counted.interval_seconds, "counts": counts}
 
 
-def so_far(histogram: dict[str, Any], looked_at: int, rows: int) -> searches.SoFar:
+def so_far(histogram: dict[str, Any], looked_at: int, rows: int) -> findings.SoFar:
     total = sum(number for _, number in histogram["counts"])
-    return searches.SoFar(total=total, share=looked_at / rows if rows else 1.0, histogram=histogram)
+    return findings.SoFar(total=total, share=looked_at / rows if rows else 1.0, histogram=histogram)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from penstock.base import bell
+from penstock.worker import bell
 
 
 def test_a_ring_before_the_wait_is_not_lost() -> None:
