@@ -11,9 +11,14 @@ import tempfile
 
 import hypothesis
 import pytest
-from support import kills
+from support import examples, kills
 
-hypothesis.settings.register_profile("penstock", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile(
+    "penstock",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    max_examples=examples.some(100),
+)
 hypothesis.settings.load_profile("penstock")
 
 KILLS = pytest.StashKey[kills.Counts]()

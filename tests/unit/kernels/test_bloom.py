@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import examples
 
 from penstock.fields import values
 from penstock.kernels import bloom
@@ -97,13 +98,13 @@ def assert_same(series: pl.Series, kind: int) -> None:
         assert keys_of(bloom, series[1:-1], kind) == keys_of(reference, series[1:-1], kind)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples.some(300), deadline=None)
 @given(st.lists(any_text | st.none(), max_size=8), st.sampled_from([reference.VALUES, reference.WORDS]))
 def test_strings_have_the_keys_of_the_specification(texts: list[str | None], kind: int) -> None:
     assert_same(pl.Series(texts, dtype=pl.String), kind)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples.some(200), deadline=None)
 @given(st.lists(st.lists(any_text | st.none(), max_size=4) | st.none(), max_size=6))
 def test_lists_have_the_keys_of_the_specification(lists: list[list[str | None] | None]) -> None:
     assert_same(pl.Series(lists, dtype=pl.List(pl.String)), reference.VALUES)
@@ -112,7 +113,7 @@ def test_lists_have_the_keys_of_the_specification(lists: list[list[str | None] |
 plain_text = st.text(st.sampled_from("aZ09_ .:-\x7f\0%{é"), max_size=150)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples.some(300), deadline=None)
 @given(st.lists(plain_text | st.from_regex(r"(?:[0-9]{1,3}[. ]?){1,40}", fullmatch=True), max_size=4))
 def test_long_texts_have_the_keys_of_the_specification(texts: list[str]) -> None:
     assert_same(pl.Series(texts, dtype=pl.String), reference.WORDS)
@@ -143,26 +144,26 @@ def test_a_value_beside_an_address_that_holds_it_has_keys_of_its_own() -> None:
     assert {bloom.value_key(b"10"), bloom.field_key(bloom.value_key(b"10"), SALT)} <= both
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples.some(200), deadline=None)
 @given(st.lists(json_texts | st.none(), max_size=5))
 def test_json_has_the_keys_of_the_specification(texts: list[str | None]) -> None:
     assert_same(pl.Series(texts, dtype=pl.String), reference.JSON)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples.some(200), deadline=None)
 @given(st.lists(st.dictionaries(any_text, json_texts, max_size=4), max_size=4))
 def test_overflow_has_the_keys_of_the_specification(objects: list[dict[str, str]]) -> None:
     texts = ["{" + ",".join(f"{values.dumps(name)}:{text}" for name, text in one.items()) + "}" for one in objects]
     assert_same(pl.Series(texts, dtype=pl.String), reference.OVERFLOW)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples.some(200), deadline=None)
 @given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 5) | st.none(), max_size=12))
 def test_longs_have_the_keys_of_the_specification(numbers: list[int | None]) -> None:
     assert_same(pl.Series(numbers, dtype=pl.Int64), reference.LONGS)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples.some(200), deadline=None)
 @given(st.lists(st.floats() | st.sampled_from([2.0**53, -(2.0**53), 1e15, -0.0]) | st.none(), max_size=12))
 def test_doubles_have_the_keys_of_the_specification(numbers: list[float | None]) -> None:
     finite = [None if number is None or number != number else number for number in numbers]
@@ -196,7 +197,7 @@ def test_many_distinct_values_have_keys_but_no_field_keys() -> None:
     assert len(few) == 2 * 4096
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples.some(60), deadline=None)
 @given(st.lists(st.lists(st.integers(1, 2**64 - 1), max_size=40), min_size=1, max_size=4), st.integers(1, 9))
 def test_filter_is_that_of_the_specification_and_holds_what_was_added(groups: list[list[int]], blocks: int) -> None:
     filters = [bytearray(blocks * len(groups) * bloom.BLOCK_BYTES) for _ in range(2)]

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import examples
 
 from penstock.kernels import columns
 from penstock.lake import layout
@@ -26,7 +27,7 @@ def assert_weighed(frame: pl.DataFrame, monkeypatch: pytest.MonkeyPatch, block: 
     monkeypatch.undo()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples.some(150), deadline=None)
 @given(st.lists(st.tuples(texts, st.none() | st.lists(texts, max_size=3), st.none() | st.integers(0, 9)), max_size=300))
 def test_weights_are_those_of_the_specification(rows: list[tuple[Any, Any, Any]]) -> None:
     schema = {"text": pl.String, "list": pl.List(pl.String), "number": pl.Int64}
@@ -66,7 +67,7 @@ json_values = st.recursive(
 objects = st.none() | st.dictionaries(st.text(max_size=30), json_values, max_size=5)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples.some(200), deadline=None)
 @given(st.lists(objects, max_size=12), st.booleans())
 def test_members_are_those_of_the_objects(found: list[dict[str, Any] | None], is_ascii: bool) -> None:
     dumped = [None if one is None else json.dumps(one, ensure_ascii=is_ascii, separators=(",", ":")) for one in found]

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import examples
 
 from penstock import encode
 from penstock.encode import gzip, lines
@@ -22,7 +23,7 @@ from penstock.samples import generate
 deflate = pytest.importorskip("penstock.kernels.deflate")
 
 BLOCK = 262_144
-CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40)
+CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=examples.some(40))
 
 
 def deflated(text: bytes, cuts: Iterable[int] = ()) -> bytes:

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import examples
 
 from penstock import encode, errors
 from penstock.encode import reference
@@ -127,7 +128,7 @@ def frames(draw: st.DrawFn) -> pl.DataFrame:
 FIELDS = [f'f{place} "é' for place in (3, 1, 0, 2, 4)] + ["only in overflow", "never", "_day"]
 
 
-@settings(CALM, max_examples=400)
+@settings(CALM, max_examples=examples.some(400))
 @given(frames())
 def test_kernel_equals_reference(frame: pl.DataFrame) -> None:
     same(frame, FIELDS)
@@ -175,7 +176,7 @@ TYPES = [
 
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
-@settings(CALM, max_examples=40)
+@settings(CALM, max_examples=examples.some(40))
 @given(values=st.lists(st.none() | strings, min_size=1, max_size=30), begin=st.integers(0, 5))
 def test_every_layout_of_strings_gives_the_same_lines(dtype: Any, values: list[str | None], begin: int) -> None:
     plain = pl.DataFrame({"a": pl.Series(values, dtype=pl.String)}).slice(begin)
@@ -268,7 +269,7 @@ alphabet = st.sampled_from(['"', "\\", "{", "}", "[", "]", ",", ":", " ", "a", "
 damaged = st.lists(alphabet, max_size=14).map("".join)
 
 
-@settings(CALM, max_examples=600)
+@settings(CALM, max_examples=examples.some(600))
 @given(st.lists(st.none() | damaged | damaged.map(lambda inner: "{" + inner + "}"), min_size=1, max_size=4))
 def test_any_overflow_text_is_taken_or_refused_as_the_reference_does(texts: list[str | None]) -> None:
     same(pl.DataFrame({"_overflow": pl.Series(texts, dtype=pl.String)}), ["a", "b"])

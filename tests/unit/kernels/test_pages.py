@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import examples
 
 pages = pytest.importorskip("penstock.kernels.pages")
 
@@ -39,7 +40,7 @@ def numbers(taken: tuple[bytes, bytes], dtype: Any) -> list[Any]:
     compression=st.sampled_from(["lz4", "uncompressed"]),
     seed=st.integers(0, 999),
 )
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples.some(60))
 def test_taken_values_are_those_of_the_file(
     texts: list[str | None], whole: list[int | None], few: bool, compression: str, seed: int
 ) -> None:
@@ -66,7 +67,7 @@ def test_taken_values_are_those_of_the_file(
     texts=st.lists(TEXTS, min_size=1, max_size=90),
     literal=st.sampled_from(["pass", "failed", "xx", "k\u0020", "ed pa", "zz"]),
 )
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples.some(60))
 def test_search_misses_no_text_and_finds_few_others(texts: list[str | None], literal: str) -> None:
     file = pages.File(parquet(pl.DataFrame({"text": texts}, schema={"text": pl.String}), group=1000))
     rows, found = file.search(0, "text", 0, len(texts), [literal.encode()], 1000)
@@ -94,7 +95,7 @@ LISTS = st.lists(st.one_of(st.none(), st.lists(TEXTS, max_size=4)), min_size=1, 
     compression=st.sampled_from(["lz4", "uncompressed"]),
     literals=st.sampled_from([["pass"], ["failed", "word"], ["xx"], ["k\u0020"], ["zz"]]),
 )
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=examples.some(120))
 def test_no_list_is_left_out_that_has_the_literals_in_one_value(
     lists: list[list[str | None] | None], few: bool, compression: str, literals: list[str]
 ) -> None:
