@@ -21,6 +21,15 @@ export CEPH_CONF=$D/ceph.conf
 is_running() { [ -s "$D/$1.pid" ] && kill -0 "$(cat "$D/$1.pid")" 2>/dev/null; }
 is_answering() { curl -s -m 5 --cacert "$D/ca.pem" -o /dev/null "$URL/"; }
 
+# A process that was killed answers, and keeps its port, until all of its memory is given back. A zombie is gone.
+is_gone_within() { # seconds pid
+  for _ in $(seq $(($1 * 10))); do
+    grep -q '^State:.[^Z]' "/proc/$2/status" 2>/dev/null || return 0
+    sleep .1
+  done
+  return 1
+}
+
 # The daemons outlive this script and the terminal, and hold none of its file descriptors.
 launch() { # name command...
   local name=$1
@@ -158,11 +167,8 @@ stop() {
     is_running $name || continue
     pid=$(cat "$D/$name.pid")
     kill "$pid"
-    for _ in $(seq 100); do
-      kill -0 "$pid" 2>/dev/null || break
-      sleep .1
-    done
-    kill -9 "$pid" 2>/dev/null || true
+    is_gone_within 10 "$pid" || kill -9 "$pid" 2>/dev/null || true
+    is_gone_within 30 "$pid"
     rm -f "$D/$name.pid"
   done
 }
@@ -172,7 +178,12 @@ start) start ;;
 stop) stop ;;
 remove) stop && rm -rf "$D" ;;
 env) print_env ;;
-kill) is_running "$2" && kill -9 "$(cat "$D/$2.pid")" && rm -f "$D/$2.pid" ;;
+kill)
+  is_running "$2"
+  kill -9 "$(cat "$D/$2.pid")"
+  is_gone_within 30 "$(cat "$D/$2.pid")"
+  rm -f "$D/$2.pid"
+  ;;
 restart)
   launch_daemon "$2"
   wait_for 60 "the OSD coming up" osd_is_up

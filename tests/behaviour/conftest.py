@@ -303,7 +303,7 @@ class StoreKit:
         """Fetches a URL as a customer would."""
         with requests.Session() as session:
             session.trust_env = False
-            return session.request(method, url, headers=dict(headers or {}), verify=self.verify, timeout=30)
+            return session.request(method, url, headers=dict(headers or {}), verify=self.verify, timeout=120)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -84,7 +84,7 @@ def test_no_part_that_a_zombie_puts_after_its_lease_survives(
 
     worker.Worker(small_house.late, step=wake_before_completion).run_pending()
     taken = {part.number: part.etag for part in _parts(small_house, task_uuid)}
-    printed, _ = zombie.communicate(timeout=60)
+    printed, _ = zombie.communicate(timeout=120)
     assert zombie.returncode == 0, printed
     assert not {"record 3 done", "complete"} & set(house.steps_in(printed))
     assert {part.number: part.etag for part in _parts(small_house, task_uuid)} == taken

@@ -110,7 +110,7 @@ def test_the_service_says_that_its_disk_is_full_and_serves_what_needs_none(small
     secrets.MasterKeys.create(home)
     with server.running(settings.Settings(home=home, port=0), worker=False) as listening:
         owner, token = tenant(listening.services)
-        with httpx.Client(base_url=listening.url, headers={"Authorization": f"Bearer {token}"}, timeout=30) as http:
+        with httpx.Client(base_url=listening.url, headers={"Authorization": f"Bearer {token}"}, timeout=120) as http:
             post = lambda: http.post(f"/v1/communities/{owner}/events", content=LINE % 1)  # noqa: E731
             assert post().status_code == 200
             assert http.get("/readyz").json() == {"status": "ok"}

@@ -208,7 +208,7 @@ def working(made: house.House) -> Iterator[subprocess.Popen[str]]:
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+        process.wait(timeout=120)
         drain.join()
         assert process.stdout is not None
         process.stdout.close()
@@ -225,7 +225,7 @@ def test_a_worker_that_gets_sigterm_finishes_its_parts_and_gives_the_lease_back(
     with working(busy_house) as process:
         until(lambda: bool(parts_of(busy_house, task_uuid)), 120)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=120) == 0
     left = busy_house.export(task_uuid)
     assert (left.status, left.worker_id, left.attempts) == ("RUNNING", None, 0)
     worker.Worker(busy_house.opened).run_pending()  # with the same clock: the lease is free at once

@@ -46,7 +46,7 @@ def home(path: pathlib.Path, **values: Any) -> settings.Settings:
 def client(listening: server.Listening, token: str) -> Iterator[httpx.Client]:
     verify = ssl.create_default_context(cafile=str(listening.ca_file)) if listening.ca_file else True
     headers = {"Authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=listening.url, headers=headers, verify=verify, timeout=30) as http:
+    with httpx.Client(base_url=listening.url, headers=headers, verify=verify, timeout=120) as http:
         yield http
 
 
@@ -203,14 +203,14 @@ def test_a_signal_ends_the_process_cleanly_and_gives_its_export_back(
         undo.callback(process.kill)  # no test that comes later is to meet what a failed one left
         url = process.stdout.readline().rpartition(" ")[2].strip()
         headers = {"Authorization": f"Bearer {token}"}
-        with httpx.Client(base_url=url, headers=headers, timeout=30) as http:
+        with httpx.Client(base_url=url, headers=headers, timeout=120) as http:
             for _ in range(2):
                 answer = http.post(f"/v1/communities/{community}/events", content=lines(200_000))
                 assert answer.status_code == 200, answer.text
             task = http.post(f"{JOBS}/{search(http)}/export", json={"generate_customer_key": True}).json()["task_uuid"]
             until(http, f"/v1/tasks/{task}", lambda one: one["status"] == "RUNNING")
             process.send_signal(number)
-            assert process.wait(timeout=60) == 0, (tmp_path / "log").read_text()
+            assert process.wait(timeout=120) == 0, (tmp_path / "log").read_text()
     with services.opened(values) as opened, opened.database.read() as tx:
         export = exports.get(tx, task, None)
     assert export.status is states.ExportStatus.RUNNING

@@ -109,14 +109,14 @@ def served(home: pathlib.Path, *options: str) -> Iterator[Service]:
     try:
         url, ca_file = _announced(process, home)
         headers = {"Authorization": f"Bearer {token}"}
-        with httpx.Client(base_url=url, headers=headers, verify=_trusting(ca_file), timeout=30) as http:
+        with httpx.Client(base_url=url, headers=headers, verify=_trusting(ca_file), timeout=120) as http:
             lines = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in EVENTS)
             answer = http.post(f"/v1/communities/{community}/events", content=lines.encode())
             assert answer.json()["accepted"] == len(EVENTS), answer.text
             yield Service(process=process, url=url, ca_file=ca_file, token=token, http=http)
     finally:
         process.send_signal(signal.SIGTERM)
-        code = process.wait(timeout=60)
+        code = process.wait(timeout=120)
         if process.stdout:
             process.stdout.close()
     assert code == 0, (home / "log").read_text()

@@ -124,7 +124,7 @@ def test_the_export_lands_in_the_bucket_with_its_manifest_beside_it(
         == f"s3://{customer.bucket}/{prefix}".rstrip("/") + f" at {customer.endpoint_url}"
     )
     assert not [other for other in held if ".penstock-probe" in other]
-    got = requests.get(task["attributes"]["download_url"], headers=key.headers(), verify=world.ca_file, timeout=30)
+    got = requests.get(task["attributes"]["download_url"], headers=key.headers(), verify=world.ca_file, timeout=120)
     assert gzip.decompress(got.content).count(b"\n") == 2_000
     assert ceph_service.held_in(world.ceph.client(), world.bucket) == []
 
@@ -143,7 +143,7 @@ def test_the_buckets_own_encryption_needs_no_customer_key(
     for key in (name, name.replace(".jsonl.gz", ".manifest.json")):
         held = customer.client().head_object(Bucket=customer.bucket, Key=key)
         assert held.get("SSEKMSKeyId") == named.get("kms_key_id")
-    got = requests.get(task["attributes"]["download_url"], verify=world.ca_file, timeout=30)
+    got = requests.get(task["attributes"]["download_url"], verify=world.ca_file, timeout=120)
     assert gzip.decompress(got.content).count(b"\n") == 2_000
 
 

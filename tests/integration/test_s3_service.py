@@ -68,7 +68,7 @@ def penstock(world: ceph_service.World) -> Iterator[Penstock]:
 def get(world: ceph_service.World, url: str, headers: dict[str, str]) -> requests.Response:
     with requests.Session() as session:
         session.trust_env = False
-        return session.get(url, headers=headers, verify=world.ca_file, timeout=30)
+        return session.get(url, headers=headers, verify=world.ca_file, timeout=120)
 
 
 def test_the_file_is_one_plain_gzip_member_with_every_event_once_and_in_order(exported: Exported) -> None:
@@ -162,9 +162,13 @@ def test_the_command_goes_on_where_it_was_interrupted(
         [sys.executable, "-m", "penstock", *command], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
     )
     part = tmp_path / "x.gz.part"
-    waiting.until(lambda: part.exists() and part.stat().st_blocks * 512 > 19 << 20)
-    stalled.send_signal(signal.SIGINT)
-    _, said = stalled.communicate(timeout=30)
+    try:
+        waiting.until(lambda: part.exists() and part.stat().st_blocks * 512 > 19 << 20)
+        stalled.send_signal(signal.SIGINT)
+        _, said = stalled.communicate(timeout=120)
+    finally:
+        stalled.kill()
+        stalled.wait()
     world.wire.stalls = False
     assert stalled.returncode == 130
     assert f"Go on: penstock download {exported.task_uuid} -o x.gz" in said

@@ -64,7 +64,7 @@ def test_after_the_window_the_url_is_dead_and_clients_say_why(
     url = world.ended(uuid)["attributes"]["download_url"]
 
     def get() -> requests.Response:
-        return requests.get(url, headers=key.headers(), verify=world.ca_file, timeout=30)
+        return requests.get(url, headers=key.headers(), verify=world.ca_file, timeout=120)
 
     assert gzip.decompress(get().content).count(b"\n") == 2_000
     waiting.until(lambda: get().status_code != 200)
@@ -110,7 +110,7 @@ def test_a_window_longer_than_s3_signs_for_is_cut_to_what_the_url_keeps(world: c
     with world.opened() as opened, opened.database.begin() as tx:
         limits.set_for_community(tx, world.community_uuid, before)
     headers = CustomerKey.parse(started["sse_customer_key"]).headers()
-    assert requests.get(attributes["download_url"], headers=headers, verify=world.ca_file, timeout=30).ok
+    assert requests.get(attributes["download_url"], headers=headers, verify=world.ca_file, timeout=120).ok
     left = dt.datetime.fromisoformat(attributes["expire_at"]) - dt.datetime.now(dt.UTC)
     assert dt.timedelta(days=6.9) < left <= dt.timedelta(days=7)
     assert "X-Amz-Expires=604800" in attributes["download_url"]

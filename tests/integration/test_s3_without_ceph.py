@@ -73,7 +73,7 @@ def test_an_export_outlives_the_death_of_its_ceph_and_is_exact(world: ceph_servi
     assert restarts
     task = world.ended(uuid)
     url = task["attributes"]["download_url"]
-    content = requests.get(url, headers=KEY.headers(), verify=world.ca_file, timeout=30).content
+    content = requests.get(url, headers=KEY.headers(), verify=world.ca_file, timeout=120).content
     assert [json.loads(line) for line in gzip.decompress(content).splitlines()] == ceph_service.large_events(18_000)
     assert [name.partition(uuid)[2] for name in sorted(left_in(world, uuid))] == [".jsonl.gz", ".manifest.json"]
     quota = world.http.get(f"/v1/communities/{world.community_uuid}/quota").json()

@@ -59,7 +59,9 @@ def test_a_small_export_goes_by_a_large_one(tmp_path: pathlib.Path, small_events
         working = worker.Worker(listening.services, step=step)
         working.start()
         try:
-            with httpx.Client(base_url=listening.url, headers={"Authorization": f"Bearer {token}"}, timeout=30) as http:
+            with httpx.Client(
+                base_url=listening.url, headers={"Authorization": f"Bearer {token}"}, timeout=120
+            ) as http:
                 large = start(http, made[0], 500)
                 assert held.wait(60)
                 small = start(http, made[1], 50)

@@ -102,7 +102,7 @@ def test_a_worker_that_dies_is_started_again_and_ends_with_its_service(
     assert second != worker
     assert re.search(r"worker_died .*exit_code=-9", (tmp_path / "log").read_text())
     service.terminate()
-    assert service.wait(30) == 0
+    assert service.wait(timeout=120) == 0
     assert not is_alive(second)
     for sign in ("Traceback", "Fatal Python error"):
         assert sign not in (tmp_path / "log").read_text()
@@ -113,7 +113,7 @@ def test_a_worker_is_told_of_a_search_and_of_an_export(service: subprocess.Popen
     with services.opened(settings.Settings(home=tmp_path)) as opened:
         community, token = tenant(opened)
     url = re.findall(r"listens on (\S+)", (tmp_path / "log").read_text())[0]
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30) as http:
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=120) as http:
         line = b'{"@timestamp":"2026-03-01T00:00:00Z","message":"one"}\n'
         http.post(f"/v1/communities/{community}/events", content=line).raise_for_status()
         times = {"earliest_time": "2026-03-01T00:00:00Z", "latest_time": "2026-03-02T00:00:00Z"}

@@ -87,7 +87,7 @@ class Service:
     def stop(self) -> None:
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(timeout=60)
+            self.process.wait(timeout=120)
             self.process = None
 
     def _answers(self) -> bool:

@@ -495,7 +495,7 @@ def served(
             ca_file.write_text(pathlib.Path(api_ca_file).read_text() + pathlib.Path(given.ca_file).read_text())
             context = trusting(str(ca_file))
             headers = {"Authorization": f"Bearer {token}"}
-            with httpx.Client(base_url=url, headers=headers, verify=context, timeout=30) as http:
+            with httpx.Client(base_url=url, headers=headers, verify=context, timeout=120) as http:
                 yield World(
                     url=url,
                     ca_file=str(ca_file),
@@ -536,7 +536,7 @@ def _process(home: pathlib.Path, environment: dict[str, str], options: tuple[str
         yield _announced(process, home)
     finally:
         process.send_signal(signal.SIGTERM)
-        code = process.wait(timeout=60)
+        code = process.wait(timeout=120)
         if process.stdout:
             process.stdout.close()
     assert code == 0, (home / "log").read_text()

@@ -187,4 +187,4 @@ def _running(folder: pathlib.Path, command: list[object], libraries: list[pathli
         assert process.poll() is None, (folder / "output").read_text()
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(timeout=120)

@@ -10,7 +10,7 @@ _Found = TypeVar("_Found")
 
 
 def until(
-    found: Callable[[], _Found], seconds: float = 60, *, what: str = "it comes", pause_seconds: float = 0.02
+    found: Callable[[], _Found], seconds: float = 120, *, what: str = "it comes", pause_seconds: float = 0.02
 ) -> _Found:
     """What `found` gives once it is something; fails after so many seconds.
 
