@@ -13,7 +13,8 @@ import fastapi
 from starlette import types as starlette_types
 
 import penstock
-from penstock.api import auth, context, metrics, middleware, polled, problems, schemas
+from penstock.api import auth, context, metrics, problems, schemas, threads
+from penstock.api.around import middleware, polled
 from penstock.api.elastic import callers
 from penstock.api.elastic import routes as elastic
 from penstock.api.intake import intaking
@@ -88,7 +89,9 @@ def create_app(services: services_module.Services, *, worker: Companion | None =
     app.state.context = context.Context(
         services=services,
         measures=measures,
-        heavy=anyio.CapacityLimiter(context.HEAVY_THREADS),
+        heavy=threads.Threads(context.HEAVY_THREADS, context.HEAVY_THREADS - 1),
+        starting=threads.Threads(context.STARTING_THREADS, context.STARTING_THREADS - 1),
+        far=threads.Threads(context.FAR_THREADS, context.FAR_THREADS // 4),
         light=light,
         intake=intaking.Intake(services, measures),
         wake=worker.wake if worker is not None else lambda: None,

@@ -11,12 +11,19 @@ import anyio
 import anyio.to_thread
 import fastapi
 
-from penstock.api import metrics
+from penstock.api import metrics, threads
 from penstock.api.intake import intaking
 from penstock.process import services as services_module
 
 HEAVY_THREADS = 4
-"""Scans, counts and probes at once; the light routes keep threads of their own, so that reading a task never waits."""
+"""Scans and counts at once; the light routes keep threads of their own, so that reading a task never waits."""
+
+STARTING_THREADS = 2
+"""Starts of exports at once: planning is Python, and forty communities that start in the same second would otherwise
+keep the interpreter from those who read their tasks."""
+
+FAR_THREADS = 8
+"""Requests at once that wait for a customer's bucket, which may be silent for as long as its owner likes."""
 
 LIGHT_THREADS = 4
 """Short looks into the database at once. Threads of one interpreter answer no faster for being many: with forty, under
@@ -33,7 +40,9 @@ class Context:
     Attributes:
         services: settings, database, keys, store, clock, event tables.
         measures: metrics.
-        heavy: bound on scans and probes at once.
+        heavy: threads for scans and counts.
+        starting: threads for starts of exports into the service's own storage.
+        far: threads for all that speaks to a customer's bucket.
         light: bound on short looks into the database at once.
         intake: takes events in.
         wake: tells a worker beside the API that there is work.
@@ -41,16 +50,12 @@ class Context:
 
     services: services_module.Services
     measures: metrics.Measures
-    heavy: anyio.CapacityLimiter
+    heavy: threads.Threads
+    starting: threads.Threads
+    far: threads.Threads
     light: anyio.CapacityLimiter
     intake: intaking.Intake
     wake: Callable[[], None]
-
-    async def run_heavy(
-        self, function: Callable[_Params, _Result], *args: _Params.args, **kwargs: _Params.kwargs
-    ) -> _Result:
-        """Runs blocking work that may take seconds on a thread, waiting for a free one."""
-        return await anyio.to_thread.run_sync(functools.partial(function, *args, **kwargs), limiter=self.heavy)
 
     async def run_light(
         self, function: Callable[_Params, _Result], *args: _Params.args, **kwargs: _Params.kwargs

@@ -2,7 +2,7 @@
 
 uvicorn bounds idle connections (`timeout_keep_alive`) and the size of a head, but not the time a head takes: a client
 without a key could open connections, send half a line on each, and hold every descriptor for ever. The body's pace is
-held by `api.middleware.BodyPace`, which knows what a request is.
+held by `api.around.middleware.BodyPace`, which knows what a request is.
 """
 
 from __future__ import annotations

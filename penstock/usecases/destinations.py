@@ -45,6 +45,11 @@ class Destination:
             )
 
 
+def is_customers(order: orders.ExportOrder) -> bool:
+    """Whether it names a bucket of the customer's. A `prefix` alone does: the customer forgot the bucket's name."""
+    return bool(order.s3.keys() & set(buckets.MEMBERS))
+
+
 def of(services: services_module.Services, order: orders.ExportOrder) -> Destination:
     """Where the export goes. Speaks to nobody but the resolver.
 
@@ -53,8 +58,7 @@ def of(services: services_module.Services, order: orders.ExportOrder) -> Destina
             `incomplete_s3_settings`, `endpoint_not_allowed` and what else `storage` finds wrong with the settings.
     """
     key = _given_key(order)
-    # A `prefix` without a bucket counts as one: the customer meant a bucket and forgot its name.
-    bucket = storage.CustomerBucket.parse(order.s3) if order.s3.keys() & set(buckets.MEMBERS) else None
+    bucket = storage.CustomerBucket.parse(order.s3) if is_customers(order) else None
     encryption = _encryption(services, order, key, bucket)
     if bucket is not None:
         # The sealed form must say what was decided, since the worker reads that and not the request.

@@ -126,7 +126,7 @@ def test_one_address_cannot_take_all_connections(tmp_path: pathlib.Path, opened:
 def test_a_slow_body_is_given_up_with_its_reason(
     tmp_path: pathlib.Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("penstock.api.middleware.GRACE_SECONDS", 0.3)
+    monkeypatch.setattr("penstock.api.around.middleware.GRACE_SECONDS", 0.3)
     with serving(tmp_path) as (listening, [(community, token), _]):
         answer = ends(opened(listening, head_of(community, token, 1000) + b"{"))
         assert answer.startswith(b"HTTP/1.1 408")

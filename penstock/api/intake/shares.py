@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import functools
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-import anyio
-import anyio.to_thread
-
 from penstock import errors
+from penstock.api import threads
 
 THREADS = 4
 """Bodies at once that are taken in alone."""
@@ -32,8 +29,7 @@ class Shares:
     def __init__(self, most_requests: int) -> None:
         self._most_requests = most_requests
         self._requests: collections.Counter[str] = collections.Counter()
-        self._threads: dict[str, anyio.CapacityLimiter] = {}
-        self._all_threads = anyio.CapacityLimiter(THREADS)
+        self._threads = threads.Threads(THREADS, THREADS_PER_KEY)
 
     @contextlib.contextmanager
     def one_of(self, key: str) -> Iterator[None]:
@@ -52,10 +48,7 @@ class Shares:
             if not self._requests[key]:
                 # A key that sends no more leaves nothing behind.
                 del self._requests[key]
-                self._threads.pop(key, None)
 
     async def run(self, key: str, function: Callable[[], _Result]) -> _Result:
         """Runs an ingest of a key whose request is counted on a thread, waiting for a free one, and for its own."""
-        # The key's own bound is outside: a key that waits for it holds none of the threads that all share.
-        async with self._threads.setdefault(key, anyio.CapacityLimiter(THREADS_PER_KEY)):
-            return await anyio.to_thread.run_sync(functools.partial(function), limiter=self._all_threads)
+        return await self._threads.run(key, function)

@@ -25,6 +25,6 @@ async def try_destination(
     The settings are those of an export's `s3`. Nothing of them is kept. Without a key one is made for this.
     """
     order = exports.order_of(schemas.ExportRequest(s3=body, generate_customer_key=True))
-    # Seconds, if the bucket is silent: the light routes must not wait for it.
-    tried = await here.run_heavy(destinations.try_bucket, here.services, order)
+    # Seconds, if the bucket is silent: nobody else must wait for it.
+    tried = await here.far.run(caller.actor, destinations.try_bucket, here.services, order)
     return schemas.TriedDestination(destination=tried.destination, seconds=tried.seconds)

@@ -47,7 +47,7 @@ async def list_events(
         return fastapi.Response(events.as_json(found, job.total or 0, flat=flat), media_type="application/json")
 
     # A job of an earlier version has no results kept, and then this scans.
-    return await here.run_heavy(read)
+    return await here.heavy.run(caller.actor, read)
 
 
 @router.get(
@@ -72,7 +72,7 @@ async def list_found_fields(
         found = events.fields(here.services, _job(here, job_uuid, caller), match)
         return schemas.FoundFieldPage(items=[_shown(one) for one in found[offset : offset + limit]], total=len(found))
 
-    return await here.run_heavy(read)
+    return await here.heavy.run(caller.actor, read)
 
 
 @router.get(
@@ -94,7 +94,7 @@ async def get_histogram(
         found = events.histogram(here.services, job, buckets)
         return schemas.Histogram.of(found.interval_seconds, found.counts)
 
-    return await here.run_heavy(read)
+    return await here.heavy.run(caller.actor, read)
 
 
 def _shown(one: events.FieldFacts) -> schemas.FoundField:

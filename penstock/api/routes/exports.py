@@ -11,7 +11,7 @@ from penstock import storage
 from penstock.api import auth, context, json_body, links, paging, schemas
 from penstock.api.routes import communities
 from penstock.control import exports, searches
-from penstock.usecases import estimate, orders, start
+from penstock.usecases import destinations, estimate, orders, start
 
 router = fastapi.APIRouter(
     tags=["exports"], prefix="/sic/conf/events/search/jobs/{job_uuid}", route_class=json_body.StrictRoute
@@ -46,8 +46,10 @@ async def start_export(
     Send the key that encrypts it as `s3.sse_customer_key`; or `generate_customer_key`: then the service makes one and
     shows it in this answer only: keep it. Without it nobody can ever read the file.
     """
-    started = await here.run_heavy(
-        start.start, here.services, caller.as_plain(), job_uuid, order_of(body), idempotency_key
+    order = order_of(body)
+    threads = here.far if destinations.is_customers(order) else here.starting
+    started = await threads.run(
+        caller.actor, start.start, here.services, caller.as_plain(), job_uuid, order, idempotency_key
     )
     here.wake()
     return schemas.StartedExport(
@@ -69,7 +71,9 @@ async def estimate_export(
     job_uuid: str, here: context.Here, caller: auth.Exporter, body: _Body = None
 ) -> schemas.Estimate:
     """Counts, samples and checks as a start would; starts nothing. A customer's bucket is tried with a tiny object."""
-    found = await here.run_heavy(estimate.estimate, here.services, caller.as_plain(), job_uuid, order_of(body))
+    order = order_of(body)
+    threads = here.far if destinations.is_customers(order) else here.heavy
+    found = await threads.run(caller.actor, estimate.estimate, here.services, caller.as_plain(), job_uuid, order)
     return schemas.Estimate(
         events=found.events,
         estimated_size_compressed=found.size_compressed,

@@ -29,8 +29,8 @@ async def list_fields(
 ) -> schemas.FieldPage:
     """All fields that an export can name: those the community's events have, and all others of ECS."""
     caller.require_community(community_uuid)
-    snapshot = await here.run_heavy(here.services.table(community_uuid).snapshot)
-    files = await here.run_heavy(snapshot.files_by_field)
+    snapshot = await here.heavy.run(caller.actor, here.services.table(community_uuid).snapshot)
+    files = await here.heavy.run(caller.actor, snapshot.files_by_field)
     wanted = match.strip().lower()
     found = []
     for name in sorted(registry.ECS.keys() | snapshot.columns.keys() | files.keys()):
@@ -60,8 +60,8 @@ async def list_field_values(
 ) -> schemas.CommonValues:
     """The most common values in the newest events that have the field: what one may want to search for."""
     caller.require_community(community_uuid)
-    found = await here.run_heavy(
-        common_values.common_values, here.services, community_uuid, field, prefix=prefix, limit=limit
+    found = await here.heavy.run(
+        caller.actor, common_values.common_values, here.services, community_uuid, field, prefix=prefix, limit=limit
     )
     items = [schemas.CommonValue(name=name, value=share) for name, share in found.shares]
     return schemas.CommonValues(items=items, events=found.events)

@@ -41,7 +41,7 @@ def list_tasks(
 async def get_task(task_uuid: str, here: context.Here, caller: auth.Exporter) -> schemas.Task:
     """Status, progress, and once FINISHED the URL to download from."""
     # Async, with the one hop to a thread that the database needs: what clients poll is answered at half the cost.
-    # And most of them by `api.polled`, which answers the same.
+    # And most of them by `api.around.polled`, which answers the same.
     return await here.run_light(read, here.services, task_uuid, caller.communities)
 
 

@@ -13,7 +13,8 @@ import structlog
 from api_world import World, events
 
 from penstock import errors
-from penstock.api import auth, polled
+from penstock.api import auth
+from penstock.api.around import polled
 from penstock.control import states
 from penstock.control.schema import tables
 

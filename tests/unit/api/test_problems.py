@@ -11,7 +11,8 @@ import pytest
 from api_world import JOBS, KEY, Http, World, problem
 
 from penstock import errors, settings
-from penstock.api import app, json_body, middleware
+from penstock.api import app, json_body
+from penstock.api.around import middleware
 from penstock.process import logs
 
 
