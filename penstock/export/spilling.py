@@ -15,24 +15,26 @@ from __future__ import annotations
 import dataclasses
 import io
 import itertools
+import logging
 import os
 import tempfile
 import threading
 import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import polars as pl
-import structlog
 
 from penstock import errors, query
 from penstock.base import disk
 from penstock.fields import types
 from penstock.lake import table
-from penstock.lake.attached import snapshots
 from penstock.lake.read import plan, rows, scan, unsorted_reading
 
-log = structlog.get_logger(__name__)
+if TYPE_CHECKING:
+    from penstock.lake.attached import snapshots
+
+log = logging.getLogger(__name__)
 
 BUFFER_BYTES = 64 * 1024 * 1024
 """Of rows in sight before they are cut and written, as they weigh uncompressed; what is read at once is no more."""
@@ -150,7 +152,7 @@ class Spill:
             last_us=slices[-1].last_us,
             pieces=pieces,
         )
-        log.info("slices_spill", slices=len(slices), rows=whole.rows)
+        log.info("slices_spill: %d slices, %d rows", len(slices), whole.rows)
         with rows.reading(self._snapshot, files):
             reading = self._reading(whole)
             for step in self._steps(pieces):
@@ -235,7 +237,7 @@ class _Window:
             place.folder.mkdir(mode=0o700, exist_ok=True)  # not its parents: a home that is not there is not made
             return cls(tempfile.TemporaryFile(dir=place.folder), slices, place)
         except OSError as error:
-            log.warning("slices_not_spilled", folder=str(place.folder), reason=str(error))
+            log.warning("slices_not_spilled: %s: %s", place.folder, error)
             return None
 
     def put(self, frames: Sequence[pl.DataFrame]) -> bool:
@@ -264,7 +266,7 @@ class _Window:
             while written < len(content):
                 written += os.pwrite(self._file.fileno(), content[written:], self._size + written)
         except (OSError, errors.NoRoom) as error:
-            log.warning("slices_not_spilled", folder=str(self._room.folder), reason=str(error))
+            log.warning("slices_not_spilled: %s: %s", self._room.folder, error)
             return False
         self._size += len(content)
         return True

@@ -11,8 +11,7 @@ from penstock.encode import gzip
 from penstock.evidence.facts import PartFacts
 from penstock.export import parts, spilling
 from penstock.fields import selection, types
-from penstock.lake import table
-from penstock.lake.attached import snapshots
+from penstock.lake import snapshots, table
 from penstock.lake.read import fetching, plan, scan
 from penstock.storage import contract
 
@@ -133,7 +132,7 @@ def segment_maker(
     wanted = [types.TIMESTAMP if aliased and name == alias else name for name in fields]
 
     spill: spilling.Spill | None = None
-    if isinstance(snapshot, snapshots.Attached) and snapshot.spill is not None:
+    if snapshots.is_attached(snapshot) and snapshot.spill is not None:
         spill = spilling.Spill(snapshot, together, wanted, predicate)
 
     def segment_of(piece: plan.Slice) -> gzip.Segment:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, TypeGuard
 
 import deltalake
 import polars as pl
@@ -15,6 +16,9 @@ from penstock.lake import layout
 from penstock.lake.catalog import Catalog, Fields
 from penstock.lake.files import DataFile
 from penstock.lake.location import Location
+
+if TYPE_CHECKING:  # it loads all that reads others' tables, which most lakes have none of
+    from penstock.lake.attached.snapshots import Attached
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,8 @@ class Snapshot:
     columns: Mapping[str, FieldType]
     files: tuple[DataFile, ...]
     catalog: Catalog = dataclasses.field(repr=False, compare=False)
+
+    attached: ClassVar[bool] = False
 
     @property
     def root(self) -> str:
@@ -107,3 +113,8 @@ def read(folder: Location, delta: deltalake.DeltaTable, catalog: Catalog) -> Sna
 def _data_file(row: tuple[str, int, int, int, int, int]) -> DataFile:
     path, size, rows, first, last, overflow = row
     return DataFile(path=path, bytes=size, rows=rows, first_us=first, last_us=last, overflow_rows=overflow)
+
+
+def is_attached(snapshot: Snapshot) -> TypeGuard[Attached]:
+    """Whether its files are somebody else's, which have neither our order nor our indexes nor our footers."""
+    return snapshot.attached

@@ -155,6 +155,10 @@ class EventTable:
 
         self._until_done(attempt)
 
+    def is_current(self) -> bool:
+        """Whether the community's events are still what this object reads: ours are for ever."""
+        return True
+
     def check_writable(self) -> None:
         """Raises ReadOnly `community_attached` where the events are somebody else's table; see `lake.attached`."""
 

@@ -7,8 +7,7 @@ from typing import TypeVar
 
 from penstock import settings as settings_module
 from penstock.lake import table
-from penstock.lake.attached import definition, snapshots, stores
-from penstock.lake.attached import table as attached
+from penstock.lake.attached import definition
 from penstock.process import lakes
 
 K = TypeVar("K")
@@ -23,7 +22,10 @@ def open_table(settings: settings_module.Settings, community_uuid: str) -> table
     """
     defined = attached_to(settings, community_uuid)
     if defined is not None:
-        return open_attached(settings, community_uuid, defined)
+        # What reads others' tables takes a tenth of a command's start to load, and most lakes have none.
+        from penstock.process import attached_tables
+
+        return attached_tables.open_attached(settings, community_uuid, defined)
     return table.EventTable(
         lakes.open_lake(settings),
         community_uuid,
@@ -40,7 +42,7 @@ def kept(
     One object for each, since it keeps the newest snapshot; another one when another table was attached.
     """
     known = opened.get(key)
-    if known is not None and (not isinstance(known, attached.AttachedTable) or known.is_current()):
+    if known is not None and known.is_current():
         return known
     made = open_table(settings, community_uuid)
     if known is None:
@@ -48,56 +50,6 @@ def kept(
         return opened.setdefault(key, made)
     opened[key] = made
     return made
-
-
-def open_attached(
-    settings: settings_module.Settings, community_uuid: str, defined: definition.Definition
-) -> attached.AttachedTable:
-    """A table that somebody else writes, as a community's. Nothing is read or written yet."""
-    most_bytes = settings.attach_spill_bytes
-    spill = snapshots.SpillPlace(settings.resolved_attach_spill_path, most_bytes, settings.disk_keep_bytes)
-    return attached.AttachedTable(
-        lakes.open_lake(settings),
-        community_uuid,
-        defined,
-        access_of(settings),
-        closed=_closed(settings),
-        spill=spill if most_bytes else None,
-    )
-
-
-def _closed(settings: settings_module.Settings) -> str:
-    """Where our own lake lies, as attached tables would name it."""
-    if settings.lake_bucket is None:
-        return settings.resolved_lake_path
-    is_same = (settings.lake_s3_endpoint_url or settings.s3_endpoint_url) == settings.attach_s3_endpoint_url
-    return "/".join(("s3:/", *filter(None, settings.lake_bucket))) if is_same else ""
-
-
-def access_of(settings: settings_module.Settings) -> stores.Access:
-    """How attached tables in S3 are reached."""
-    return stores.Access(
-        endpoint_url=settings.attach_s3_endpoint_url,
-        region=settings.attach_s3_region,
-        access_key_id=settings.attach_s3_access_key_id,
-        secret_access_key=settings.attach_s3_secret_access_key,
-        allow_http=settings.attach_s3_allow_http,
-    )
-
-
-def attach(settings: settings_module.Settings, community_uuid: str, looked_at: attached.AttachedTable) -> None:
-    """Makes a community's events those of a table that was looked at; a new community, or one whose table was detached.
-
-    Raises StorageError `lake_failed`.
-    """
-    folder = lakes.open_lake(settings).table(community_uuid)
-    definition.write(folder, looked_at.defined)
-    looked_at.hand_over(folder)
-
-
-def detach(settings: settings_module.Settings, community_uuid: str) -> None:
-    """Ends that the community's events are an attached table; idempotent. Raises StorageError `lake_failed`."""
-    attached.detach(lakes.open_lake(settings).table(community_uuid))
 
 
 def attached_to(settings: settings_module.Settings, community_uuid: str) -> definition.Definition | None:

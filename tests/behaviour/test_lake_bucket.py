@@ -25,7 +25,7 @@ from penstock.lake import table, upkeep
 from penstock.lake.attached import definition
 from penstock.lake.location import bucket, cache, s3
 from penstock.lake.read import names, plan, scan
-from penstock.process import lakes, tables
+from penstock.process import attached_tables, lakes, tables
 from penstock.storage import Secret
 from penstock.storage.s3 import client as s3_client
 from penstock.usecases import health
@@ -234,9 +234,9 @@ def test_a_table_of_somebody_else_is_attached_to_a_lake_in_a_bucket(ceph: Ceph, 
     (tmp_path / "theirs").mkdir()
     pl.DataFrame({"@timestamp": [dt.datetime(2026, 1, 5)], "n": [7]}).write_parquet(tmp_path / "theirs" / "a.parquet")
     what = definition.Definition(table=str(tmp_path / "theirs"), type=definition.TableType.PARQUET)
-    looked_at = tables.open_attached(given, uuid_, what)
+    looked_at = attached_tables.open_attached(given, uuid_, what)
     looked_at.check()
-    tables.attach(given, uuid_, looked_at)
+    attached_tables.attach(given, uuid_, looked_at)
     attached = tables.open_table(given, uuid_)
     snapshot = attached.snapshot()
     attached.keep(snapshot)

@@ -31,7 +31,7 @@ from penstock.export.engines.on_ray import node
 from penstock.intake import ingest
 from penstock.intake.shards import coordinator
 from penstock.lake import table
-from penstock.process import services, tables
+from penstock.process import attached_tables, services, tables
 from penstock.samples import generate
 from penstock.worker.searches import children
 
@@ -162,7 +162,7 @@ def test_a_cluster_reads_an_attached_table_as_threads_do(
         frame[:30_000].write_parquet(tmp_path / "a.parquet", row_group_size=8_000)
         frame[30_000:].with_columns(late=pl.lit(7)).write_parquet(tmp_path / "b.parquet", row_group_size=8_000)
     else:
-        access = tables.access_of(ray_house.opened.settings)
+        access = attached_tables.access_of(ray_house.opened.settings)
         deltalake.write_deltalake(table, frame, storage_options={**access.options, "conditional_put": "etag"})
     theirs = house.attached(ray_house, kind, table, kind)
     assert theirs.job.total == len(frame)

@@ -20,7 +20,7 @@ from penstock import settings, storage, worker
 from penstock.base import clock as clocks
 from penstock.control import apikeys, communities, exports, limits, quota, searches, secrets
 from penstock.lake.attached import definition
-from penstock.process import services, tables
+from penstock.process import attached_tables, services, tables
 from penstock.samples import generate
 
 HERE = pathlib.Path(__file__).parent
@@ -159,9 +159,9 @@ def attached(made: House, name: str, table: str, kind: str) -> House:
         community = communities.create(tx, name=name, now=made.opened.clock.now())
     loaded = made.opened.settings
     defined = definition.Definition(table=table, type=definition.TableType(kind))
-    looked_at = tables.open_attached(loaded, community.uuid, defined)
+    looked_at = attached_tables.open_attached(loaded, community.uuid, defined)
     looked_at.check()
-    tables.attach(loaded, community.uuid, looked_at)
+    attached_tables.attach(loaded, community.uuid, looked_at)
     job = _searched(made.opened, community.uuid, made.api_key_uuid)
     return dataclasses.replace(made, community_uuid=community.uuid, job=job)
 

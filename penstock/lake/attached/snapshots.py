@@ -10,7 +10,7 @@ import datetime as dt
 import itertools
 import pathlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
@@ -85,6 +85,8 @@ class Attached(snapshots.Snapshot):
     schema: schemas.Schema = dataclasses.field(repr=False, compare=False)
     access: stores.Access = dataclasses.field(repr=False, compare=False)
     spill: SpillPlace | None = dataclasses.field(default=None, repr=False, compare=False)
+
+    attached: ClassVar[bool] = True
 
     def location(self, path: str) -> str:
         """Where a data file lies: its path is its address."""

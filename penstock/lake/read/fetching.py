@@ -10,8 +10,7 @@ import itertools
 from collections.abc import Sequence
 
 from penstock import query
-from penstock.lake import catalog, table
-from penstock.lake.attached import snapshots
+from penstock.lake import catalog, snapshots, table
 from penstock.lake.files import DataFile
 from penstock.lake.read import plan
 from penstock.lake.read.pruning import needed
@@ -30,7 +29,7 @@ def held(snapshot: table.Snapshot, files: Sequence[DataFile]) -> contextlib.Abst
 
 def fits(snapshot: table.Snapshot, files: Sequence[DataFile], file: DataFile) -> bool:
     """Whether a file may be read at once with others: what is held must not fill the cache."""
-    if isinstance(snapshot, snapshots.Attached):
+    if snapshots.is_attached(snapshot):
         return len(files) < _ATTACHED_FILES
     folder = snapshot.folder
     if not folder.is_remote:

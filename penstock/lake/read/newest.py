@@ -15,8 +15,7 @@ from penstock import query
 from penstock.base import instants
 from penstock.fields import types, values
 from penstock.fields.types import FieldType
-from penstock.lake import files, layout, table
-from penstock.lake.attached import snapshots
+from penstock.lake import files, layout, snapshots, table
 from penstock.lake.read import fetching, parts, plan, rows
 from penstock.lake.read.pruning import needed as needed_files
 from penstock.lake.read.pruning import sparse
@@ -108,7 +107,7 @@ def _events(snapshot: table.Snapshot, wanted: Sequence[_Found]) -> list[dict[str
 
 def _whole_rows(snapshot: table.Snapshot, file: files.DataFile, chosen: Sequence[_Found]) -> pl.DataFrame:
     """All columns of some rows of a file, and their row numbers."""
-    if isinstance(snapshot, snapshots.Attached):
+    if snapshots.is_attached(snapshot):
         held = snapshot.fields_of([file])[0]
         every = {*held.columns, *([types.OVERFLOW] if held.overflow else [])}
         wanted = pl.Series([found.row for found in chosen], dtype=pl.get_index_type())

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from penstock import query
-from penstock.lake import catalog, files, table
-from penstock.lake.attached import snapshots
+from penstock.lake import catalog, files, snapshots, table
 from penstock.lake.read import fetching
 from penstock.lake.read.pruning import narrowing
 from penstock.lake.read.pruning import needed as needed_files
@@ -109,7 +108,7 @@ def _within(
     predicate: query.Predicate,
 ) -> query.Predicate:
     """The predicate for files that hold these fields, compiled for the columns in which something may match."""
-    if predicate.anywhere is None or isinstance(snapshot, snapshots.Attached):
+    if predicate.anywhere is None or snapshots.is_attached(snapshot):
         # Nothing is narrowed, so nothing is read; and only our own files can be searched by their pages.
         found = list(holdings)
     else:

@@ -14,8 +14,7 @@ import polars as pl
 from penstock import query
 from penstock.base import instants
 from penstock.fields import types
-from penstock.lake import files, layout, location, table
-from penstock.lake.attached import snapshots
+from penstock.lake import files, layout, location, snapshots, table
 from penstock.lake.read import merge
 
 
@@ -146,7 +145,7 @@ def plan_slices(
         Stopped: `should_stop` said so.
         StorageError: `lake_failed`.
     """
-    if isinstance(snapshot, snapshots.Attached):
+    if snapshots.is_attached(snapshot):
         from penstock.lake.read import unsorted  # which needs this module's slices
 
         return unsorted.plan_slices(

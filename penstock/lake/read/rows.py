@@ -10,8 +10,7 @@ import polars as pl
 
 from penstock import query
 from penstock.fields import types
-from penstock.lake import files, layout, needles, table
-from penstock.lake.attached import snapshots
+from penstock.lake import files, layout, needles, snapshots, table
 from penstock.lake.read import plan
 from penstock.lake.read.pruning import sparse
 
@@ -71,7 +70,7 @@ def scan(
     within: tuple[int, int] | None = None,
 ) -> pl.LazyFrame:
     """A scan of files as one; a column that a file lacks is null there, and nothing is read for it."""
-    if isinstance(snapshot, snapshots.Attached):
+    if snapshots.is_attached(snapshot):
         return snapshot.scan(chosen, names, row_name=ROW if numbered else None, first_row=first_row, within=within)
     return pl.scan_parquet(
         [snapshot.location(file.path) for file in chosen],
@@ -103,7 +102,7 @@ def reading(snapshot: table.Snapshot, files: Sequence[files.DataFile]) -> Iterat
 
 @contextlib.contextmanager
 def _pinned(snapshot: table.Snapshot, files: Sequence[files.DataFile]) -> Iterator[None]:
-    if not isinstance(snapshot, snapshots.Attached):
+    if not snapshots.is_attached(snapshot):
         yield
         return
     snapshot.check(files)

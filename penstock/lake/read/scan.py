@@ -9,8 +9,7 @@ import polars as pl
 
 from penstock import query
 from penstock.fields import types
-from penstock.lake import catalog, files, layout, needles, table
-from penstock.lake.attached import snapshots
+from penstock.lake import catalog, files, layout, needles, snapshots, table
 from penstock.lake.read import fetching, parts, plan, rows, unsorted_reading
 from penstock.lake.read.pruning import narrowing, sparse
 from penstock.lake.read.pruning import needed as needed_files
@@ -49,7 +48,7 @@ def read_slice(
     """
     chosen = [snapshot.files_by_path[piece.file] for piece in slice_.pieces]
     with rows.reading(snapshot, chosen):
-        if isinstance(snapshot, snapshots.Attached):
+        if snapshots.is_attached(snapshot):
             return unsorted_reading.read_slice(snapshot, slice_, fields, predicate)
         holdings = snapshot.fields_of(chosen)
         held = frozenset().union(*(fields.columns for fields in holdings))

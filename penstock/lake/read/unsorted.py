@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 
 from penstock.base import later
 from penstock.lake import table
-from penstock.lake.attached import snapshots
 from penstock.lake.files import DataFile
 from penstock.lake.read import plan
+
+if TYPE_CHECKING:
+    from penstock.lake.attached import snapshots
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from penstock import query
 from penstock.fields import types
 from penstock.lake import layout
-from penstock.lake.attached import snapshots
 from penstock.lake.read import plan
+
+if TYPE_CHECKING:
+    from penstock.lake.attached import snapshots
 
 _ROW = "__row"
 

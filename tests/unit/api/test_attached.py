@@ -18,7 +18,7 @@ from penstock.cli.options import administering
 from penstock.control import audit, communities, exports
 from penstock.evidence import manifest
 from penstock.lake.attached import definition
-from penstock.process import tables
+from penstock.process import attached_tables
 from penstock.worker import tidying
 
 HEADERS = storage.CustomerKey.parse(KEY).headers()
@@ -41,9 +41,9 @@ def files(world: World, tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
     frame.write_parquet(folder / "a.parquet", row_group_size=30)
     defined = definition.Definition(table=str(folder), type=definition.TableType.PARQUET, names={"src.ip": "source.ip"})
     settings = world.services.settings
-    looked_at = tables.open_attached(settings, world.acme.uuid, defined)
+    looked_at = attached_tables.open_attached(settings, world.acme.uuid, defined)
     looked_at.check()
-    tables.attach(settings, world.acme.uuid, looked_at)
+    attached_tables.attach(settings, world.acme.uuid, looked_at)
     return folder
 
 
@@ -142,7 +142,7 @@ def test_another_table_is_attached_under_the_name_of_a_detached_one(
 ) -> None:
     job = world.done_search("", **EVER)
     late = world.export(job).json()["task_uuid"]
-    tables.detach(world.services.settings, world.acme.uuid)  # as if it had started while the command ran
+    attached_tables.detach(world.services.settings, world.acme.uuid)  # as if it had started while the command ran
     world.worker.run_pending()
     with world.services.database.read() as tx:
         assert exports.get(tx, late, None).error_code == "community_detached"

@@ -124,6 +124,7 @@ def test_a_dump_of_a_home_loads_neither_sqlalchemy_nor_numpy_nor_stores(run: Any
     assert run("init")[0] == 0
     assert loaded(["dump", "-o", str(tmp_path / "x.gz")], ["polars"]) == ["polars"]
     names = ["sqlalchemy", "alembic", "pydantic", "cryptography", "boto3", "httpx", "fastapi", "lark", "numpy"]
+    names += ["structlog", "asyncio", "penstock.lake.attached.snapshots"]
     assert loaded(["dump", "-o", str(tmp_path / "x.gz")], names) == []
 
 

@@ -20,7 +20,7 @@ from penstock.fields import mapping
 from penstock.lake import table
 from penstock.lake.attached import definition, stores, times
 from penstock.lake.read import plan, scan
-from penstock.process import tables
+from penstock.process import attached_tables, tables
 
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 
@@ -36,13 +36,13 @@ def community_attach(options: administering.CommunityAttach) -> None:
     settings = local.settings()
     wanted = _definition(options)
     # Looked at before the database is written to: a large table takes its time.
-    looked_at = tables.open_attached(settings, _NOBODY, wanted)
+    looked_at = attached_tables.open_attached(settings, _NOBODY, wanted)
     snapshot = looked_at.check()
     now = dt.datetime.now(dt.UTC)
     with operator.database() as database, database.begin() as tx:
         made, is_new = _community(tx, settings, options.name, now)
         # Before the community can be seen: whoever sees it finds the table.
-        tables.attach(settings, made.uuid, looked_at)
+        attached_tables.attach(settings, made.uuid, looked_at)
         operator.record(
             tx,
             "community.attached",
@@ -99,7 +99,7 @@ def community_detach(options: administering.CommunityDetach) -> None:
             tx, "community.detached", community_uuid=found.uuid, object_uuid=found.uuid, detail=detail, now=now
         )
         # Last: what cannot be taken off leaves all as it was.
-        tables.detach(settings, found.uuid)
+        attached_tables.detach(settings, found.uuid)
     if options.as_json:
         output.emit_json({"uuid": found.uuid, **detail})
         return

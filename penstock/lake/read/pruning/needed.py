@@ -6,8 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 from penstock import query
-from penstock.lake import needles, table
-from penstock.lake.attached import snapshots
+from penstock.lake import needles, snapshots, table
 from penstock.lake.files import DataFile
 
 
@@ -33,7 +32,7 @@ def needed(snapshot: table.Snapshot, chosen: Sequence[DataFile], predicate: quer
     """What of some data files a predicate must look at. It only leaves out what cannot match, whatever is damaged."""
     requirement = predicate.requirement
     # Files of others have no sidecars.
-    if requirement is None or isinstance(snapshot, snapshots.Attached):
+    if requirement is None or snapshots.is_attached(snapshot):
         return Needed(files=list(chosen), groups={})
     found: list[DataFile] = []
     groups: dict[str, list[needles.RowGroup]] = {}
