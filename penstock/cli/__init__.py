@@ -16,6 +16,7 @@ from penstock.process import environment
 def main() -> None:
     """The `penstock` command. It writes UTF-8 whatever the locale: a key must not fail to be shown."""
     environment.prepare()
+    environment.loading()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")

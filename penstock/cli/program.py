@@ -15,6 +15,7 @@ import click
 
 import penstock
 from penstock.cli import signature, table
+from penstock.process import environment
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -139,6 +140,7 @@ def _command(command: table.Command) -> _Command:
     def call(**values: Any) -> None:
         # After parsing: `--help` and a mistyped option never load what the command works with.
         work = importlib.import_module(f"penstock.cli.commands.{command.work}")
+        environment.loaded()
         getattr(work, command.function)(signature.assemble(options, values))
 
     made = _Command(

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from penstock import errors
 from penstock.base import findings
 from penstock.lake import table
-from penstock.process import child_processes
+from penstock.process import child_processes, environment
 from penstock.process import tables as table_opening
 from penstock.search import found, question
 from penstock.settings import Settings
@@ -38,6 +38,7 @@ Answer = found.Found | found.Wide | child_processes.Told
 
 def main(parent: int) -> None:
     """Answers requests until standard input ends, or the process that started this one."""
+    environment.loaded()
     with contextlib.suppress(OSError):
         pathlib.Path("/proc/self/oom_score_adj").write_text(_OUT_OF_MEMORY_FIRST)
     child_processes.end_with(parent)

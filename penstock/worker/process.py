@@ -24,7 +24,7 @@ import structlog
 from penstock import settings as settings_module
 from penstock.base import pacing
 from penstock.export import engines
-from penstock.process import logs, services
+from penstock.process import environment, logs, services
 from penstock.worker import loop
 
 log = structlog.get_logger(__name__)
@@ -51,6 +51,7 @@ import os
 os.nice({NICENESS})  # before there are threads
 from penstock.process import environment
 environment.prepare()
+environment.loading()
 from penstock.worker import process as worker
 worker.main()
 """
@@ -93,6 +94,7 @@ def leave_hanging_threads() -> None:
 
 def main() -> None:
     """The process of `Beside`: reads its settings from standard input, and works until that ends or a signal comes."""
+    environment.loaded()
     size = int.from_bytes(_read(8))
     sent = _read(size)
     if not sent or len(sent) < size:  # the parent died just now

@@ -16,7 +16,7 @@ from penstock import errors
 from penstock.base import clock
 from penstock.intake import ingest
 from penstock.intake.shards import taking
-from penstock.process import child_processes, tables
+from penstock.process import child_processes, environment, tables
 from penstock.settings import Settings
 
 TELL_SECONDS = 0.2
@@ -31,6 +31,7 @@ Answer = taking.Taken | child_processes.Told
 
 def main(parent: int) -> None:
     """Answers requests until standard input ends, or the process that started this one."""
+    environment.loaded()
     # Ctrl-C at the terminal is the parent's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     child_processes.end_with(parent)

@@ -21,6 +21,7 @@ from penstock.process import child_processes
 _MAIN = f"""
 from penstock.process import environment
 environment.prepare()
+environment.loading()
 from {ingest_child.__name__} import main
 main({{parent}})
 """

@@ -26,7 +26,14 @@ from penstock.search import child, found, question
 NICENESS = 3
 """A search lets the API's answers go first, and goes before exports (`loop.NICENESS`)."""
 
-_MAIN = f"import os; os.nice({NICENESS}); from {child.__name__} import main; main({{parent}})"
+_MAIN = f"""
+import os
+os.nice({NICENESS})  # before there are threads
+from penstock.process import environment
+environment.loading()
+from {child.__name__} import main
+main({{parent}})
+"""
 """Not `-m`: the package imports the module, which would then be there twice."""
 
 CHECK_SECONDS = 0.05
