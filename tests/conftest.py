@@ -37,6 +37,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[USERS_FILES].cleanup()
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist writes the groups into the ids
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All tests that use the Ceph run in one process, one after the other: some of them kill it."""
     for item in items:
