@@ -30,7 +30,7 @@ if grep -E 'penstock/kernels/[a-z/]*\.(h|pyx):[0-9]+:[0-9]+: warning' "$work/bui
     exit 1
 fi
 
-export LD_PRELOAD="$asan" PYTHONMALLOC=malloc PYTHONPATH="$work/source" PYTHONDONTWRITEBYTECODE=1
+export LD_PRELOAD="$asan" PYTHONMALLOC=malloc PYTHONPATH="$work/source"
 export PENSTOCK_TEST_EXAMPLES="${PENSTOCK_TEST_EXAMPLES:-0.25}" # all of them are tried without sanitizers
 export HYPOTHESIS_STORAGE_DIRECTORY="$root/.hypothesis" # its tables of Unicode take half a minute to make here
 export ASAN_OPTIONS="detect_leaks=0:abort_on_error=1:allocator_may_return_null=1" UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1"

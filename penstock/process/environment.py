@@ -1,5 +1,5 @@
 """How a program of ours begins: what libraries read from the environment when they are first imported, and the garbage
-collector. Never done by an import: a script that uses `penstock.client` keeps its own process as it is."""
+collector. Never done by an import: a script that uses `penstock.client` keeps its process unchanged."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from penstock.export.engines import threads
 from penstock.lake import table
 from penstock.process import child_processes, services
 from penstock.samples import generate
+from penstock.usecases import results
 from penstock.worker.searches import children
 
 START = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
@@ -195,7 +196,8 @@ def test_a_search_whose_process_dies_says_so_and_the_next_one_runs(service: Serv
 def test_a_searchs_process_whose_parent_dies_ends_without_a_word(service: Service, dies: str) -> None:
     is_gone = dies == "while its child starts"
     job = service.get(service.create(service.busy, HEAVY if is_gone else ""))
-    body = pickle.dumps((service.opened.settings.without_secrets(), job, {}, 0))
+    asked = results.question_of(job)
+    body = pickle.dumps((service.opened.settings.without_secrets(), asked, {}, 0))
     request = child_processes.LENGTH.pack(len(body)) + body
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     parent = 1 if is_gone else os.getpid()

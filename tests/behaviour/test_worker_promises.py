@@ -181,14 +181,14 @@ def test_an_export_outlives_the_rotation_of_the_master_key_and_the_old_key_goes(
 # Leaving and cancelling, as a real `penstock worker`
 
 
-@pytest.fixture(params=["embedded", pytest.param("ceph", marks=pytest.mark.ceph)])
-def busy_house(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[house.House]:
+@pytest.fixture(scope="module", params=["embedded", pytest.param("ceph", marks=pytest.mark.ceph)])
+def busy_house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[house.House]:
     """Exports of many small slices, so that one runs for some seconds."""
     more = house.ceph_settings() if request.param == "ceph" else {}
     # S3's parts are larger, and some must be left when the first one is there.
     sizes = {"events": 250_000 if more else 100_000, "slice_rows": 1_000, "part_bytes": 5 << 20 if more else 100_000}
     more |= {"PENSTOCK_ENCODING_THREADS": "1", "PENSTOCK_POLL_SECONDS": "0.02"}
-    with house.opened_house(tmp_path / "home", "", sizes, more) as made:
+    with house.opened_house(tmp_path_factory.mktemp("busy") / "home", "", sizes, more) as made:
         yield made
 
 
