@@ -77,7 +77,7 @@ def find_or_cut(
     shard_rows: int,
 ) -> Found | Wide:
     """As `find`; but a job that has to look at more than `shard_rows` rows is only cut, into shards of so many."""
-    node, time_range = asked.node, asked.time_range
+    time_range = asked.time_range
     # All pinned first, so that totals and newest events of one job are of the same moment.
     snapshots = {community: table_of(community).snapshot() for community in asked.community_uuids}
     for community, snapshot in snapshots.items():
@@ -87,7 +87,7 @@ def find_or_cut(
         community: sum(file.rows for file in snapshot.files if time_range.touches(file))
         for community, snapshot in snapshots.items()
     }
-    predicates = {name: query.compile(node, snapshot.query_columns) for name, snapshot in snapshots.items()}
+    predicates = {name: query.compile(asked.node, snapshot.query_columns) for name, snapshot in snapshots.items()}
     to_count = snapshots
     if shard_rows and sum(rows.values()) > shard_rows:
         chosen = {
@@ -117,7 +117,9 @@ def find_or_cut(
         totals=totals,
         snapshots={community: snapshot.version for community, snapshot in snapshots.items()},
         histogram=histogram,
-        results=results.compute(asked, [snapshots[community] for community, total in totals.items() if total]),
+        results=results.compute(
+            asked, [(snapshots[name], predicates[name]) for name, total in totals.items() if total]
+        ),
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 from typing import Any
 
 from penstock import query
 from penstock.lake.read import plan
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Question:
     """Which events are looked for; the part of a search job that reading the lake needs.
 
@@ -28,7 +29,7 @@ class Question:
     community_uuids: tuple[str, ...]
     max_last_events: int
 
-    @property
+    @functools.cached_property
     def node(self) -> query.Node:
         """What matches: the query text and the filters."""
         return query.both(query.parse(self.term), query.from_filters(self.filters))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from penstock import query
@@ -26,23 +26,13 @@ _LONGEST_VALUE = 256
 Event = Mapping[str, Any]
 
 
-def compute(
-    asked: question.Question,
-    snapshots: Iterable[table.Snapshot],
-    *,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> findings.Results:
+def compute(asked: question.Question, snapshots: Iterable[tuple[table.Snapshot, query.Predicate]]) -> findings.Results:
     """Scans for the newest `MAX_EVENTS` events and counts the values of their fields.
 
     Args:
-        snapshots: of the question's communities, those that were counted.
-        should_stop: asked between files; may raise.
+        snapshots: of the question's communities, those that were counted, each with what it was counted by.
     """
-    node, time_range = asked.node, asked.time_range
-    found: list[Sequence[Event]] = []
-    for snapshot in snapshots:
-        should_stop()
-        found.append(newest.events(snapshot, time_range, query.compile(node, snapshot.query_columns), MAX_EVENTS))
+    found = [newest.events(snapshot, asked.time_range, predicate, MAX_EVENTS) for snapshot, predicate in snapshots]
     # Each list is sorted already; merged, it takes one comparison an event.
     return of_events(asked, list(heapq.merge(*found, key=_newest_first))[:MAX_EVENTS])
 

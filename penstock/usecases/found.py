@@ -118,9 +118,8 @@ def histogram(services: services_module.Services, job: searches.SearchJob, bucke
             interval_seconds=counted["interval_seconds"], counts=[(start, n) for start, n in counted["counts"]]
         )
     asked = results.question_of(job)
-    node = asked.node
     found = [
-        scan.histogram(snapshot, asked.time_range, query.compile(node, snapshot.query_columns), buckets)
+        scan.histogram(snapshot, asked.time_range, query.compile(asked.node, snapshot.query_columns), buckets)
         for snapshot in results.snapshots_of(services, job)
     ]
     if not found:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 
+from penstock import query
 from penstock.control import searches
 from penstock.lake import table
 from penstock.process import services as services_module
@@ -46,7 +47,11 @@ def of(services: services_module.Services, job: searches.SearchJob) -> searches.
         found = _kept(services, job)
         # Asked again behind the lock: the one before us has just kept them.
         if found is None:
-            found = search_results.compute(question_of(job), snapshots_of(services, job) if job.total else ())
+            asked = question_of(job)
+            snapshots = snapshots_of(services, job) if job.total else []
+            found = search_results.compute(
+                asked, [(each, query.compile(asked.node, each.query_columns)) for each in snapshots]
+            )
             with services.database.begin() as tx:
                 searches.keep(tx, job.uuid, found, job.expires_at)
     return found
