@@ -18,12 +18,19 @@ from penstock.process import services as services_module
 HEAVY_THREADS = 4
 """Scans and counts at once; the light routes keep threads of their own, so that reading a task never waits."""
 
+HEAVY_THREADS_PER_KEY = 3
+"""Of one API key: one thread is always left to the others; as for starts and buckets below."""
+
 STARTING_THREADS = 2
 """Starts of exports at once: planning is Python, and forty communities that start in the same second would otherwise
 keep the interpreter from those who read their tasks."""
 
+STARTING_THREADS_PER_KEY = 1
+
 FAR_THREADS = 8
 """Requests at once that wait for a customer's bucket, which may be silent for as long as its owner likes."""
+
+FAR_THREADS_PER_KEY = 2
 
 LIGHT_THREADS = 4
 """Short looks into the database at once. Threads of one interpreter answer no faster for being many: with forty, under

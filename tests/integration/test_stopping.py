@@ -4,45 +4,16 @@ from __future__ import annotations
 
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 
 from support import house
+from support.silent import SilentServer
 
 from penstock.control import exports
 
 BOUND_SECONDS = 20.0
-
-
-class SilentServer:
-    """Accepts connections and never answers."""
-
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.reached = threading.Event()
-        self._held: list[socket.socket] = []
-        self._accepting = threading.Thread(target=self._accept, daemon=True)
-        self._accepting.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._held.append(connection)
-            self.reached.set()
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread; closing alone would let it accept one more
-        self._accepting.join()
-        self._listener.close()
-        for connection in self._held:
-            connection.close()
 
 
 def test_sigterm_ends_a_worker_within_seconds_while_its_store_is_silent(tmp_path: pathlib.Path) -> None:

@@ -15,6 +15,7 @@ import fastapi
 import httpx
 
 from penstock import testing, worker
+from penstock.api import app as app_module
 from penstock.control import apikeys, limits, states
 from penstock.process import services
 
@@ -73,6 +74,16 @@ class World:
     worker: worker.Worker
     acme: Tenant
     other: Tenant
+
+    def under(self, **settings: Any) -> World:
+        """The same service, by an operator who has set this."""
+        own = dataclasses.replace(self.services, settings=dataclasses.replace(self.services.settings, **settings))
+        return dataclasses.replace(
+            self,
+            services=own,
+            http=Http(app_module.create_app(own), self.http._portal),
+            worker=worker.Worker(own, worker_id="w"),
+        )
 
     def get(self, path: str, token: str | None = None, **options: Any) -> httpx.Response:
         return self.http("GET", path, token=token or self.acme.token, **options)

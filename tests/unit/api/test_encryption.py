@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 from typing import Any
 
 import pytest
-from api_world import JOBS, KEY, Http, World, events, problem
+from api_world import JOBS, KEY, World, events, problem
 
-from penstock import testing, worker
-from penstock.api import app
+from penstock import testing
 from penstock.process import services as services_module
 
 BUCKET = {"bucket_name": "mine", "access_key_id": "AKIA", "secret_access_key": "hunter2"}
@@ -25,14 +23,7 @@ def job(world: World) -> str:
 @pytest.fixture
 def lenient(world: World, job: str) -> World:
     """The same service, by an operator who allows unencrypted exports."""
-    allowing = dataclasses.replace(world.services.settings, allow_unencrypted_exports=True)
-    services = dataclasses.replace(world.services, settings=allowing)
-    return dataclasses.replace(
-        world,
-        services=services,
-        http=Http(app.create_app(services), world.http._portal),
-        worker=worker.Worker(services, worker_id="w"),
-    )
+    return world.under(allow_unencrypted_exports=True)
 
 
 @pytest.fixture
