@@ -1,4 +1,4 @@
-"""What a process and the children it starts for its work agree on: messages on pipes, errors, secrets, and the end.
+"""What a process and the children it starts for its work agree on: start, messages on pipes, errors, secrets, end.
 
 A message is a length and its bytes. Children read them from standard input and write them to what `answers` gives.
 """
@@ -10,6 +10,7 @@ import dataclasses
 import os
 import struct
 import subprocess
+import sys
 import threading
 import time
 from typing import IO, Any
@@ -86,6 +87,26 @@ def rebuilt(error: Told) -> errors.PenstockError:
     made = kind.__new__(kind, attributes["detail"])
     made.__dict__.update(attributes)
     return made
+
+
+def command(module: str, parent: int, niceness: int = 0) -> list[str]:
+    """In the parent: what starts a child.
+
+    Args:
+        module: whose `main` the child runs. Not by `-m`: its package may import it, and it would be there twice.
+        parent: told, since one that dies while its child still starts cannot be asked for any more.
+        niceness: added to the parent's.
+    """
+    program = f"""
+import os
+os.nice({niceness})  # before there are threads
+from penstock.process import environment
+environment.prepare()
+environment.loading()
+from {module} import main
+main({parent})
+"""
+    return [sys.executable, "-c", program]
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -7,7 +7,6 @@ import os
 import pathlib
 import pickle
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from penstock.export.engines import threads
 from penstock.lake import table
 from penstock.process import child_processes, services
 from penstock.samples import generate
+from penstock.search import child
 from penstock.usecases import results
 from penstock.worker.searches import children
 
@@ -201,7 +201,7 @@ def test_a_searchs_process_whose_parent_dies_ends_without_a_word(service: Servic
     request = child_processes.LENGTH.pack(len(body)) + body
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     parent = 1 if is_gone else os.getpid()
-    command = [sys.executable, "-c", children._MAIN.format(parent=parent)]
+    command = child_processes.command(child.__name__, parent, children.NICENESS)
     with subprocess.Popen(command, **pipes) as process:  # type: ignore[call-overload]
         if not is_gone:
             process.stdout.close()

@@ -7,7 +7,6 @@ import os
 import pickle
 import queue
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 
@@ -17,15 +16,6 @@ from penstock.cli.commands import ingest_child
 from penstock.intake import ingest
 from penstock.intake.shards import taking
 from penstock.process import child_processes
-
-_MAIN = f"""
-from penstock.process import environment
-environment.prepare()
-environment.loading()
-from {ingest_child.__name__} import main
-main({{parent}})
-"""
-"""Not `-m`: the package imports the module, which would then be there twice."""
 
 TRIES = 3
 """How often a shard whose process dies is given out."""
@@ -131,7 +121,7 @@ class Children:
             if self._is_over:
                 return None
             process = subprocess.Popen(
-                [sys.executable, "-c", _MAIN.format(parent=os.getpid())],
+                child_processes.command(ingest_child.__name__, os.getpid()),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=self._environment,

@@ -12,7 +12,6 @@ import os
 import pickle
 import selectors
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from typing import IO
@@ -25,16 +24,6 @@ from penstock.search import child, found, question
 
 NICENESS = 3
 """A search lets the API's answers go first, and goes before exports (`loop.NICENESS`)."""
-
-_MAIN = f"""
-import os
-os.nice({NICENESS})  # before there are threads
-from penstock.process import environment
-environment.loading()
-from {child.__name__} import main
-main({{parent}})
-"""
-"""Not `-m`: the package imports the module, which would then be there twice."""
 
 CHECK_SECONDS = 0.05
 """How often the caller's `check` is called while a search runs."""
@@ -118,8 +107,7 @@ class Children:
                     return process
                 child_processes.end(process)
         return subprocess.Popen(
-            # Told, since one that dies while its child still starts cannot be asked for any more.
-            [sys.executable, "-c", _MAIN.format(parent=os.getpid())],
+            child_processes.command(child.__name__, os.getpid(), NICENESS),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # A Ctrl-C at the terminal is the service's to handle. Not a session of its own, whose share of the cores

@@ -9,7 +9,6 @@ import pathlib
 import random
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,12 +20,13 @@ import pytest
 from hypothesis import strategies as st
 
 from penstock import errors, query, settings, testing
-from penstock.cli.commands import ingest_children
+from penstock.cli.commands import ingest_child, ingest_children
 from penstock.fields import values
 from penstock.intake import ingest
 from penstock.intake.shards import coordinator, taking
 from penstock.lake import files, table, upkeep
 from penstock.lake.read import newest, plan
+from penstock.process import child_processes
 
 COMMUNITY = "11111111-2222-3333-4444-555555555555"
 EVERYTHING = query.Predicate(expression=None, columns=frozenset())
@@ -206,7 +206,7 @@ def test_a_process_that_is_killed_costs_its_shard_only_and_upkeep_takes_what_it_
 
 
 def test_a_process_whose_parent_died_while_it_started_ends() -> None:
-    command = [sys.executable, "-c", ingest_children._MAIN.format(parent=1)]
+    command = child_processes.command(ingest_child.__name__, 1)
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         assert process.wait(60) == 1  # though more may come on standard input
 
